@@ -1,0 +1,55 @@
+"""The command that recovers a sequence with a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from film_recovery.cli.console import frames_option, stoppable
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--input", "source", required=True, metavar="FILES", help="What to recover.")
+@click.option("--output", required=True, metavar="PATTERN", help="Where to write, as out/shot.####.exr.")
+@click.option("--frames", metavar="RANGE", help="Which frames, as 1001-1055x2,1060; default all.")
+@click.option("--skip-existing", is_flag=True, help="Leave frames alone that are whole and come from this model and source.")
+@click.option("--float", "as_float", is_flag=True, help="Write EXR as 32-bit float instead of half.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(["auto", "fp32", "fp16"]), default="auto", show_default=True)
+@click.option("--tile", type=int, help="Tile side in pixels; default: whole frames up to 1080p, tiles of 1280 above.")
+@click.option("--threads", type=int, help="Processor threads; default all.")
+def apply(
+    model: Path, source: str, output: str, frames: str | None, skip_existing: bool, as_float: bool,
+    device: str, precision: str, tile: int | None, threads: int | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Recover a sequence with MODEL, a run's folder or a .onnx file.
+
+    Reads and writes EXR, DPX, TIFF and PNG by suffix, and reads movies. Other channels, windows, timecode and metadata are
+    carried; each frame is whole or absent. Stopped or killed, run it again with --skip-existing.
+
+    \b
+    film-recovery apply runs/shot010 --input "neg.####.exr" --output "recovered/shot010.####.exr" --frames 1001-1055
+    """
+    wanted = frames_option(frames)
+    from film_recovery.images.sequence import open_sequence
+    from film_recovery.inference.sequence import apply_model
+    from film_recovery.inference.session import InferenceOptions
+
+    with stoppable() as reporter:
+        report = apply_model(
+            model,
+            open_sequence(source),
+            output,
+            wanted,
+            InferenceOptions(device, precision, tile, threads),
+            pixel_type="float" if as_float else None,
+            skip_existing=skip_existing,
+            reporter=reporter,
+        )
+    speed = report.seconds * 1000.0 / report.megapixels if report.megapixels else 0.0
+    skipped = f", {len(report.skipped)} were already there" if report.skipped else ""
+    click.echo(f"{len(report.done)} frames written{skipped}; {report.seconds:.1f} s, {speed:.0f} ms per megapixel.", err=True)
+    return report.to_dict()

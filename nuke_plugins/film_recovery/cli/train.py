@@ -1,0 +1,224 @@
+"""Commands around one training run: train, resume, verify, stop, status."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from film_recovery.cli.console import frames_option, stoppable
+from film_recovery.contract.atomic import storage_errors
+from film_recovery.contract.errors import BusyError, InputError, UsageError, VerificationError
+from film_recovery.contract.events import read_events
+from film_recovery.contract.exit_codes import ExitCode
+from film_recovery.contract.job import SIZES, TASKS, TrainingJob, load_job
+from film_recovery.contract.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from film_recovery.training.loop import TrainingResult
+
+_DEFAULT_MINUTES = 2.0
+
+
+def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that make a job, shared by train and verify."""
+    options = (
+        click.option("--task", type=click.Choice(TASKS), required=True,
+                     help="What to learn: chroma keeps the source's luma, spatial its colour, as-is nothing."),
+        click.option("--source", required=True, metavar="FILES", help="The element to recover."),
+        click.option("--reference", metavar="FILES", help="The element that kept what the source lost (chroma, spatial)."),
+        click.option("--target", metavar="FILES", help="What to produce from the source, as it is (task as-is)."),
+        click.option("--frames", metavar="RANGE", help="Source frames to train on; default 6, spread."),
+        click.option("--held-out", metavar="RANGE", help="Source frames kept from training, to judge by; default 2 if no "
+                     "--frames are given."),
+        click.option("--offset", type=int, default=0, show_default=True, help="Reference frame minus source frame."),
+        click.option("--minutes", type=float, help=f"How long to train, by a timed probe. Default {_DEFAULT_MINUTES:g}."),
+        click.option("--steps", type=int, help="How many steps to train, instead of minutes."),
+        click.option("--size", type=click.Choice(SIZES), default="medium", show_default=True, help="Model size."),
+        click.option("--patch", type=int, default=128, show_default=True, help="Crop side in pixels, a multiple of 16."),
+        click.option("--batch", type=int, default=8, show_default=True, help="Crops a step."),
+        click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same bits on a CPU."),
+        click.option("--encoding", type=click.Choice(["auto", "display", "log", "none"]), default="auto", show_default=True,
+                     help="Domain of learning: display for display-referred light, log for scene-linear, none for coded."),
+        click.option("--matrix", type=click.Choice(["601", "709", "2020"]), default="709", show_default=True, help="Of YCbCr."),
+        click.option("--balance", default="auto", show_default=True, help="fit, none, or 12 numbers with commas (density)."),
+        click.option("--align", type=click.Choice(["affine", "none"]), default="affine", show_default=True,
+                     help="Register each reference frame to its source frame."),
+        click.option("--crop", metavar="X,Y,W,H", help="Picture area in source pixels; default found, without scan borders."),
+        click.option("--preview", type=int, metavar="FRAME", help="A frame outside the set, shown while training."),
+        click.option("--initial-weights", metavar="RUN", help="Start from the network of a run of the same task and size."),
+        click.option("--checkpoint-interval", type=int, default=500, show_default=True, help="Steps between checkpoints."),
+        click.option("--sheet-interval", type=int, default=250, show_default=True, help="Steps between contact sheets."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
+        click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True,
+                     help="Of the network while it trains."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def make_job(options: dict[str, Any]) -> TrainingJob:
+    """The job that the options of the command line describe. Raises :class:`UsageError`."""
+    values = dict(options)
+    target, reference = values.pop("target"), values.pop("reference")
+    if values["task"] == "as-is" and (target is None or reference is not None):
+        raise UsageError("The task as-is needs --target and no --reference.")
+    if values["task"] != "as-is" and (reference is None or target is not None):
+        raise UsageError(f"The task {values['task']} needs --reference and no --target.")
+    minutes, steps = values.pop("minutes"), values.pop("steps")
+    if minutes is None and steps is None:
+        minutes = _DEFAULT_MINUTES
+    job = TrainingJob(
+        reference=reference or target,
+        frames=frames_option(values.pop("frames")) or [],
+        held_out=frames_option(values.pop("held_out")) or [],
+        reference_offset=values.pop("offset"),
+        minutes=minutes,
+        steps=steps,
+        balance=_balance(values.pop("balance")),
+        crop=_crop(values.pop("crop")),
+        **values,
+    )
+    job.check()
+    return job
+
+
+@click.command()
+@_job_options
+@click.option("--out", required=True, metavar="RUN", type=click.Path(path_type=Path), help="Folder for the run, a new one.")
+def train(out: Path, **options: Any) -> dict[str, Any]:
+    """Train a model from paired frames and export it.
+
+    \b
+    film-recovery train --task chroma --source "neg.####.exr" --reference "print.####.exr" \\
+        --frames 1001,1017,1030 --held-out 1009 --minutes 5 --out runs/shot010
+
+    Everything of the run lies in RUN: the dataset, events.jsonl, contact sheets, previews, checkpoints, and the model in
+    RUN/export. Stop with Ctrl-C or `film-recovery stop RUN`; go on with `film-recovery resume RUN`.
+    """
+    job = make_job(options)
+    from film_recovery.training import loop
+
+    with stoppable() as reporter:
+        return _tell(loop.train(job, out, reporter))
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+def resume(run: Path) -> dict[str, Any]:
+    """Go on with a run that was stopped or killed, as if it never had been.
+
+    \b
+    film-recovery resume runs/shot010
+    """
+    from film_recovery.training import loop
+
+    with stoppable() as reporter:
+        return _tell(loop.resume(run, reporter))
+
+
+@click.command()
+@_job_options
+def verify(**options: Any) -> dict[str, Any]:
+    """Look over training inputs without training: sizes, missing frames, NaN, values, pairs that do not match.
+
+    Takes the options of train; writes nothing.
+
+    \b
+    film-recovery verify --task chroma --source "neg.####.exr" --reference "print.####.exr" --frames 1001,1017,1030
+    """
+    job = make_job(options)
+    from film_recovery.pairs.verify import verify_job
+
+    with stoppable() as reporter:
+        findings = verify_job(job, reporter)
+    for finding in findings:
+        click.echo(f"{finding.severity}: {finding.message}", err=True)
+    refused = any(finding.severity == "error" for finding in findings)
+    verdict = "These inputs must not be trained on." if refused else "Nothing stands against training."
+    click.echo(verdict if refused or not findings else "Only warnings; training is possible.", err=True)
+    code = VerificationError.exit_code if refused else ExitCode.OK
+    return {"findings": [asdict(finding) for finding in findings], "exit_code": int(code)}
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+def stop(run: Path) -> dict[str, Any]:
+    """Ask a run to stop: it writes a checkpoint and ends, and can be resumed.
+
+    \b
+    film-recovery stop runs/shot010
+    """
+    folder = RunFolder(run)
+    if not folder.job.exists() and not (folder.path / "lock").exists():
+        raise InputError(f"{run} holds no run; name the folder given as --out.")
+    with storage_errors(folder.stop_request):
+        folder.stop_request.touch()
+    click.echo(f"Asked {run} to stop.", err=True)
+    return {"run": str(run), "asked": True}
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+def status(run: Path) -> dict[str, Any]:
+    """Say where a run is: its last step and held-out figure, and its model once it is done.
+
+    The state is running, stopped (on request), interrupted (killed: resume it), failed or finished.
+
+    \b
+    film-recovery status runs/shot010 --json
+    """
+    folder = RunFolder(run)
+    job = load_job(folder.job)
+    events = read_events(folder.events)
+    last = {event["event"]: event for event in events}
+    state = _state(folder, events[-1]["event"] if events else "")
+    started, progress = last.get("started", {}), last.get("progress", {})
+    words = f"{job.task} run, {state}, step {progress.get('step', 0)} of {started.get('steps', '?')}"
+    if "held_out" in last:
+        words += f", held-out {last['held_out']['psnr']:.2f} dB"
+    click.echo(words, err=True)
+    model = folder.model(job.task)
+    return {"run": str(run), "task": job.task, "state": state, "last": last, "model": str(model) if model.exists() else None}
+
+
+def _state(folder: RunFolder, last_event: str) -> str:
+    """``running`` only while a process holds the folder: a killed one leaves no last words."""
+    if last_event in ("finished", "failed", "stopped"):
+        return last_event
+    try:
+        with folder.locked():
+            return "interrupted"
+    except BusyError:
+        return "running"
+
+
+def _tell(result: TrainingResult) -> dict[str, Any]:
+    if result.held_out:
+        start, best = result.start["psnr"], result.held_out["psnr"]
+        click.echo(f"Held-out: {best:.2f} dB; the closed-form start alone gives {start:.2f} dB.", err=True)
+    click.echo(f"Model: {result.model}", err=True)
+    return {**asdict(result), "model": str(result.model)}
+
+
+def _balance(text: str) -> str | list[float]:
+    if text in ("auto", "fit", "none"):
+        return text
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"'{text}' is not a balance; give fit, none, or 12 numbers with commas.") from error
+
+
+def _crop(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    words = text.split(",")
+    if len(words) != 4 or not all(word.strip().lstrip("-").isdigit() for word in words):
+        raise UsageError(f"'{text}' is not a crop; give four whole numbers x,y,width,height.")
+    return [int(word) for word in words]

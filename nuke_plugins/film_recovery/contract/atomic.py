@@ -1,0 +1,87 @@
+"""Files that are whole or absent: written beside their place, flushed to disk, then renamed.
+
+Standard library only: both the Nuke side and the worker write records this way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, Iterator
+
+from film_recovery.contract.errors import StorageError
+
+_TEMPORARY = re.compile(r"^\..+\.\d+\.partial(\.[A-Za-z0-9]+)?$")
+_STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's storage errors into a :class:`StorageError` that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _STORAGE_ERRNOS:
+            raise StorageError(
+                f"Cannot write {path}: {error.strerror or error}. Free some space or choose another folder, then run again."
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success flush it to disk and rename it to ``path``.
+
+    The temporary name keeps the suffix, since image libraries choose the format by it. On any error the temporary file is
+    removed and ``path`` is untouched. A process that is killed leaves only a hidden ``*.partial*`` file, which
+    :func:`remove_partials` clears.
+
+    Raises:
+        StorageError: the disk is full, read-only or failing.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with open(temporary, "rb+") as stream:
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, whole or not at all. NaN and infinities are refused: they are not JSON."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def remove_partials(folder: Path) -> int:
+    """Remove what killed processes left half-written directly in ``folder``; return how many files that were."""
+    left = [entry for entry in folder.iterdir() if _TEMPORARY.match(entry.name)] if folder.is_dir() else []
+    for entry in left:
+        entry.unlink(missing_ok=True)
+    return len(left)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

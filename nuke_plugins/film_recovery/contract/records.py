@@ -1,0 +1,52 @@
+"""Reading and writing of versioned JSON records that are dataclasses on both sides."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from film_recovery.contract.atomic import write_json
+from film_recovery.contract.errors import InputError
+
+Record = TypeVar("Record")
+
+
+def save_record(path: Path, record: Any, schema: str, version: int) -> None:
+    """Write a dataclass as JSON with its schema name and version, whole or not at all."""
+    write_json(Path(path), {"schema": schema, "version": version, **dataclasses.asdict(record)})
+
+
+def parse_record(text: str, kind: type[Record], schema: str, version: int, where: str) -> Record:
+    """Build the dataclass ``kind`` from JSON text.
+
+    Raises:
+        InputError: not JSON, another schema, a newer version, or a field is missing or unknown; the message names ``where``.
+    """
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{where} is damaged (not JSON at line {error.lineno}); restore it or start anew.") from error
+    if not isinstance(value, dict) or value.pop("schema", None) != schema:
+        raise InputError(f"{where} is not a record of the kind '{schema}'; name the right file.")
+    found = value.pop("version", None)
+    if found != version:
+        raise InputError(f"{where} has version {found} of '{schema}', this program reads {version}; use the matching release.")
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(value) - set(fields))
+    missing = sorted(
+        name
+        for name, field in fields.items()
+        if name not in value and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    )
+    if unknown or missing:
+        raise InputError(f"{where} does not fit: unknown {unknown or 'none'}, missing {missing or 'none'}; restore the file.")
+    return kind(**value)
+
+
+def load_record(path: Path, kind: type[Record], schema: str, version: int) -> Record:
+    """Read a record from a file; raises :class:`InputError` also when the file is absent."""
+    if not Path(path).is_file():
+        raise InputError(f"{path} does not exist; name a folder that holds a run.")
+    return parse_record(Path(path).read_text(encoding="utf-8"), kind, schema, version, str(path))

@@ -1,0 +1,65 @@
+"""Where everything of a run lies. Paths inside are relative to the folder, so it can be moved as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Iterator
+
+from film_recovery.contract.atomic import storage_errors
+from film_recovery.contract.errors import BusyError
+
+
+class RunFolder:
+    """Names the files of one run; creates nothing by itself."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.job = self.path / "job.json"
+        self.plan = self.path / "plan.json"
+        self.events = self.path / "events.jsonl"
+        self.dataset = self.path / "dataset"
+        self.checkpoints = self.path / "checkpoints"
+        self.last_checkpoint = self.checkpoints / "last.safetensors"
+        self.best_checkpoint = self.checkpoints / "best.safetensors"
+        self.sheets = self.path / "sheets"
+        self.preview = self.path / "preview"
+        self.export = self.path / "export"
+        self.stop_request = self.path / "stop"
+
+    def model(self, task: str) -> Path:
+        """The exported model of a run."""
+        return self.export / f"{task}.onnx"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process. Raises :class:`BusyError` when a living process holds it.
+
+        The lock is the operating system's (``flock``), so it goes with a killed process and never has to be cleared by hand.
+        """
+        with storage_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            stream = open(self.path / "lock", "a+", encoding="utf-8")
+        try:
+            if not _take(stream.fileno()):
+                raise BusyError(f"Another process is working in {self.path}; wait for it, stop it, or choose another folder.")
+            yield
+        finally:
+            stream.close()
+
+
+def _take(descriptor: int) -> bool:
+    """Try to lock an open file without waiting; closing the file gives the lock back."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,99 @@
+"""How far the detail of a picture reaches before its grain covers it.
+
+The radially averaged power spectrum of coded luma is taken in small overlapping tiles. Its mean over the tiles holds picture
+and grain; the tiles with the least power at a frequency (flat sky, walls) hold grain alone and give the floor there. Detail
+ends where the mean no longer stands clear of the floor, that is where the picture's own power falls below the grain's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+TILE = 64  # pixels: small enough that some tiles are flat
+_BINS = 32  # frequencies from 0 to 0.5 cycles per pixel
+_FLOOR_PERCENTILE = 10.0
+_CLEAR = 2.0  # mean over floor at which picture and grain have equal power
+_VISIBLE = (1.0 / 1023.0) ** 2 / 12.0  # power of 10-bit rounding: finer than that is no detail, even without any grain
+_USABLE = (0.02, 0.98)  # coded luma of tiles that are neither crushed nor blown out
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Power spectra of coded luma: white noise of variance v has power v at every frequency.
+
+    ``frequency`` (N,) in cycles per pixel, ``mean`` (N,) over all tiles, ``floor`` (N,) of the flattest tiles.
+    """
+
+    frequency: FloatArray
+    mean: FloatArray
+    floor: FloatArray
+
+    @property
+    def resolution(self) -> float:
+        """The frequency, cycles per pixel (0 to 0.5), at which detail sinks into the grain."""
+        clear = self.mean > _CLEAR * np.maximum(self.floor, _VISIBLE)
+        clear[: max(2, len(clear) // 16)] = True  # a tile is too small to judge the lowest frequencies
+        below = np.flatnonzero(~(clear | np.append(clear[1:], False)))  # one noisy bin does not end the detail
+        if not len(below):
+            return 0.5
+        last = int(below[0])
+        if last == 0:
+            return float(self.frequency[0])
+        left, right = (float(np.log(self.mean[i] / (_CLEAR * max(self.floor[i], _VISIBLE)))) for i in (last - 1, last))
+        share = left / (left - right) if left > 0.0 > right else 0.0
+        return float(self.frequency[last - 1] + share * (self.frequency[last] - self.frequency[last - 1]))
+
+    def detail(self, low: float = 0.1, high: float = 0.5) -> float:
+        """Root-mean-square coded luma of the picture alone, grain taken off, between two frequencies in cycles per pixel."""
+        inside = (self.frequency >= low) & (self.frequency <= high)
+        width = 0.5 / len(self.frequency)
+        power = np.maximum(self.mean - self.floor, 0.0)[inside]
+        return float(np.sqrt((power * 2.0 * np.pi * self.frequency[inside] * width).sum()))
+
+
+def measure_spectrum(lumas: Sequence[npt.ArrayLike]) -> Spectrum:
+    """The spectrum of some coded luma pictures, (H, W) each, all at least 16 pixels in both directions.
+
+    Tiles that are crushed to black or blown out say nothing about grain and are left out, unless there are no others.
+    """
+    smallest = min(min(np.shape(picture)) for picture in lumas)
+    side = min(TILE, smallest // 2 * 2)
+    ring, count = _rings(side)
+    window = np.outer(np.hanning(side), np.hanning(side))
+    rows, levels = [], []
+    for picture in lumas:
+        for tile in _tiles(np.asarray(picture, np.float64), side):
+            level = float(tile.mean())
+            power = np.abs(np.fft.fft2((tile - level) * window)) ** 2 / float((window**2).sum())
+            rows.append(np.bincount(ring.ravel(), weights=power.ravel(), minlength=len(count))[:-1] / count[:-1])
+            levels.append(level)
+    spectra = np.array(rows)
+    usable = (np.array(levels) > _USABLE[0]) & (np.array(levels) < _USABLE[1])
+    if usable.sum() >= 8:
+        spectra = spectra[usable]
+    frequency = (np.arange(len(count) - 1) + 0.5) * 0.5 / (len(count) - 1)
+    return Spectrum(frequency, spectra.mean(axis=0), np.percentile(spectra, _FLOOR_PERCENTILE, axis=0))
+
+
+def _tiles(picture: FloatArray, side: int) -> list[FloatArray]:
+    step = side // 2
+    height, width = picture.shape
+    return [
+        picture[top : top + side, left : left + side]
+        for top in range(0, height - side + 1, step)
+        for left in range(0, width - side + 1, step)
+    ]
+
+
+def _rings(side: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """The bin of every FFT coefficient (the last bin gathers the corners beyond 0.5) and how many fall into each."""
+    bins = min(_BINS, side // 2)
+    axis = np.fft.fftfreq(side)
+    radius = np.hypot(axis[:, None], axis[None, :])
+    ring = np.minimum((radius / 0.5 * bins).astype(np.int64), bins)
+    return ring, np.maximum(np.bincount(ring.ravel(), minlength=bins + 1), 1).astype(np.float64)

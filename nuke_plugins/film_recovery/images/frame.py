@@ -1,0 +1,52 @@
+"""One picture in memory, with everything of the file that has to survive a recovery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+_FLOATING = ("half", "float", "double")
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of pixels: ``x``, ``y`` the upper left corner (row 0 on top, may be negative), then its size."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass
+class Frame:
+    """A picture in the working space, never clamped.
+
+    ``rgb`` is float32 (H, W, 3) over the data window; ``extra`` holds every other channel, float32 (H, W), by full name in file
+    order; ``metadata`` the attributes that a file of the same kind can carry on; ``pixel_type`` the file's (``half``, ``float``,
+    ``uint8``, ``uint10``, ``uint16`` …).
+    """
+
+    rgb: FloatArray
+    data_window: Window
+    display_window: Window
+    extra: dict[str, FloatArray] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    pixel_type: str = "half"
+    source: str = ""
+
+    @classmethod
+    def from_rgb(cls, rgb: npt.ArrayLike, pixel_type: str = "half", metadata: dict[str, Any] | None = None) -> Frame:
+        """A frame whose data and display windows are the whole picture, (H, W, 3)."""
+        pixels = np.asarray(rgb, np.float32)
+        window = Window(0, 0, pixels.shape[1], pixels.shape[0])
+        return cls(pixels, window, window, metadata=metadata or {}, pixel_type=pixel_type)
+
+    @property
+    def is_coded(self) -> bool:
+        """Whether the values are display-coded: integer files hold coded values, floating ones linear light."""
+        return self.pixel_type not in _FLOATING

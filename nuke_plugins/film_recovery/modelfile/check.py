@@ -1,0 +1,71 @@
+"""Proof after writing: the file computes what the module computes, and keeps what it must keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+import torch
+from torch import nn
+
+from film_recovery.contract.card import ModelCard
+from film_recovery.contract.errors import ModelFileError
+from film_recovery.images.colour import rgb_to_ycbcr
+from film_recovery.images.density import apply_balance
+from film_recovery.images.encodings import encode, from_linear, to_linear
+
+PARITY = 1e-4  # largest difference to PyTorch, single precision
+HALF_PARITY_MEAN = 2e-3  # mean difference of the half variant
+KEPT = 1e-6  # largest change of the kept component, relative to the pixel's size where that exceeds 1
+_SHAPES = ((64, 96), (51, 83), (3, 3))
+_KEPT_CHANNELS = {"luma": [0], "chroma": [1, 2]}
+
+
+def check_model(path: Path, module: nn.Module, card: ModelCard, *, half: bool = False) -> None:
+    """Compare a written file with its module on odd sizes, with values below 0 and above 1.
+
+    Raises:
+        ModelFileError: the file is not valid ONNX, differs from the module, or changes what it must keep.
+    """
+    onnx.checker.check_model(str(path))
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(0)
+    for height, width in _SHAPES:
+        image = (random.random((1, 3, height, width), np.float32) * 1.2 - 0.1).astype(np.float32)
+        image[..., : height // 8, :] *= 4.0
+        given = np.asarray(session.run(None, {"rgb": image})[0], np.float32)
+        with torch.no_grad():
+            wanted = module(torch.from_numpy(image)).numpy()
+        difference = np.abs(given - wanted) / np.maximum(np.abs(wanted), 1.0)
+        found, limit = (float(difference.mean()), HALF_PARITY_MEAN) if half else (float(difference.max()), PARITY)
+        if not found <= limit:
+            raise ModelFileError(f"{path.name} differs from the trained model by {found:.2g} (limit {limit:g}); export it again.")
+        change = kept_change(image[0].transpose(1, 2, 0), given[0].transpose(1, 2, 0), card)
+        if not change <= KEPT:
+            raise ModelFileError(f"{path.name} changes the kept {card.kept} by {change:.2g} (limit {KEPT:g}); export it again.")
+
+
+def balanced_source(working: npt.NDArray[np.float32], card: ModelCard) -> npt.NDArray[np.float32]:
+    """The source (H, W, 3) as the graph balances it, coded; what is kept is this picture's luma or chroma."""
+    if card.balance is None:
+        return np.asarray(encode(working, card.encoding), np.float32)
+    linear = apply_balance(to_linear(working, card.encoding), card.balance)
+    return np.asarray(encode(from_linear(linear, card.encoding), card.encoding), np.float32)
+
+
+def kept_change(working: npt.NDArray[np.float32], recovered: npt.NDArray[np.float32], card: ModelCard) -> float:
+    """Largest change of the kept component between balanced source and result, (H, W, 3) each in the working space.
+
+    Coded values; beyond 1 relative to the pixel's largest channel. 0 when nothing is kept.
+    """
+    if card.kept == "nothing":
+        return 0.0
+    source = balanced_source(working, card)
+    result = np.asarray(encode(recovered, card.encoding), np.float32)
+    channels = _KEPT_CHANNELS[card.kept]
+    change = np.abs(rgb_to_ycbcr(result, card.matrix) - rgb_to_ycbcr(source, card.matrix))[..., channels]
+    size = np.maximum(np.maximum(np.abs(source), np.abs(result)).max(axis=-1, keepdims=True), 1.0)
+    return float((change / size).max())

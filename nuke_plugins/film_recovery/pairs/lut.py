@@ -1,0 +1,105 @@
+"""A colour look-up table fitted in closed form: the best that one LUT can do, and the start that a network corrects.
+
+The table holds the change from input to output at the nodes of a cube over coded 0..1; between nodes it is trilinear, beyond
+0..1 the change of the nearest face is kept, so values below 0 and above 1 pass through unclamped.
+
+The fit is regularised least squares: ``|A x - b|^2 + smooth |L x|^2 + small |x|^2`` with ``A`` the trilinear weights of the
+sampled pixels and ``L`` the second differences along the three axes, solved by conjugate gradients on the normal equations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.sparse.linalg import cg
+
+from film_recovery.contract.atomic import write_text
+
+NODES = 33
+_SAMPLES = 240_000
+_SMOOTH = 2.0
+_SMALL = 1e-3
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ColourLut:
+    """``delta[r, g, b]`` is the change at a node: float32, shape (n, n, n, channels), indexed by input red, green, blue."""
+
+    delta: FloatArray
+
+    @classmethod
+    def fit(cls, inputs: Sequence[npt.ArrayLike], targets: Sequence[npt.ArrayLike], seed: int = 0) -> ColourLut:
+        """Fit from aligned coded pictures, (H, W, 3) each; the same seed takes the same pixels."""
+        share = max(_SAMPLES // max(len(inputs), 1), 1)
+        random = np.random.default_rng(seed)
+        source, change = [], []
+        for given, wanted in zip(inputs, targets, strict=True):
+            pixels = np.asarray(given, np.float32).reshape(-1, 3)
+            goal = np.asarray(wanted, np.float32).reshape(-1, 3)
+            chosen = random.choice(len(pixels), min(share, len(pixels)), replace=False)
+            source.append(pixels[chosen])
+            change.append(goal[chosen] - pixels[chosen])
+        return cls(_solve(np.concatenate(source), np.concatenate(change)))
+
+    def apply(self, coded: npt.ArrayLike) -> FloatArray:
+        """Coded RGB, shape (..., 3), any range, through the table; float32 of the same shape."""
+        values = np.asarray(coded, np.float32)
+        flat = values.reshape(-1, 3)
+        table = self.delta.reshape(-1, self.delta.shape[-1])
+        out = np.empty_like(flat)
+        for begin in range(0, len(flat), 1 << 18):  # bounds the memory of the eight gathers
+            part = flat[begin : begin + (1 << 18)]
+            index, weight = _corners(part, len(self.delta))
+            out[begin : begin + (1 << 18)] = part + np.einsum("nkc,nk->nc", table[index], weight)
+        return out.reshape(values.shape)
+
+    def write_cube(self, path: Path, title: str) -> None:
+        """Write a ``.cube`` (Adobe Cube LUT Specification 1.0, red fastest) over coded 0..1, whole or not at all."""
+        nodes = len(self.delta)
+        axis = np.linspace(0.0, 1.0, nodes, dtype=np.float32)
+        grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1) + self.delta
+        rows = grid.transpose(2, 1, 0, 3).reshape(-1, 3)
+        body = "\n".join(f"{r:.7f} {g:.7f} {b:.7f}" for r, g, b in rows.tolist())
+        clean = title.replace('"', "'")
+        write_text(path, f'TITLE "{clean}"\nLUT_3D_SIZE {nodes}\nDOMAIN_MIN 0 0 0\nDOMAIN_MAX 1 1 1\n{body}\n')
+
+
+def _corners(values: FloatArray, nodes: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """Flat node indices (N, 8) and trilinear weights (N, 8) of coded RGB (N, 3)."""
+    position = np.clip(values, 0.0, 1.0) * np.float32(nodes - 1)
+    low = np.minimum(position.astype(np.int64), nodes - 2)
+    fraction = (position - low).astype(np.float32)
+    index = np.empty((len(values), 8), np.int64)
+    weight = np.empty((len(values), 8), np.float32)
+    for corner in range(8):
+        bits = np.array([corner >> 2 & 1, corner >> 1 & 1, corner & 1])
+        at = low + bits
+        index[:, corner] = (at[:, 0] * nodes + at[:, 1]) * nodes + at[:, 2]
+        weight[:, corner] = np.where(bits, fraction, 1.0 - fraction).prod(axis=1)
+    return index, weight
+
+
+def _solve(source: FloatArray, change: FloatArray) -> FloatArray:
+    index, weight = _corners(source, NODES)
+    rows = np.repeat(np.arange(len(source)), 8)
+    design = sparse.csr_matrix((weight.ravel(), (rows, index.ravel())), shape=(len(source), NODES**3), dtype=np.float64)
+    bend = sparse.diags([1.0, -2.0, 1.0], [0, 1, 2], shape=(NODES - 2, NODES), dtype=np.float64)
+    stiff = bend.T @ bend
+    same = sparse.identity(NODES)
+    smooth = (
+        sparse.kron(sparse.kron(stiff, same), same)
+        + sparse.kron(sparse.kron(same, stiff), same)
+        + sparse.kron(sparse.kron(same, same), stiff)
+    )
+    scale = len(source) / NODES**3
+    normal = (design.T @ design + _SMOOTH * scale * smooth + _SMALL * scale * sparse.identity(NODES**3)).tocsr()
+    diagonal = normal.diagonal()
+    jacobi = sparse.diags(1.0 / diagonal)
+    columns = [cg(normal, design.T @ change[:, c].astype(np.float64), rtol=1e-3, maxiter=300, M=jacobi)[0] for c in range(3)]
+    return np.stack(columns, axis=-1).astype(np.float32).reshape(NODES, NODES, NODES, 3)

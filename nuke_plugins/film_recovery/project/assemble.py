@@ -1,0 +1,90 @@
+"""The finished sequence: each frame from the first pass that has it, copied bit for bit, with a record of where it came from."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import shutil
+from typing import Any
+
+import film_recovery
+from film_recovery.contract.atomic import atomic_path, write_json, write_text
+from film_recovery.contract.card import load_card
+from film_recovery.contract.errors import FilmRecoveryError, StoppedError
+from film_recovery.contract.progress import Reporter
+from film_recovery.images.sequence import output_path
+from film_recovery.project.schema import Project
+from film_recovery.project.state import Places
+
+
+def assemble(project: Project, places: Places, reporter: Reporter) -> dict[int, str]:
+    """Copy the frames of the passes into one sequence; returns the pass of every frame.
+
+    Beside the frames stand ``origin.csv`` (frame, pass, SHA-256) and ``provenance.json``.
+    """
+    origin: dict[int, str] = {}
+    for name in project.sequence.order:
+        for frame in places.open(name).frames:
+            origin.setdefault(frame, name)
+    lines = ["frame,pass,sha256"]
+    for count, frame in enumerate(sorted(origin), start=1):
+        if reporter.should_stop():
+            raise StoppedError("Stopped while assembling the sequence; run again to go on.")
+        source = output_path(places.frames(origin[frame]), frame)
+        target = output_path(places.sequence(), frame)
+        digest = _sha256(source)
+        if not target.is_file() or _sha256(target) != digest:
+            with atomic_path(target) as temporary:
+                shutil.copyfile(source, temporary)
+        lines.append(f"{frame},{origin[frame]},{digest}")
+        reporter.progress(count, len(origin), "frame")
+    folder = places.sequence().parent
+    for stray in folder.glob(places.sequence().name.replace("####", "*")):
+        if stray.name not in {output_path(places.sequence(), frame).name for frame in origin}:
+            stray.unlink()  # a frame that no pass gives any more
+    write_text(folder / "origin.csv", "\n".join(lines) + "\n")
+    write_json(folder / "provenance.json", provenance(project, places, origin))
+    return origin
+
+
+def provenance(project: Project, places: Places, origin: dict[int, str]) -> dict[str, Any]:
+    """The record that travels with the frames: film, elements, passes with their models, dates, people."""
+    passes: dict[str, Any] = {}
+    for name, step in project.passes.items():
+        models = []
+        for unit in project.units(name):
+            path = places.run(name, unit).model(step.task)
+            try:
+                card = load_card(path.with_suffix(".json"))
+            except FilmRecoveryError:
+                continue
+            models.append({"unit": unit, "model": path.name, "sha256": card.files.get(path.name), "created": card.created,
+                           "trained_on": card.training.get("frames"), "held_out": card.training.get("held_out")})  # fmt: skip
+        passes[name] = {
+            "recovery": step.task,
+            "source": step.source,
+            "reference": step.reference,
+            "reference_based": True,
+            "frames": sorted(frame for frame, used in origin.items() if used == name),
+            "models": models,
+        }
+    about = project.provenance
+    return {
+        "film": about.film or project.name,
+        "restorer": about.restorer,
+        "institution": about.institution,
+        "notes": about.notes,
+        "digital_source_type": f"http://cv.iptc.org/newscodes/digitalsourcetype/{about.digital_source_type}",
+        "elements": {
+            name: {"label": element.label, "kind": element.kind, "gauge": element.gauge, "files": element.files}
+            for name, element in project.elements.items()
+        },
+        "passes": passes,
+        "software": f"film-recovery {film_recovery.__version__}",
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def _sha256(path: Any) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

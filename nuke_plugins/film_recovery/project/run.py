@@ -1,0 +1,179 @@
+"""Running a project: trains what has to be trained, renders what is missing or stale, assembles the sequence."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from film_recovery.contract.errors import ProjectError
+from film_recovery.contract.job import TrainingJob
+from film_recovery.contract.progress import Reporter, SilentReporter
+from film_recovery.contract.run_folder import RunFolder
+from film_recovery.elements.selection import default_pairs
+from film_recovery.images.frame import Frame
+from film_recovery.images.io import read_frame, write_frame
+from film_recovery.images.ranges import parse_frames
+from film_recovery.images.sequence import Sequence, output_path
+from film_recovery.inference.sequence import apply_model
+from film_recovery.pairs.manifest import load_manifest
+from film_recovery.project.assemble import assemble
+from film_recovery.project.merge import merge
+from film_recovery.project.plan import Step, frames_to_apply, plan_unit, stale_frames
+from film_recovery.project.schema import Project, load_project
+from film_recovery.project.state import Hashes, Places, UnitState, load_state, training_settings
+from film_recovery.training.loop import resume, train
+
+
+def run_project(path: Path, reporter: Reporter | None = None, only: list[str] | None = None) -> dict[str, Any]:
+    """Bring a project up to date.
+
+    Args:
+        path: the project file.
+        only: passes to run, with what they build on; None runs all and assembles the finished sequence.
+
+    Returns:
+        What was done: by pass and unit the state found, the reason, seconds; and the pattern of the finished sequence.
+
+    Raises:
+        ProjectError: the file is wrong, or ``only`` names no pass.
+        StoppedError: stopped on request; run again to go on.
+    """
+    reporter = reporter or SilentReporter()
+    project = load_project(path)
+    places = Places(path, project)
+    wanted = _wanted(project, only)
+    done: list[dict[str, Any]] = []
+    with RunFolder(places.root).locked():
+        hashes = Hashes(places.root / "hashes.json")
+        for name in project.order():
+            for unit in project.units(name) if name in wanted else ():
+                step = plan_unit(project, places, hashes, name, unit)
+                reporter.stage(f"Pass '{name}'{'' if len(project.units(name)) == 1 else f', {unit}'}: {step.state}, {step.reason}")
+                begin = time.monotonic()
+                _bring_up_to_date(project, places, hashes, step, reporter)
+                done.append({"pass": name, "unit": unit, "found": step.state, "reason": step.reason,
+                             "seconds": round(time.monotonic() - begin, 1)})  # fmt: skip
+        result: dict[str, Any] = {"passes": done}
+        if only is None:
+            reporter.stage("Assembling the sequence")
+            origin = assemble(project, places, reporter)
+            result["sequence"] = str(places.sequence())
+            result["frames"] = {name: sum(1 for used in origin.values() if used == name) for name in project.sequence.order}
+        hashes.save()
+    return result
+
+
+def _wanted(project: Project, only: list[str] | None) -> set[str]:
+    if only is None:
+        return set(project.passes)
+    wanted: set[str] = set()
+    todo = list(only)
+    while todo:
+        name = todo.pop()
+        if name not in project.passes:
+            raise ProjectError(f"The project has no pass '{name}'; it has {', '.join(project.passes)}.")
+        if name not in wanted:
+            wanted.add(name)
+            todo.extend(project.upstream(name))
+    return wanted
+
+
+def _bring_up_to_date(project: Project, places: Places, hashes: Hashes, step: Step, reporter: Reporter) -> None:
+    if step.state == "up to date":
+        return
+    state_path = places.state(step.name, step.unit)
+    if step.state in ("train", "resume"):
+        state = _train(project, places, hashes, step, reporter)
+        state.save(state_path)
+    state = load_state(state_path)
+    frames = frames_to_apply(project, places, step.name, step.unit)
+    stale = stale_frames(places, hashes, step.name, state, frames, project)
+    _render(project, places, hashes, step, state, stale, reporter)
+    state.save(state_path)
+
+
+def _train(project: Project, places: Places, hashes: Hashes, step: Step, reporter: Reporter) -> UnitState:
+    settings = project.passes[step.name]
+    run = places.run(step.name, step.unit)
+    state = UnitState(settings=training_settings(project, settings))
+    if step.state == "resume":
+        resume(run.path, reporter)
+    else:
+        if run.path.exists():
+            shutil.rmtree(run.path)
+        state.save(places.state(step.name, step.unit))  # so that an interrupted training is known to be of these settings
+        train(_job(project, places, step), run.path, reporter)
+    source, reference = places.open(settings.source), places.open(settings.reference)
+    for pair in load_manifest(run.dataset).pairs:
+        state.pairs[f"source/{pair.frame}"] = hashes.frame(source, pair.frame)
+        state.pairs[f"reference/{pair.reference_frame}"] = hashes.frame(reference, pair.reference_frame)
+    state.model = hashes.file(run.model(settings.task))
+    return state
+
+
+def _job(project: Project, places: Places, step: Step) -> TrainingJob:
+    settings = project.passes[step.name]
+    source, reference = places.open(settings.source), places.open(settings.reference)
+    frames = parse_frames(settings.frames) if settings.frames else []
+    held_out = parse_frames(settings.held_out) if settings.held_out else []
+    scope = project.units(step.name)[step.unit]
+    if scope is not None:
+        frames, held_out = [f for f in frames if f in scope], [f for f in held_out if f in scope]
+        source = _within(source, scope)
+    if not frames:
+        frames, spread = default_pairs(source, reference, settings.pairs, 0 if held_out else settings.held_out_pairs)
+        held_out = held_out or spread
+        frames = [frame for frame in frames if frame not in held_out]
+    weights = settings.initial_weights
+    if weights in project.passes:
+        unit = step.unit if step.unit in project.units(weights) else next(iter(project.units(weights)))
+        weights = str(places.run(weights, unit).path)
+    elif weights:
+        weights = str(places.base / weights)
+    return TrainingJob(
+        task=settings.task,
+        source=places.files(settings.source),
+        reference=places.files(settings.reference),
+        frames=frames,
+        held_out=held_out,
+        encoding=project.encoding,
+        matrix=project.matrix,
+        balance=settings.balance,
+        size=settings.size,
+        patch=settings.patch,
+        batch=settings.batch,
+        steps=settings.steps,
+        minutes=settings.minutes,
+        seed=settings.seed,
+        initial_weights=weights or None,
+    )
+
+
+def _within(sequence: Sequence, scope: list[int]) -> Sequence:
+    if sequence.movie:
+        return sequence
+    return Sequence(sequence.name, {frame: path for frame, path in sequence.files.items() if frame in set(scope)})
+
+
+def _render(
+    project: Project, places: Places, hashes: Hashes, step: Step, state: UnitState, frames: list[int], reporter: Reporter
+) -> None:
+    if not frames:
+        return
+    settings = project.passes[step.name]
+    reporter.stage(f"Rendering {len(frames)} frames of '{step.name}'")
+    model = places.run(step.name, step.unit).model(settings.task)
+    source, target = places.open(settings.source), places.recovered(step.name)
+    apply_model(model, source, target, frames, skip_existing=True, reporter=reporter)
+    for frame in frames:
+        written = output_path(places.frames(step.name), frame)
+        if settings.merge != "none":
+            recovered = read_frame(output_path(target, frame))
+            original = source.read(frame)
+            encoding = "none" if original.is_coded else ("display" if project.encoding == "auto" else project.encoding)
+            merged = merge(original.rgb, recovered.rgb, settings.merge, encoding, project.matrix)
+            write_frame(written, Frame(merged, recovered.data_window, recovered.display_window, recovered.extra,
+                                       recovered.metadata, recovered.pixel_type))  # fmt: skip
+        state.frames[str(frame)] = [hashes.frame(source, frame), hashes.file(written)]

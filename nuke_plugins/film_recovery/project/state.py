@@ -1,0 +1,132 @@
+"""What has been done: one record a model, with the hashes of all that it was made from, so that nothing is done twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from film_recovery.contract.atomic import write_json
+from film_recovery.contract.errors import InputError
+from film_recovery.contract.records import load_record, save_record
+from film_recovery.contract.run_folder import RunFolder
+from film_recovery.images.sequence import Sequence, open_sequence
+from film_recovery.project.schema import Pass, Project
+
+SCHEMA, VERSION = "film-recovery/pass-state", 1
+_TRAINING_SETTINGS = (
+    "task", "source", "reference", "frames", "held_out", "pairs", "held_out_pairs", "minutes", "steps", "size", "patch", "batch",
+    "seed", "balance", "initial_weights",
+)  # fmt: skip
+
+
+@dataclass
+class UnitState:
+    """``settings`` hashes the pass's training settings, ``pairs`` the pictures it was trained on (by ``source/frame`` and
+    ``reference/frame``), ``model`` is the model file's SHA-256, ``frames`` maps each rendered frame to the hashes of its source
+    and of the written file."""
+
+    settings: str = ""
+    pairs: dict[str, str] = field(default_factory=dict)
+    model: str = ""
+    frames: dict[str, list[str]] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write the record, whole or not at all."""
+        save_record(path, self, SCHEMA, VERSION)
+
+
+def load_state(path: Path) -> UnitState:
+    """The record, or an empty one when there is none or it cannot be read: then the work is done again."""
+    try:
+        return load_record(path, UnitState, SCHEMA, VERSION)
+    except InputError:
+        return UnitState()
+
+
+class Places:
+    """Where a project keeps what it makes."""
+
+    def __init__(self, path: Path, project: Project) -> None:
+        self.base = Path(path).resolve().parent
+        self.root = self.base / project.output
+        self.project = project
+
+    def run(self, name: str, unit: str) -> RunFolder:
+        """The training run of one model."""
+        return RunFolder(self.root / "passes" / name / unit / "run")
+
+    def state(self, name: str, unit: str) -> Path:
+        """The record of one model."""
+        return self.root / "passes" / name / unit / "state.json"
+
+    def frames(self, name: str) -> Path:
+        """The pattern of a pass's rendered frames."""
+        return self.root / "passes" / name / "frames" / f"{name}.####.exr"
+
+    def recovered(self, name: str) -> Path:
+        """Where the model's own frames go: the pass's frames, or beside them when they are merged afterwards."""
+        step = self.project.passes[name]
+        return self.frames(name) if step.merge == "none" else self.root / "passes" / name / "unmerged" / f"{name}.####.exr"
+
+    def sequence(self) -> Path:
+        """The pattern of the finished sequence."""
+        name = self.project.sequence.name
+        return self.root / "sequence" / f"{name}.####.exr"
+
+    def files(self, name: str) -> str:
+        """The files of an element or of a pass's result."""
+        if name in self.project.passes:
+            return str(self.frames(name))
+        return str(self.base / self.project.elements[name].files)
+
+    def open(self, name: str) -> Sequence:
+        """The frames of an element or of a pass's result. Raises :class:`InputError` when there are none."""
+        return open_sequence(self.files(name))
+
+
+class Hashes:
+    """SHA-256 of files, computed once for each size and time of change and kept beside the project."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._known: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        except json.JSONDecodeError:
+            self._known = {}
+
+    def frame(self, sequence: Sequence, frame: int) -> str:
+        """The hash of one frame's file; of a movie, of the movie and the frame's number. Empty when it does not exist."""
+        if sequence.movie:
+            return f"{self.file(sequence.movie.path)}#{frame}"
+        path = sequence.files.get(frame)
+        return self.file(path) if path is not None else ""
+
+    def file(self, path: Path) -> str:
+        """The hash of a file; empty when it does not exist."""
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return ""
+        mark = f"{status.st_size}:{status.st_mtime_ns}"
+        known = self._known.get(str(path))
+        if known is None or known[0] != mark:
+            with open(path, "rb") as stream:
+                known = [mark, hashlib.file_digest(stream, "sha256").hexdigest()]
+            self._known[str(path)] = known
+        return known[1]
+
+    def save(self) -> None:
+        """Keep what was computed."""
+        write_json(self.path, self._known)
+
+
+def training_settings(project: Project, step: Pass) -> str:
+    """A hash of every setting that changes what a pass learns."""
+    values = msgspec.to_builtins(step)
+    chosen = {key: values[key] for key in _TRAINING_SETTINGS}
+    text = json.dumps([chosen, project.encoding, project.matrix], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,112 @@
+"""Pictures to judge with: N-way comparison, contact sheet, wipe, difference, enlarged detail; 8-bit, in display coding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from film_recovery.contract.errors import UsageError
+from film_recovery.images.drawing import GAP, GROUND, Bytes, Cell, draw_grid, enlarge, to_uint8
+from film_recovery.images.encodings import encode
+
+FloatArray = npt.NDArray[np.float32]
+_MOST = 6  # pictures side by side, beyond which none is large enough to judge
+
+
+def display(rgb: npt.ArrayLike, encoding: str) -> FloatArray:
+    """Working space to what a display shows, 0..1: the sRGB curve unless the values are coded already; beyond 0..1 clips.
+
+    ``log`` files hold linear light and get the same curve; that is a plain look at them, without a film look or tone mapping.
+    """
+    shown = encode(np.asarray(rgb, np.float32), "none" if encoding == "none" else "display")
+    return np.asarray(np.clip(shown, 0.0, 1.0), np.float32)
+
+
+def comparison(panels: Sequence[Cell], title: str = "", subtitle: str = "", cell_width: int = 640) -> Bytes:
+    """Two to six labelled display pictures: 2 in a row, 3 as two above one, 4 as 2 x 2, 5 and 6 in rows of three.
+
+    Raises :class:`UsageError` for another number.
+    """
+    if not 2 <= len(panels) <= _MOST:
+        raise UsageError(f"A comparison shows 2 to {_MOST} pictures; {len(panels)} were given.")
+    columns = 2 if len(panels) <= 4 else 3
+    rows = [list(panels[begin : begin + columns]) for begin in range(0, len(panels), columns)]
+    return draw_grid(rows, title, cell_width, subtitle)
+
+
+def contact_sheet(rows: Sequence[Sequence[Cell]], title: str = "", subtitle: str = "", cell_width: int = 400) -> Bytes:
+    """Rows of input, target, output (or any cells), one row a frame."""
+    return draw_grid(rows, title, cell_width, subtitle)
+
+
+def wipe(left: Cell, right: Cell, position: float = 0.5, title: str = "", cell_width: int = 1280) -> Bytes:
+    """The left picture up to ``position`` (0..1 of the width), the right one beyond, a thin line between.
+
+    Raises :class:`UsageError` when the sizes differ.
+    """
+    first, second = to_uint8(left[1]), to_uint8(right[1])
+    if first.shape != second.shape:
+        raise UsageError(f"A wipe needs two pictures of one size; found {first.shape[:2]} and {second.shape[:2]}.")
+    column = round(float(np.clip(position, 0.0, 1.0)) * first.shape[1])
+    joined = np.concatenate([first[:, :column], second[:, column:]], axis=1)
+    joined[:, max(column - 1, 0) : column + 1] = 255
+    return draw_grid([[(f"left: {left[0]}   |   right: {right[0]}", joined)]], title, cell_width)
+
+
+def difference(first: Cell, second: Cell, gain: float = 8.0, title: str = "", cell_width: int = 640) -> Bytes:
+    """Both pictures and their signed difference per channel, ``gain`` times, about mid-grey, with a legend under it.
+
+    Raises :class:`UsageError` when the sizes differ.
+    """
+    a, b = (to_uint8(picture).astype(np.float32) / 255.0 for _, picture in (first, second))
+    if a.shape != b.shape:
+        raise UsageError(f"A difference needs two pictures of one size; found {a.shape[:2]} and {b.shape[:2]}.")
+    signed = np.clip(0.5 + gain * (a - b), 0.0, 1.0)
+    shown = _with_scale(to_uint8(signed))
+    step = 0.5 / gain
+    label = f"{first[0]} minus {second[0]}, ×{gain:g}: grey = equal, black = −{step:.3f}, white = +{step:.3f}"
+    return draw_grid([[first, second, (label, shown)]], title, cell_width)
+
+
+def detail_crops(
+    panels: Sequence[Cell], centre: tuple[float, float] = (0.5, 0.5), size: int = 220, factor: int = 2, title: str = ""
+) -> Bytes:
+    """The same square of every picture, each pixel repeated ``factor`` times, to judge sharpness and grain by.
+
+    ``centre`` is the share of width and height; ``size`` pixels a side, less where the picture is smaller.
+    """
+    cells = [(label, enlarge(crop(picture, centre, size), factor)) for label, picture in panels]
+    rows = [cells[begin : begin + 2] for begin in range(0, len(cells), 2)]  # two columns fit a report's page unscaled
+    return draw_grid(rows, title, size * factor, f"{size} × {size} pixels, each shown {factor} × {factor} times, no filter")
+
+
+def crop(picture: npt.ArrayLike, centre: tuple[float, float], size: int) -> Bytes:
+    """A square of at most ``size`` pixels a side about ``centre`` (shares of width and height), moved inside the picture."""
+    pixels = to_uint8(picture)
+    height, width = pixels.shape[:2]
+    left = int(np.clip(round(centre[0] * width) - size // 2, 0, max(width - size, 0)))
+    top = int(np.clip(round(centre[1] * height) - size // 2, 0, max(height - size, 0)))
+    return pixels[top : top + size, left : left + size]
+
+
+def busiest(picture: npt.ArrayLike, size: int = 220) -> tuple[float, float]:
+    """The centre (shares of width and height) of the square with the most fine detail: where sharpness shows best."""
+    grey = to_uint8(picture).astype(np.float32).mean(axis=-1)
+    fine = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 2.0))
+    side = min(size, *grey.shape)
+    sums = cv2.boxFilter(fine, -1, (side, side), normalize=True, borderType=cv2.BORDER_REPLICATE)
+    half = side // 2
+    inner = sums[half : max(grey.shape[0] - half, half + 1), half : max(grey.shape[1] - half, half + 1)]
+    row, column = np.unravel_index(int(inner.argmax()), inner.shape)
+    return (float(column) + half) / grey.shape[1], (float(row) + half) / grey.shape[0]
+
+
+def _with_scale(picture: Bytes) -> Bytes:
+    """The picture with a grey scale under it, from the darkest to the lightest difference."""
+    height, width = picture.shape[:2]
+    bar = np.broadcast_to(np.linspace(0, 255, width)[None, :, None], (max(height // 40, 4), width, 3)).astype(np.uint8)
+    gap = np.broadcast_to(np.array(GROUND, np.uint8), (GAP, width, 3))
+    return np.concatenate([picture, gap, bar], axis=0)

@@ -1,0 +1,299 @@
+"""Training from a job to an exported model, and resuming it. One folder, one process, whole records."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import platform
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import film_recovery
+from film_recovery.contract.atomic import remove_partials
+from film_recovery.contract.card import ModelCard
+from film_recovery.contract.errors import DivergedError, FilmRecoveryError, InputError, StoppedError
+from film_recovery.contract.events import EventLog, truncate_after_step
+from film_recovery.contract.job import TrainingJob, load_job
+from film_recovery.contract.progress import Reporter, SilentReporter
+from film_recovery.contract.run_folder import RunFolder
+from film_recovery.images.encodings import encode, from_linear, to_linear
+from film_recovery.images.sequence import open_sequence
+from film_recovery.modelfile.export import export_model
+from film_recovery.pairs.balance import DensityBalance
+from film_recovery.pairs.dataset import Dataset, build_dataset, load_dataset
+from film_recovery.training.checkpoint import graph_from_checkpoint, load_checkpoint, save_checkpoint
+from film_recovery.training.data import largest_patch, prepare
+from film_recovery.training.evaluate import held_out_figure
+from film_recovery.training.graph import RecoveryGraph
+from film_recovery.training.monitor import Monitor, event_figures, judge
+from film_recovery.training.plan import choose_device, load_plan, make_plan
+from film_recovery.training.start import fit_start
+from film_recovery.training.trainer import Trainer
+
+_PROGRESS_EVENTS = 200  # over a run
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run handed out: the model, how it came about, and its held-out figures in dB (empty without held-out pairs)."""
+
+    model: Path
+    steps: int
+    seconds: float
+    start: dict[str, float]
+    held_out: dict[str, float]
+    warnings: list[str]
+
+
+def train(job: TrainingJob, folder: Path, reporter: Reporter | None = None) -> TrainingResult:
+    """Build the dataset, train, export. ``folder`` must not hold a run yet.
+
+    Raises:
+        InputError, VerificationError: the inputs must not be trained on; nothing but the refusal is written.
+        BusyError: another process works in the folder.
+        StoppedError: stopped on request, with a checkpoint to resume from.
+        DivergedError: the loss was not finite.
+    """
+    job.check()
+    run = RunFolder(folder)
+    if run.job.exists():
+        raise InputError(f"{folder} already holds a run; resume it, or name another folder with --out.")
+    with run.locked(), _failures_recorded(run):
+        dataset = build_dataset(job, run.dataset, reporter or SilentReporter())
+        job.save(run.job)
+        return _run(job, run, dataset, reporter or SilentReporter(), resuming=False)
+
+
+def resume(folder: Path, reporter: Reporter | None = None) -> TrainingResult:
+    """Go on where a run was stopped or killed, as if it never had been. Raises as :func:`train` does."""
+    run = RunFolder(folder)
+    job = load_job(run.job)
+    with run.locked(), _failures_recorded(run):
+        run.stop_request.unlink(missing_ok=True)
+        for place in (run.path, run.checkpoints, run.sheets, run.preview, run.export):
+            remove_partials(place)
+        dataset = load_dataset(run.dataset)
+        return _run(job, run, dataset, reporter or SilentReporter(), resuming=run.last_checkpoint.exists())
+
+
+def _run(job: TrainingJob, run: RunFolder, dataset: Dataset, reporter: Reporter, *, resuming: bool) -> TrainingResult:
+    begin = time.monotonic()
+    torch.manual_seed(job.seed)  # the weights' first values
+    if resuming:
+        trainer, start = _restored(job, run, dataset)
+    else:
+        reporter.stage("Fitting the closed-form start")
+        trainer, start = _fresh(job, run, dataset)
+    monitor = Monitor(run, dataset.pairs, _preview(job, dataset))
+    if not resuming:
+        monitor.log.append("started", task=job.task, steps=trainer.plan.steps, precision=trainer.plan.precision,
+                           device=trainer.plan.device, seconds_per_step=trainer.plan.seconds_per_step)  # fmt: skip
+        monitor.log.append("start", step=0, held_out=None if start is None else round(start, 4))
+        trainer.best, trainer.best_step = start, 0 if start is not None else None
+        _save(trainer, run)
+    reporter.stage(f"Training {trainer.plan.steps} steps")
+    last = _train_steps(trainer, run, monitor, reporter)
+    warnings = judge(start, trainer.best, last)
+    for sentence in warnings:
+        monitor.log.append("warning", step=trainer.done, text=sentence)
+        reporter.note(sentence)
+    figures = {} if trainer.best is None else {"psnr": round(trainer.best, 4), "step": float(trainer.best_step or 0)}
+    model = _export(trainer, run, job, dataset, figures, reporter)
+    seconds = time.monotonic() - begin
+    monitor.log.append("finished", step=trainer.done, seconds=round(seconds, 1), model=model.relative_to(run.path).as_posix())
+    return TrainingResult(model, trainer.done, seconds, {} if start is None else {"psnr": round(start, 4)}, figures, warnings)
+
+
+def _fresh(job: TrainingJob, run: RunFolder, dataset: Dataset) -> tuple[Trainer, float | None]:
+    device = choose_device(job.device)
+    graph = build_graph(job, dataset).to(device)
+    pairs = [prepare(graph, pair, device) for pair in dataset.pairs]
+    held_out = [p for p, pair in zip(pairs, dataset.pairs, strict=True) if pair.held_out]
+    begin = time.perf_counter()
+    start = held_out_figure(graph, held_out, start_only=True) if held_out else None
+    if held_out:
+        begin = time.perf_counter()
+        held_out_figure(graph, held_out)
+    evaluation = time.perf_counter() - begin
+    plan = make_plan(job, graph.network, largest_patch(pairs, job.patch), evaluation)
+    plan.save(run.plan)
+    if plan.device == "cpu":
+        torch.set_num_threads(plan.threads)
+    return Trainer(job, plan, graph, dataset.pairs), start
+
+
+def _restored(job: TrainingJob, run: RunFolder, dataset: Dataset) -> tuple[Trainer, float | None]:
+    plan = load_plan(run.plan)
+    choose_device(plan.device)
+    if plan.device == "cpu":
+        torch.set_num_threads(plan.threads)
+    info, groups = load_checkpoint(run.last_checkpoint)
+    _, graph = graph_from_checkpoint(run.last_checkpoint)
+    trainer = Trainer(job, plan, graph, dataset.pairs)
+    trainer.restore(info, groups)
+    truncate_after_step(run.events, info.step)
+    start = held_out_figure(graph, trainer.held_out, start_only=True) if trainer.held_out else None
+    return trainer, start
+
+
+def build_graph(job: TrainingJob, dataset: Dataset) -> RecoveryGraph:
+    """The untrained graph of a job: balance, closed-form start and statistics from the training pairs, zero correction.
+
+    With ``initial_weights`` the network's own weights come from that run or checkpoint; the start is always this shot's.
+    """
+    manifest = dataset.manifest
+    balance = DensityBalance.from_numbers(manifest.balance) if manifest.balance else None
+    training = [pair for pair in dataset.pairs if not pair.held_out]
+    sources = [_coded(pair.source, manifest.encoding, balance) for pair in training]
+    targets = [np.asarray(encode(pair.target, manifest.encoding), np.float32) for pair in training]
+    start = fit_start(job.task, sources, targets, manifest.matrix, job.seed)
+    graph = RecoveryGraph(
+        job.task, size=job.size, encoding=manifest.encoding, matrix=manifest.matrix, balance=balance, start=start
+    )
+    prepared = [prepare(graph, pair, torch.device("cpu")) for pair in training]
+    features = torch.cat([pair.features.flatten(1)[:, ::7] for pair in prepared], dim=1)
+    change = torch.cat([(pair.target - pair.features[3:]).flatten(1)[:, ::7] for pair in prepared], dim=1)
+    graph.standardise(features.mean(1), features.std(1).clamp_min(1e-3), change.abs().mean(1).clamp_min(1e-3))
+    if job.initial_weights:
+        _take_weights(graph, Path(job.initial_weights))
+    return graph.eval()
+
+
+def _take_weights(graph: RecoveryGraph, path: Path) -> None:
+    info, groups = load_checkpoint(RunFolder(path).last_checkpoint if path.is_dir() else path)
+    if (info.task, info.size) != (graph.task, graph.size):
+        raise InputError(
+            f"The initial weights in {path} are of a {info.size} {info.task} model, this run trains a {graph.size} "
+            f"{graph.task} model; choose the same task and size."
+        )
+    graph.network.load_state_dict(groups["best"])
+
+
+def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: Reporter) -> float | None:
+    """Train to the end of the plan; returns the last held-out figure. Raises :class:`StoppedError` with a checkpoint saved."""
+    plan, job = trainer.plan, trainer.job
+    every = max(plan.steps // _PROGRESS_EVENTS, 1)
+    held_out: float | None = None
+    losses: list[float] = []
+    with _signals() as asked:
+        while trainer.done < plan.steps:
+            losses.append(trainer.step())
+            done = trainer.done
+            if done % plan.evaluation_interval == 0 or done == plan.steps:
+                held_out = trainer.evaluate()
+                if held_out is not None:
+                    monitor.log.append("held_out", step=done, psnr=round(held_out, 4))
+            if done % every == 0 or done == plan.steps:
+                figures = {"loss": sum(losses) / len(losses), **({} if held_out is None else {"held_out": held_out})}
+                monitor.log.append("progress", step=done, **event_figures(figures))
+                reporter.progress(done, plan.steps, "step", figures)
+                losses.clear()
+            if done % job.sheet_interval == 0 or done == plan.steps:
+                graph = trainer.with_weights(trainer.averaged.state_dict())
+                monitor.contact_sheet(graph, done)
+                monitor.preview_frame(graph, done)
+            if done % job.checkpoint_interval == 0 or done == plan.steps:
+                _save(trainer, run)
+                monitor.log.append("checkpoint", step=done)
+            if asked or reporter.should_stop() or run.stop_request.exists():
+                _save(trainer, run)
+                monitor.log.append("stopped", step=done)
+                raise StoppedError(f"Stopped at step {done} of {plan.steps}; resume with: film-recovery resume {run.path}")
+    return held_out
+
+
+def _save(trainer: Trainer, run: RunFolder) -> None:
+    groups = trainer.state()
+    save_checkpoint(run.last_checkpoint, trainer.info(), groups)
+    save_checkpoint(run.best_checkpoint, trainer.info(), {"graph": groups["graph"], "best": groups["best"]})
+
+
+def _export(
+    trainer: Trainer, run: RunFolder, job: TrainingJob, dataset: Dataset, figures: dict[str, float], reporter: Reporter
+) -> Path:
+    reporter.stage("Exporting and checking the model")
+    graph = trainer.with_weights(trainer.best_weights).cpu()
+    training = [pair for pair in dataset.pairs if not pair.held_out]
+    card = ModelCard(
+        name=f"{run.path.name}-{job.task}",
+        task=job.task,
+        kept=graph.kept,
+        encoding=graph.encoding,
+        matrix=graph.matrix,
+        balance=graph.balance.numbers if graph.balance else None,
+        size=job.size,
+        receptive_field=graph.receptive_field,
+        multiple=graph.multiple,
+        parameters=sum(parameter.numel() for parameter in graph.network.parameters()),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        versions={"film-recovery": film_recovery.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        training={
+            "source": Path(job.source).name,
+            "reference": Path(job.reference).name,
+            "frames": [pair.frame for pair in training],
+            "held_out": [pair.frame for pair in dataset.pairs if pair.held_out],
+            "steps": trainer.done,
+            "seed": job.seed,
+            "precision": trainer.plan.precision,
+        },
+        held_out=figures,
+    )
+    path = run.model(job.task)
+    export_model(graph, card, path)
+    EventLog(run.events).append("exported", step=trainer.done, path=path.relative_to(run.path).as_posix())
+    return path
+
+
+def _preview(job: TrainingJob, dataset: Dataset) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None:
+    """The preview frame, cropped as the pairs are; None if the job names none."""
+    if job.preview is None:
+        return None
+    picture = open_sequence(job.source).read(job.preview).rgb
+    x, y, width, height = dataset.manifest.crop
+    return np.ascontiguousarray(picture[y : y + height, x : x + width])
+
+
+def _coded(source: np.ndarray[tuple[int, ...], np.dtype[np.float32]], encoding: str, balance: DensityBalance | None) -> (
+    np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+):  # fmt: skip
+    balanced = from_linear(balance.apply(to_linear(source, encoding)), encoding) if balance else source
+    return np.asarray(encode(balanced, encoding), np.float32)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT instead of dying by them; outside the main thread there are none to collect."""
+    asked: list[int] = []
+    previous: dict[int, object] = {}
+    try:
+        for number in (int(signal.SIGTERM), int(signal.SIGINT)):
+            previous[number] = signal.signal(number, lambda received, _frame: asked.append(received))
+    except ValueError:
+        previous.clear()
+    try:
+        yield asked
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def _failures_recorded(run: RunFolder) -> Iterator[None]:
+    """Leave the reason of a failure in the events, where a monitor finds it."""
+    try:
+        yield
+    except StoppedError:
+        raise
+    except FilmRecoveryError as error:
+        if run.path.is_dir():
+            EventLog(run.events).append("failed", text=str(error), code=int(error.exit_code))
+        raise
+
+
+__all__ = ["DivergedError", "TrainingResult", "build_graph", "resume", "train"]

@@ -1,0 +1,97 @@
+"""What a person watches while a model trains: events, contact sheets and a preview of a frame outside the set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from film_recovery.contract.events import EventLog
+from film_recovery.contract.run_folder import RunFolder
+from film_recovery.images.drawing import draw_grid, save_png
+from film_recovery.images.encodings import encode
+from film_recovery.pairs.dataset import Pair
+from film_recovery.training.graph import RecoveryGraph
+
+_ROWS = 6  # rows of a contact sheet
+_CELL = 480  # pixels
+_FLICKERING = 0.3  # dB below the best held-out figure before it is worth a word
+
+
+class Monitor:
+    """Writes the events and pictures of one run into its folder."""
+
+    def __init__(self, run: RunFolder, pairs: Sequence[Pair], preview: npt.NDArray[np.float32] | None) -> None:
+        self.run = run
+        self.log = EventLog(run.events)
+        self.preview = preview
+        held = [pair for pair in pairs if pair.held_out]
+        self.shown = [*[pair for pair in pairs if not pair.held_out][: _ROWS - min(len(held), 2)], *held[:2]]
+
+    def contact_sheet(self, graph: RecoveryGraph, step: int) -> Path:
+        """Rows of input, target and output, labelled with the frame and whether it is held out."""
+        rows = []
+        for pair in self.shown:
+            where = f"{pair.frame}" + (" · held out" if pair.held_out else "")
+            rows.append([
+                (f"{where} · input", _display(pair.source, graph.encoding)),
+                ("target", _display(pair.target, graph.encoding)),
+                (f"output · step {step}", _display(run_graph(graph, pair.source), graph.encoding)),
+            ])  # fmt: skip
+        path = self.run.sheets / f"contact_{step:06d}.png"
+        save_png(path, draw_grid(rows, f"{graph.task} recovery, step {step}", _CELL))
+        self.log.append("contact_sheet", step=step, path=path.relative_to(self.run.path).as_posix())
+        return path
+
+    def preview_frame(self, graph: RecoveryGraph, step: int) -> Path | None:
+        """The preview frame as it comes and as the model gives it now, side by side; None when there is none."""
+        if self.preview is None:
+            return None
+        output = run_graph(graph, self.preview)
+        row = [("preview · input", _display(self.preview, graph.encoding)),
+               (f"output · step {step}", _display(output, graph.encoding))]  # fmt: skip
+        path = self.run.preview / f"preview_{step:06d}.png"
+        save_png(path, draw_grid([row], f"a frame outside the set, step {step}", _CELL * 2))
+        self.log.append("preview", step=step, path=path.relative_to(self.run.path).as_posix())
+        return path
+
+
+@torch.no_grad()
+def run_graph(graph: RecoveryGraph, rgb: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """One picture, (H, W, 3) in the working space, through the whole graph."""
+    device = graph.mean.device
+    image = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))[None].to(device)
+    return np.ascontiguousarray(graph(image)[0].permute(1, 2, 0).cpu().numpy())
+
+
+def judge(start: float | None, best: float | None, last: float | None) -> list[str]:
+    """What the held-out figures (dB) say, in sentences; empty when there is nothing to warn about."""
+    if start is None or best is None or last is None:
+        return ["No pair was held out, so nothing tells how the model does on other frames; hold one or two out."]
+    words = []
+    if best <= start + 0.05:
+        words.append(
+            "The network did not improve on its closed-form start on the held-out frames; the start is handed out. "
+            "Add pairs that show other colours and textures, or check the alignment."
+        )
+    if last < best - _FLICKERING:
+        words.append(
+            f"The held-out figure fell from {best:.2f} to {last:.2f} dB: the model began to memorise its pairs. "
+            "The best checkpoint is handed out; add pairs rather than steps."
+        )
+    return words
+
+
+def event_figures(figures: dict[str, Any]) -> dict[str, Any]:
+    """Rounded for the events file."""
+    return {name: round(value, 5) if isinstance(value, float) else value for name, value in figures.items()}
+
+
+def _display(working: npt.NDArray[np.float32], encoding: str) -> npt.NDArray[np.float32]:
+    """Working-space values as a display shows them, 0 to 1: log-coded material is linear light and gets the display curve."""
+    shown = encode(working, "none" if encoding == "none" else "display")
+    return np.asarray(np.clip(shown, 0.0, 1.0), dtype=np.float32)

@@ -1,0 +1,125 @@
+"""The plan of a run: what the clock decides, decided once, at the start, and written down.
+
+A timed probe turns minutes into steps and picks the faster precision; from then on the schedule and the bits depend on the
+plan alone, not on the clock.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from film_recovery.contract.errors import DeviceError
+from film_recovery.contract.job import TrainingJob
+from film_recovery.contract.records import load_record, save_record
+from film_recovery.training.network import CorrectionNetwork
+
+SCHEMA, VERSION = "film-recovery/plan", 1
+EVALUATIONS = 12  # held-out figures over a run
+_PROBE_STEPS = 6
+_LEARNING_RATE = {"chroma": 1e-3, "spatial": 1e-3, "as-is": 1e-3}
+_WARM_UP = 50
+_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass
+class TrainingPlan:
+    """Steps, precision, device and threads of a run; ``seconds_per_step`` and ``patch`` as probed."""
+
+    steps: int
+    precision: str
+    device: str
+    threads: int
+    patch: int
+    learning_rate: float
+    evaluation_interval: int
+    seconds_per_step: float
+
+    def save(self, path: Path) -> None:
+        """Write the plan, whole or not at all."""
+        save_record(path, self, SCHEMA, VERSION)
+
+    def learning_rate_at(self, step: int) -> float:
+        """Warm-up over the first steps, then a cosine down to a hundredth; ``step`` counts from 0."""
+        warm = min(1.0, (step + 1) / min(_WARM_UP, max(self.steps // 4, 1)))
+        return self.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * step / self.steps)))
+
+    @property
+    def autocast(self) -> torch.autocast:
+        """The context for the network's forward pass; the loss stays outside it, in float32."""
+        return torch.autocast(
+            torch.device(self.device).type, dtype=_PRECISIONS[self.precision], enabled=self.precision != "fp32"
+        )
+
+
+def load_plan(path: Path) -> TrainingPlan:
+    """Read a plan; raises :class:`InputError`."""
+    return load_record(path, TrainingPlan, SCHEMA, VERSION)
+
+
+def choose_device(wanted: str) -> torch.device:
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` to a device. Raises :class:`DeviceError` when it is not there."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise DeviceError("No CUDA device is available to PyTorch here; use device cpu, or install a CUDA build of torch.")
+    try:
+        return torch.device(wanted)
+    except RuntimeError as error:
+        raise DeviceError(f"'{wanted}' is not a device; use auto, cpu or cuda.") from error
+
+
+def make_plan(job: TrainingJob, network: CorrectionNetwork, patch: int, evaluation_seconds: float) -> TrainingPlan:
+    """Probe the speed of a training step and decide. ``evaluation_seconds`` is the time of one held-out evaluation."""
+    device = choose_device(job.device)
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    candidates = [job.precision] if job.precision != "auto" else (["bf16"] if device.type == "cuda" else ["fp32", *_cpu_bf16()])
+    timed = {name: probe_step(network, job.batch, patch, name, device) for name in candidates}
+    precision = min(timed, key=lambda name: timed[name])
+    if job.steps is not None:
+        steps = job.steps
+    else:
+        budget = (job.minutes or 0.0) * 60.0 - EVALUATIONS * evaluation_seconds
+        steps = max(int(budget / timed[precision]), EVALUATIONS)
+    return TrainingPlan(
+        steps=steps,
+        precision=precision,
+        device=str(device),
+        threads=threads,
+        patch=patch,
+        learning_rate=job.learning_rate or _LEARNING_RATE[job.task],
+        evaluation_interval=max(steps // EVALUATIONS, 1),
+        seconds_per_step=round(timed[precision], 5),
+    )
+
+
+def probe_step(network: CorrectionNetwork, batch: int, patch: int, precision: str, device: torch.device) -> float:
+    """Median seconds of a whole training step of this network on random crops; leaves the network as it was."""
+    trial = copy.deepcopy(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(trial.parameters(), lr=1e-4)
+    features = torch.rand(batch, network.inputs, patch, patch, device=device).contiguous(memory_format=torch.channels_last)
+    seconds = []
+    for _ in range(_PROBE_STEPS):
+        begin = time.perf_counter()
+        with torch.autocast(device.type, dtype=_PRECISIONS[precision], enabled=precision != "fp32"):
+            out = trial(features)
+        out.float().square().mean().backward()
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - begin)
+    return sorted(seconds[1:])[len(seconds[1:]) // 2]
+
+
+def _cpu_bf16() -> list[str]:
+    """bf16 is worth a try where the processor multiplies it in hardware."""
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text(encoding="ascii", errors="replace") if os.name == "posix" and cpuinfo.exists() else ""
+    return ["bf16"] if "avx512_bf16" in flags or "amx_bf16" in flags else []

@@ -1,0 +1,133 @@
+"""Closed-form starts, ready in a second or two: what the network only has to correct.
+
+A 33-node colour look-up table (chroma and as-is), then the linear filter that brings the result closest to the targets in the
+least-squares sense: for colour it takes out the grain that the table amplified, guided by luma; for spatial recovery, where
+there is no table, it is a Wiener deconvolution learned from the pairs. All of it is a module inside the exported graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+
+from film_recovery.images.colour import rgb_to_ycbcr, rgb_to_ycbcr_matrix
+from film_recovery.pairs.lut import NODES, ColourLut
+
+FILTER_SIDE = {"chroma": 9, "spatial": 13, "as-is": 9}  # pixels, odd
+_INPUTS = {"chroma": 3, "spatial": 1, "as-is": 3}  # channels of YCbCr that the filter looks at
+_FIRST, _OUTPUTS = {"chroma": 1, "spatial": 0, "as-is": 0}, {"chroma": 2, "spatial": 1, "as-is": 3}
+_FILTER_SAMPLES = 120_000
+_RIDGE = 1e-4  # of the mean diagonal; holds the filter back where the pairs have no contrast
+FloatArray = npt.NDArray[np.float32]
+
+
+class Start(nn.Module):
+    """Coded RGB and its YCbCr, both (B, 3, H, W), to the learned channels (B, 1 to 3, H, W). Fresh, it changes nothing."""
+
+    table: torch.Tensor
+    kernel: torch.Tensor
+    offset: torch.Tensor
+
+    def __init__(self, task: str) -> None:
+        super().__init__()
+        self.first, self.outputs, self.inputs = _FIRST[task], _OUTPUTS[task], _INPUTS[task]
+        self.uses_table = task != "spatial"
+        side = FILTER_SIDE[task]
+        if self.uses_table:
+            self.register_buffer("table", torch.zeros(NODES**3, self.outputs))
+        self.register_buffer("kernel", torch.zeros(self.outputs, self.inputs, side, side))
+        self.register_buffer("offset", torch.zeros(self.outputs))
+
+    @property
+    def receptive_field(self) -> int:
+        """Radius of influence in pixels."""
+        return self.kernel.shape[-1] // 2
+
+    def set_lut(self, lut: ColourLut, matrix: str) -> None:
+        """Take the table's change of coded RGB as a change of the learned channels; the step is linear, hence exact."""
+        change = lut.delta.reshape(-1, 3).astype(np.float64) @ rgb_to_ycbcr_matrix(matrix).T
+        self.table.copy_(torch.from_numpy(change[:, self.first :].astype(np.float32)))
+
+    def set_filter(self, kernel: FloatArray, offset: FloatArray) -> None:
+        """Set the filter's change: kernel (outputs, inputs, side, side) and offset (outputs,), coded values."""
+        self.kernel.copy_(torch.from_numpy(kernel))
+        self.offset.copy_(torch.from_numpy(offset))
+
+    def looked_up(self, coded_BCHW: torch.Tensor, ycc_BCHW: torch.Tensor) -> torch.Tensor:
+        """YCbCr with the learned channels through the table, before the filter."""
+        if not self.uses_table:
+            return ycc_BCHW
+        changed = ycc_BCHW[:, self.first :] + self._table_change(coded_BCHW)
+        return torch.cat([ycc_BCHW[:, : self.first], changed], dim=1) if self.first else changed
+
+    def forward(self, coded_BCHW: torch.Tensor, ycc_BCHW: torch.Tensor) -> torch.Tensor:
+        looked_up = self.looked_up(coded_BCHW, ycc_BCHW)
+        pad = self.kernel.shape[-1] // 2
+        around = functional.pad(looked_up[:, : self.inputs], (pad, pad, pad, pad), mode="replicate")
+        change = functional.conv2d(around, self.kernel, self.offset)
+        return looked_up[:, self.first : self.first + self.outputs] + change
+
+    def _table_change(self, coded_BCHW: torch.Tensor) -> torch.Tensor:
+        """Trilinear between the nodes; beyond 0..1 the change of the nearest face."""
+        position = torch.clip(coded_BCHW, 0.0, 1.0) * float(NODES - 1)
+        low = torch.clip(torch.floor(position), 0.0, float(NODES - 2))
+        red, green, blue = low.to(torch.int64).unbind(dim=1)
+        base = (red * NODES + green) * NODES + blue
+        fr, fg, fb = (part.unsqueeze(-1) for part in (position - low).unbind(dim=1))
+        total = torch.zeros_like(fr)
+        for bit_r in (0, 1):
+            for bit_g in (0, 1):
+                weight = (fr if bit_r else 1.0 - fr) * (fg if bit_g else 1.0 - fg)
+                at = base + (bit_r * NODES + bit_g) * NODES
+                total = total + weight * ((1.0 - fb) * self.table[at] + fb * self.table[at + 1])
+        return total.permute(0, 3, 1, 2)
+
+
+@torch.no_grad()
+def fit_start(task: str, coded: Sequence[FloatArray], target: Sequence[FloatArray], matrix: str, seed: int) -> Start:
+    """Fit the start of ``task`` from coded pictures and targets, (H, W, 3) each."""
+    start = Start(task)
+    if start.uses_table:
+        start.set_lut(ColourLut.fit(coded, target, seed), matrix)
+    given, wanted = [], []
+    for picture, goal in zip(coded, target, strict=True):
+        tensors = [torch.from_numpy(p).permute(2, 0, 1)[None] for p in (picture, rgb_to_ycbcr(picture, matrix))]
+        looked_up = start.looked_up(*tensors)[0].numpy()
+        learned = slice(start.first, start.first + start.outputs)
+        given.append(looked_up[: start.inputs])
+        wanted.append(rgb_to_ycbcr(goal, matrix).transpose(2, 0, 1)[learned] - looked_up[learned])
+    start.set_filter(*_fit_filter(given, wanted, FILTER_SIDE[task], seed))
+    return start
+
+
+def _fit_filter(
+    given: Sequence[FloatArray], wanted: Sequence[FloatArray], side: int, seed: int
+) -> tuple[FloatArray, FloatArray]:
+    """Least squares over sampled neighbourhoods, averaged over the four flips (a filter has no reason to lean to a side).
+
+    ``given`` are (inputs, H, W), ``wanted`` the changes (outputs, H, W). Returns kernel and offset.
+    """
+    inputs, outputs, pad = given[0].shape[0], wanted[0].shape[0], side // 2
+    count, share = inputs * side * side + 1, max(_FILTER_SAMPLES // len(given), 1)
+    normal, right = np.zeros((count, count)), np.zeros((count, outputs))
+    random = np.random.default_rng(seed)
+    for picture, change in zip(given, wanted, strict=True):
+        padded = np.pad(picture, ((0, 0), (pad, pad), (pad, pad)), mode="edge")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
+        height, width = picture.shape[1:]
+        at = random.choice(height * width, min(share, height * width), replace=False)
+        rows = windows[:, at // width, at % width].transpose(1, 0, 2, 3)
+        rows = (rows + rows[..., ::-1, :] + rows[..., ::-1] + rows[..., ::-1, ::-1]) * np.float32(0.25)
+        design = np.concatenate([rows.reshape(len(at), -1), np.ones((len(at), 1), np.float32)], axis=1).astype(np.float64)
+        normal += design.T @ design
+        right += design.T @ change.reshape(outputs, -1)[:, at].T.astype(np.float64)
+    ridge = _RIDGE * np.trace(normal) / count
+    solution = np.linalg.solve(normal + ridge * np.eye(count), right)
+    kernel = solution[:-1].T.reshape(outputs, inputs, side, side)
+    kernel = (kernel + kernel[..., ::-1, :] + kernel[..., ::-1] + kernel[..., ::-1, ::-1]) * 0.25
+    return kernel.astype(np.float32), solution[-1].astype(np.float32)

@@ -1,0 +1,133 @@
+"""One run's state and its step. Everything that a step depends on is in the plan, the dataset or the checkpoint."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from film_recovery.contract.job import TrainingJob
+from film_recovery.pairs.dataset import Pair
+from film_recovery.training.checkpoint import CheckpointInfo
+from film_recovery.training.data import PreparedPair, cut, draw_crops, prepare
+from film_recovery.training.evaluate import held_out_figure
+from film_recovery.training.graph import RecoveryGraph
+from film_recovery.training.losses import check_finite, recovery_loss
+from film_recovery.training.plan import TrainingPlan
+
+_EMA = 0.995
+_COARSE_SHARE = 0.25  # of the steps, at the start, at half resolution: a crop then sees four times the picture
+
+
+class Trainer:
+    """Holds the graph, its averaged weights, the optimiser and the best weights; :meth:`step` trains one step."""
+
+    def __init__(self, job: TrainingJob, plan: TrainingPlan, graph: RecoveryGraph, pairs: Sequence[Pair]) -> None:
+        self.job, self.plan = job, plan
+        self.device = torch.device(plan.device)
+        self.graph = graph.to(self.device)
+        graph.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = copy.deepcopy(graph.network).requires_grad_(False)
+        self.optimiser = torch.optim.AdamW(
+            graph.network.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
+        )
+        self.training = [prepare(graph, pair, self.device) for pair in pairs if not pair.held_out]
+        self.held_out = [prepare(graph, pair, self.device) for pair in pairs if pair.held_out]
+        coarse = [pair.halved() for pair in self.training]
+        fits = min(min(pair.area) for pair in coarse) >= plan.patch
+        self.coarse = coarse if fits and job.task != "spatial" else []
+        self.done = 0
+        self.best: float | None = None
+        self.best_step: int | None = None
+        self.best_weights = copy.deepcopy(self.averaged.state_dict())
+
+    def step(self) -> float:
+        """Train one step; returns the loss. Raises :class:`DivergedError` when it is not finite."""
+        step, plan = self.done, self.plan
+        pairs: Sequence[PreparedPair] = self.coarse if self.coarse and step < plan.steps * _COARSE_SHARE else self.training
+        turn = self.job.task != "spatial"  # a scan is not blurred alike along and across its lines
+        crops = draw_crops(self.job.seed, step, [pair.area for pair in pairs], self.job.batch, plan.patch, turn)
+        features, target = cut(pairs, crops, plan.patch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = plan.learning_rate_at(step)
+        with plan.autocast:
+            standard = ((features - self.graph.mean) / self.graph.deviation).contiguous(memory_format=torch.channels_last)
+            correction = self.graph.network(standard)
+        predicted = features[:, 3:] + correction.float() * self.graph.gain
+        loss = recovery_loss(self.job.task, predicted, target, self.graph.gain)
+        value = check_finite(loss, step, [pairs[crop.pair].frame for crop in crops])
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.graph.network.parameters(), 1.0)
+        self.optimiser.step()
+        decay = min(_EMA, (1.0 + step) / (10.0 + step))
+        with torch.no_grad():
+            for mean, weight in zip(self.averaged.parameters(), self.graph.network.parameters(), strict=True):
+                mean.lerp_(weight, 1.0 - decay)
+        self.done += 1
+        return value
+
+    def evaluate(self) -> float | None:
+        """The held-out figure of the averaged weights in dB; remembers the best weights. None without held-out pairs."""
+        if not self.held_out:
+            self.best_weights = copy.deepcopy(self.averaged.state_dict())
+            self.best_step = self.done
+            return None
+        figure = held_out_figure(self.with_weights(self.averaged.state_dict()), self.held_out)
+        if self.best is None or figure > self.best:
+            self.best, self.best_step = figure, self.done
+            self.best_weights = copy.deepcopy(self.averaged.state_dict())
+        return figure
+
+    def with_weights(self, weights: dict[str, torch.Tensor]) -> RecoveryGraph:
+        """A copy of the graph that runs with the given weights."""
+        graph = copy.deepcopy(self.graph).requires_grad_(False)
+        graph.network.load_state_dict(weights)
+        return graph.eval()
+
+    def info(self) -> CheckpointInfo:
+        """The checkpoint's header at this moment."""
+        graph = self.graph
+        return CheckpointInfo(
+            task=graph.task,
+            size=graph.size,
+            encoding=graph.encoding,
+            matrix=graph.matrix,
+            balance=graph.balance.numbers if graph.balance else None,
+            step=self.done,
+            best=self.best,
+            best_step=self.best_step,
+        )
+
+    def state(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Every tensor that the next step depends on, in groups."""
+        names = [name for name, _ in self.graph.network.named_parameters()]
+        moments: dict[str, dict[str, torch.Tensor]] = {"first": {}, "second": {}, "count": {}}
+        for name, parameter in zip(names, self.graph.network.parameters(), strict=True):
+            entry = self.optimiser.state.get(parameter)
+            if entry:
+                moments["first"][name], moments["second"][name] = entry["exp_avg"], entry["exp_avg_sq"]
+                moments["count"][name] = entry["step"]
+        return {
+            "graph": self.graph.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "best": self.best_weights,
+            **{group: tensors for group, tensors in moments.items() if tensors},
+        }
+
+    def restore(self, info: CheckpointInfo, groups: dict[str, dict[str, torch.Tensor]]) -> None:
+        """Go back to a checkpoint of the same run; the next step is then the one that would have followed it."""
+        self.graph.load_state_dict(groups["graph"])
+        self.averaged.load_state_dict(groups["averaged"])
+        self.best_weights = {name: tensor.to(self.device) for name, tensor in groups["best"].items()}
+        self.best, self.best_step, self.done = info.best, info.best_step, info.step
+        for name, parameter in self.graph.network.named_parameters():
+            if name in groups.get("first", {}):
+                layout = torch.channels_last if parameter.dim() == 4 else torch.contiguous_format
+                self.optimiser.state[parameter] = {
+                    "step": groups["count"][name].to(self.device if self.plan.device.startswith("cuda") else "cpu"),
+                    "exp_avg": groups["first"][name].to(self.device).contiguous(memory_format=layout),
+                    "exp_avg_sq": groups["second"][name].to(self.device).contiguous(memory_format=layout),
+                }

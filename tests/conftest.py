@@ -1,0 +1,28 @@
+"""What all tests share: real pictures, and quiet threads."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import skimage.data
+
+
+@pytest.fixture(scope="session")
+def photograph() -> npt.NDArray[np.float32]:
+    """A photograph as linear light, (400, 600, 3), 0 to 1 (coffee, by Rachel Michetti, CC0, from scikit-image)."""
+    from film_recovery.images.encodings import decode
+
+    return np.asarray(decode(skimage.data.coffee().astype(np.float32) / 255.0, "display"), np.float32)
+
+
+@pytest.fixture(scope="session")
+def portrait() -> npt.NDArray[np.float32]:
+    """Another photograph as linear light, (512, 512, 3), 0 to 1 (Eileen Collins, NASA, public domain, from scikit-image)."""
+    from film_recovery.images.encodings import decode
+
+    return np.asarray(decode(skimage.data.astronaut().astype(np.float32) / 255.0, "display"), np.float32)

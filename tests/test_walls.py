@@ -1,0 +1,130 @@
+"""The house rules that a reader relies on, kept by reading the source: who may import whom, and how large things may grow."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKER = ROOT / "nuke_plugins" / "film_recovery"
+EXAMPLES = ROOT / "examples"
+MODULES = sorted([*WORKER.rglob("*.py"), *(EXAMPLES / "film_elements").rglob("*.py")])
+
+_BELOW_PAIRS = {"contract", "images", "elements"}
+ALLOWED = {
+    "contract": set(),
+    "images": {"contract"},
+    "elements": {"contract", "images"},
+    "pairs": _BELOW_PAIRS,
+    "modelfile": {"contract", "images"},
+    "training": {*_BELOW_PAIRS, "pairs", "modelfile"},
+    "inference": {"contract", "images", "modelfile"},
+    "review": {*_BELOW_PAIRS, "pairs", "modelfile", "inference"},
+    "project": {*_BELOW_PAIRS, "pairs", "modelfile", "training", "inference", "review"},
+    "cli": {*_BELOW_PAIRS, "pairs", "modelfile", "training", "inference", "review", "project"},
+}
+DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless", "google": "protobuf", "PIL": "pillow", "PyOpenColorIO": "opencolorio",
+    "skimage": "scikit-image",
+}  # fmt: skip
+LONGEST_MODULE, LONGEST_FUNCTION = 600, 80
+
+
+def _named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{_named(path)}:{node.lineno} imports relatively; write the whole name"
+            module = node.module or ""
+            yield module
+            if module == "film_recovery":
+                yield from (f"film_recovery.{name.name}" for name in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_a_room_imports_only_the_rooms_below_it(path: Path) -> None:
+    room = path.relative_to(WORKER).parts[0] if path.is_relative_to(WORKER) else "examples"
+    allowed = {"images", "contract", "examples"} if room == "examples" else {room, *ALLOWED.get(room, set())}
+    rooms = {parts[1] for name in _imports(path) if (parts := name.split("."))[0] == "film_recovery" and len(parts) > 1}
+    assert rooms <= allowed | {"__version__"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_only_the_demonstration_knows_the_examples(path: Path) -> None:
+    if path.is_relative_to(WORKER) and path != WORKER / "project" / "demo.py":
+        assert not [name for name in _imports(path) if name.split(".")[0] == "film_elements"]
+
+
+@pytest.mark.parametrize("path", sorted((WORKER / "contract").glob("*.py")), ids=_named)
+def test_the_contract_needs_nothing_but_the_standard_library(path: Path) -> None:
+    """Nuke's own Python reads the contract too, and has nothing else."""
+    roots = {name.split(".")[0] for name in _imports(path)}
+    assert roots <= sys.stdlib_module_names | {"film_recovery"}
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+
+
+def test_the_bootstrap_parses_with_an_old_python_and_imports_no_room() -> None:
+    """It runs before anything is installed, and has to be able to say that Python is too old."""
+    for path in (WORKER / "contract" / "environment.py", EXAMPLES / "run_demo.py", ROOT / "tests" / "run_tests.py"):
+        ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 7))
+        assert {name.split(".")[0] for name in _imports(path)} <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_modules_and_functions_stay_readable(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE
+    is_cli = path.is_relative_to(WORKER / "cli")
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not is_cli:
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= LONGEST_FUNCTION, f"{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_no_error_is_swallowed_wholesale(path: Path) -> None:
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"bare except in line {node.lineno}"
+            caught = {name.id for name in ast.walk(node.type) if isinstance(name, ast.Name)}
+            assert not caught & {"Exception", "BaseException"}, f"too much is caught in line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_no_code_is_loaded_from_data(path: Path) -> None:
+    assert not {"pickle", "marshal", "shelve", "dill", "joblib"} & {name.split(".")[0] for name in _imports(path)}
+    calls = {ast.unparse(node.func) for node in ast.walk(_tree(path)) if isinstance(node, ast.Call)}
+    assert not calls & {"torch.load", "torch.jit.load", "eval", "exec", "yaml.load"}
+
+
+def test_every_package_that_is_imported_is_declared_and_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[<>=!~\[]", entry)[0].lower() for entry in project["dependencies"]}
+    own = {"film_recovery", "film_elements"}
+    used = {name.split(".")[0] for path in MODULES for name in _imports(path)} - set(sys.stdlib_module_names) - own
+    assert {DISTRIBUTIONS.get(name, name).lower() for name in used} == declared
+
+    extras = {re.split(r"[<>=!~\[]", entry)[0].lower() for entry in project["optional-dependencies"]["dev"]}
+    pins = (ROOT / "nuke_plugins" / "constraints.txt").read_text(encoding="ascii").splitlines()
+    pinned = {line.split("==")[0].lower() for line in pins if "==" in line}
+    assert declared | extras <= pinned
+    assert all(line.startswith("#") or re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in pins)
+
+
+def test_empty_rooms_do_not_exist() -> None:
+    folders = {path.parent for path in MODULES} - {WORKER}
+    assert not [folder for folder in folders if {entry.name for entry in folder.glob("*.py")} == {"__init__.py"}]

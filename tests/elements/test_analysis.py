@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from film_elements.clip import moving_still
-from film_elements.elements import ElementSimulator
-from film_elements.parameters import Element, Flicker, Steadiness, internegative_35mm, print_16mm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from film_elements.clip import moving_still
+from film_elements.elements import ElementSimulator
+from film_elements.parameters import Element, Flicker, Steadiness, internegative_35mm, print_16mm
 from film_recovery.contract.errors import InputError, MissingFrameError
 from film_recovery.elements.analysis import analyse_element, analyse_pictures, compare_elements, hue_of_cast
 from film_recovery.elements.condition import clipped, colour_left, density_range, flicker, grain_sigma, to_density
@@ -59,7 +59,7 @@ def test_spectrum_agrees_with_scipy_periodograms() -> None:
     oracle = power.mean(axis=0).sum() * (frequency[1] - frequency[0])  # Parseval: the whole variance, from one-sided rows
     spectrum = measure_spectrum([rows + 0.5])
     width = spectrum.frequency[1] - spectrum.frequency[0]
-    ours = (spectrum.mean * 2.0 * np.pi * spectrum.frequency * width).sum()  # the corners beyond 0.5 hold nothing after the blur
+    ours = (spectrum.mean * 2.0 * np.pi * spectrum.frequency * width).sum()
     assert ours == pytest.approx(oracle, rel=0.06)
 
 
@@ -101,18 +101,20 @@ def test_the_print_resolves_less_than_the_internegative(truth: list[FloatArray])
 @given(st.lists(st.floats(0.004, 0.04), min_size=3, max_size=3))
 @settings(max_examples=8, deadline=None)
 def test_grain_of_a_flat_field_is_found_in_each_channel(sigma: list[float]) -> None:
-    noise = np.random.default_rng(7).standard_normal((240, 320, 3)).astype(np.float32)
-    ramp = np.linspace(0.5, 0.9, 320, dtype=np.float32)[None, :, None]  # a slope is no grain
-    assert grain_sigma([ramp + noise * np.array(sigma, np.float32)]) == pytest.approx(sigma, rel=0.08)
+    noise = np.random.default_rng(7).standard_normal((480, 640, 3)).astype(np.float32)
+    ramp = np.linspace(0.5, 0.9, 640, dtype=np.float32)[None, :, None]  # a slope is no grain
+    assert grain_sigma([ramp + noise * np.array(sigma, np.float32)]) == pytest.approx(sigma, rel=0.1)
 
 
 def test_grain_of_a_simulated_element_is_found_to_a_third(truth: list[FloatArray]) -> None:
     element = internegative_35mm()
     silent = dataclasses.replace(element, grain=dataclasses.replace(element.grain, rms_granularity=0.0, scanner_noise=0.0))
     inside = np.s_[10:262, 16:464]
-    grainy, clean = (to_density(scans(e, truth, 1)[0][inside]) for e in (element, silent))
+    smooth = [cv2.GaussianBlur(truth[0], (0, 0), 3.0)]  # the photograph has a grain of its own
+    grainy, clean = (to_density(scans(e, smooth, 1)[0][inside]) for e in (element, silent))
     middle = (clean.mean(axis=-1) > 0.2) & (clean.mean(axis=-1) < 1.5)
-    assert grain_sigma([grainy]) == pytest.approx((grainy - clean)[middle].std(axis=0), rel=0.35)
+    true = [float(value) for value in (grainy - clean)[middle].std(axis=0)]
+    assert grain_sigma([grainy]) == pytest.approx(true, rel=0.35)
 
 
 def test_lost_layer_contrast_is_found_and_said(truth: list[FloatArray]) -> None:
@@ -128,7 +130,7 @@ def test_a_fixed_share_is_said_in_words() -> None:
     density = np.stack([ramp / 3.0, ramp, ramp], axis=-1)[None].repeat(64, axis=0)
     sentence = analyse_pictures("wedge", [density_to_linear(density)], "display").sentence()
     assert "the red layer has lost two thirds of its contrast" in sentence
-    assert "red in the dark ones" in sentence
+    assert "its average colour is red" in sentence
 
 
 def test_a_cast_alone_is_not_colour(photograph: FloatArray) -> None:
@@ -227,7 +229,7 @@ def test_figures_go_into_json_and_back(truth: list[FloatArray]) -> None:
 
 def test_a_sequence_on_disk_is_analysed_like_its_pictures(truth: list[FloatArray], tmp_path: Path) -> None:
     for index, picture in enumerate(truth[:5]):
-        write_frame(tmp_path / f"scan.{1001 + index}.exr", Frame.of(picture), "float")
+        write_frame(tmp_path / f"scan.{1001 + index}.exr", Frame.from_rgb(picture), "float")
     sequence = open_sequence(tmp_path / "scan.####.exr")
     found = analyse_element(sequence, [1003, 1001], "auto", AREA)
     same = analyse_pictures(sequence.name, [truth[0], truth[2]], "display", AREA)

@@ -110,9 +110,18 @@ def test_different_pictures_are_rejected() -> None:
 
 
 def test_a_picture_without_structure_is_rejected_without_an_exception() -> None:
-    found = register(COFFEE, np.full_like(COFFEE, 0.2), WHOLE)
-    assert not found.matches
-    assert found.residual_px == np.inf
+    flat = np.full_like(COFFEE, 0.2)
+    for ours, theirs in ((COFFEE, flat), (flat, COFFEE), (flat, flat)):
+        found = register(ours, theirs, WHOLE)
+        assert not found.matches
+        assert found.residual_px == np.inf
+        assert np.isfinite(found.matrix).all()
+
+
+def test_the_smallest_pictures_are_registered_without_an_exception() -> None:
+    for side in (32, 40, 64):
+        piece = COFFEE[100 : 100 + side, 200 : 200 + side]
+        assert register(piece, piece * 0.7 + 0.1, Window(0, 0, side, side)).matches
 
 
 def test_the_residual_is_the_distance_that_is_left() -> None:

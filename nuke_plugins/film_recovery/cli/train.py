@@ -174,17 +174,24 @@ def status(run: Path) -> dict[str, Any]:
     film-recovery status runs/shot010 --json
     """
     folder = RunFolder(run)
-    job = load_job(folder.job)
     events = read_events(folder.events)
+    job = load_job(folder.job) if folder.job.exists() or not events else None  # none yet while the pairs are prepared
     last = {event["event"]: event for event in events}
     state = _state(folder, events[-1]["event"] if events else "")
-    started, progress = last.get("started", {}), last.get("progress", {})
-    words = f"{job.task} run, {state}, step {progress.get('step', 0)} of {started.get('steps', '?')}"
+    started, progress, model = last.get("started", {}), last.get("progress", {}), folder.model(job.task) if job else None
+    words = f"{job.task} run, {state}, step {progress.get('step', 0)} of {started.get('steps', '?')}" if job else state
     if "held_out" in last:
         words += f", held-out {last['held_out']['psnr']:.2f} dB"
+    if state == "failed":
+        words += f": {last['failed']['text']}"
     click.echo(words, err=True)
-    model = folder.model(job.task)
-    return {"run": str(run), "task": job.task, "state": state, "last": last, "model": str(model) if model.exists() else None}
+    return {
+        "run": str(run),
+        "task": job.task if job else None,
+        "state": state,
+        "last": last,
+        "model": str(model) if model and model.exists() else None,
+    }
 
 
 def _state(folder: RunFolder, last_event: str) -> str:

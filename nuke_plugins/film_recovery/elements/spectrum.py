@@ -44,7 +44,8 @@ class Spectrum:
         last = int(below[0])
         if last == 0:
             return float(self.frequency[0])
-        left, right = (float(np.log(self.mean[i] / (_CLEAR * max(self.floor[i], _VISIBLE)))) for i in (last - 1, last))
+        above = np.log(np.maximum(self.mean, 1e-30) / (_CLEAR * np.maximum(self.floor, _VISIBLE)))
+        left, right = float(above[last - 1]), float(above[last])
         share = left / (left - right) if left > 0.0 > right else 0.0
         return float(self.frequency[last - 1] + share * (self.frequency[last] - self.frequency[last - 1]))
 

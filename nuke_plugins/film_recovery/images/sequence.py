@@ -90,7 +90,7 @@ def open_sequence(files: Path | str) -> Sequence:
 
 
 def output_path(pattern: Path | str, frame: int) -> Path:
-    """The file that a pattern gives for a frame: ``out.####.exr`` and -7 give ``out.-0007.exr``, as Nuke does."""
+    """The file that a pattern gives for a frame: ``out.####.exr`` and -7 give ``out.-007.exr``, as printf does."""
     path = Path(pattern)
     return path.with_name(_TOKEN.sub(lambda token: _spell(token.group(0), frame), path.name, count=1))
 
@@ -104,8 +104,7 @@ def require_token(pattern: Path | str) -> None:
 def _spell(token: str, frame: int) -> str:
     digits = re.sub(r"[^0-9]", "", token)
     width = len(token) if token[0] in "#@" else int(digits or 0)
-    sign = "-" if frame < 0 else ""
-    return f"{sign}{abs(frame):0{max(width, 1)}d}"
+    return f"{frame:0{max(width, 1)}d}"  # as printf does: the sign counts
 
 
 def _pattern(path: Path) -> Sequence:

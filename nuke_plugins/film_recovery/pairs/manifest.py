@@ -33,8 +33,7 @@ class PairRecord:
 
     def file(self, part: str) -> str:
         """Path of one of :data:`PARTS`, relative to the dataset folder."""
-        sign = "-" if self.frame < 0 else ""
-        return f"{part}/{part}.{sign}{abs(self.frame):04d}.exr"
+        return f"{part}/{part}.{self.frame:04d}.exr"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
 
 _BLOCK, _REACH = 72, 10  # pixels: side of a block, and how far it is looked for
+_LEAST_CONTRAST = 2e-4  # coded values; what is flatter is rounding, not a picture
 _TRUSTED = 0.45  # correlation from which a block's place counts
 _STRUCTURE = 0.15  # of the picture's mean squared gradient: what a block needs in every direction
 # Real and simulated pairs reach 0.38 to 1.0, different pictures stay below 0.3 after the best alignment there is.
@@ -51,7 +52,7 @@ def band_pass(planes: FloatArray, fine: float, coarse: float, mask: ByteArray) -
     detail = (smooth / near - _wide_blur(kept, coarse) / far) * inside
     farther = np.maximum(_wide_blur(inside, 2.0 * coarse), 1e-3)
     local = np.sqrt(np.maximum(_wide_blur(detail**2, 2.0 * coarse) / farther, 0.0))
-    floor = local.mean(axis=(0, 1), keepdims=True) + 1e-6
+    floor = local.mean(axis=(0, 1), keepdims=True) + _LEAST_CONTRAST
     return np.asarray(detail / (local + floor), dtype=np.float32)
 
 
@@ -74,6 +75,8 @@ def canonical_planes(first: FloatArray, second: FloatArray, mask: ByteArray) -> 
     every = max(count // 100_000, 1)  # pixels enough for a handful of weights
     x, y = first[inside][::every].astype(np.float64), second[inside][::every].astype(np.float64)
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    if min(float((part**2).mean()) for part in (x, y)) < 1e-4:
+        return None
     half_x, half_y = _inverse_root(x.T @ x / len(x)), _inverse_root(y.T @ y / len(y))
     left, strength, right = np.linalg.svd(half_x @ (x.T @ y / len(x)) @ half_y)
     if not np.isfinite(strength).all() or strength[0] <= 1e-6:

@@ -23,10 +23,10 @@ FloatArray = npt.NDArray[np.float32]
 SMALLEST_SIDE = 32  # pixels; the smallest crop that a network trains on
 LARGE_RESIDUAL = 2.0  # pixels
 _WIDE_RESIDUAL = {"chroma": 1.0, "spatial": 0.5, "as-is": 1.0}  # pixels: what a first registration should reach
-_OUTSIDE_SHARE = 0.002  # of the pixels
+_OUTSIDE_SHARE = 0.01  # of the pixels
 _ABOVE, _BELOW = 1.25, -0.02  # grain on white and a scanner's black may lie a little beyond 0 and 1
 _SCENE_LINEAR = 4.0  # display-referred light seldom exceeds this
-_NEAR = 0.035  # of the picture's own contrast: thumbnails closer than this are the same picture to a network
+_NEAR = 0.06  # of the contrast: thumbnails closer than this, as neighbouring frames are, test nothing
 _THUMBNAIL = (48, 27)
 
 

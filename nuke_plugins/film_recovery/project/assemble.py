@@ -1,17 +1,21 @@
-"""The finished sequence: each frame from the first pass that has it, copied bit for bit, with a record of where it came from."""
+"""The finished sequence: each frame from the first pass that has it, copied bit for bit, with a record of its origin."""
 
 from __future__ import annotations
 
 import datetime
 import hashlib
 import shutil
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 import film_recovery
 from film_recovery.contract.atomic import atomic_path, write_json, write_text
 from film_recovery.contract.card import load_card
 from film_recovery.contract.errors import FilmRecoveryError, StoppedError
 from film_recovery.contract.progress import Reporter
+from film_recovery.images.ranges import format_frames
 from film_recovery.images.sequence import output_path
 from film_recovery.project.schema import Project
 from film_recovery.project.state import Places
@@ -24,7 +28,7 @@ def assemble(project: Project, places: Places, reporter: Reporter) -> dict[int, 
     """
     origin: dict[int, str] = {}
     for name in project.sequence.order:
-        for frame in places.open(name).frames:
+        for frame in places.there(name):
             origin.setdefault(frame, name)
     lines = ["frame,pass,sha256"]
     for count, frame in enumerate(sorted(origin), start=1):
@@ -58,14 +62,24 @@ def provenance(project: Project, places: Places, origin: dict[int, str]) -> dict
                 card = load_card(path.with_suffix(".json"))
             except FilmRecoveryError:
                 continue
-            models.append({"unit": unit, "model": path.name, "sha256": card.files.get(path.name), "created": card.created,
-                           "trained_on": card.training.get("frames"), "held_out": card.training.get("held_out")})  # fmt: skip
+            models.append(
+                {
+                    "unit": unit,
+                    "model": path.name,
+                    "sha256": card.files.get(path.name),
+                    "created": card.created,
+                    "training": card.training,
+                    "held_out": card.held_out,
+                    "versions": card.versions,
+                }
+            )
         passes[name] = {
             "recovery": step.task,
             "source": step.source,
             "reference": step.reference,
             "reference_based": True,
-            "frames": sorted(frame for frame, used in origin.items() if used == name),
+            "settings": msgspec.to_builtins(step),
+            "frames": format_frames(frame for frame, used in origin.items() if used == name),
             "models": models,
         }
     about = project.provenance
@@ -85,6 +99,6 @@ def provenance(project: Project, places: Places, origin: dict[int, str]) -> dict
     }
 
 
-def _sha256(path: Any) -> str:
+def _sha256(path: Path) -> str:
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

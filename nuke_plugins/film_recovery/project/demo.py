@@ -112,7 +112,7 @@ def _make_elements(places: DemoPlaces, seed: int, reporter: Reporter) -> None:
         from film_elements.clip import find_clip, iter_clip
         from film_elements.write import write_elements
     except ImportError as error:
-        raise InputError("The demonstration needs the examples folder of the checkout; run it from a clone of the project.") from error
+        raise InputError("The demonstration needs the examples folder; run it from a clone of the project.") from error
     if places.record.is_file() and f'"seed": {seed},' in places.record.read_text(encoding="utf-8"):
         return
     clip = find_clip(places.out / "clip")
@@ -127,8 +127,8 @@ def _last_lines(figures: dict[str, Any]) -> list[str]:
         f"Where the internegative exists ({both['frames']} frames not trained on), mean ΔE2000 to the truth:",
         f"  internegative {both['source']:.2f}, print {both['reference']:.2f}, baselines: {baselines}",
         f"  recovered {both['result']:.2f}: {100 * both['of_better_element']:.0f} % of the better element's, "
-        f"{100 * both['below_best_baseline']:.0f} % below the best baseline; detail {100 * both['detail_of_sharp']:.0f} % of the "
-        f"internegative's; luma kept to {both['luma_identity']:.1e}",
+        f"{100 * both['below_best_baseline']:.0f} % below the best baseline; "
+        f"detail {100 * both['detail_of_sharp']:.0f} % of the internegative's; luma kept to {both['luma_identity']:.1e}",
         f"Where it is missing ({alone['frames']} frames, trained on none of them), print → recovered:",
         f"  PSNR {alone['print']['psnr']:.2f} → {alone['result']['psnr']:.2f} dB, "
         f"ΔE2000 {alone['print']['delta_e']:.2f} → {alone['result']['delta_e']:.2f}, "

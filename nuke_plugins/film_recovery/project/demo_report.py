@@ -14,7 +14,6 @@ from film_recovery.elements.picture_area import picture_area
 from film_recovery.elements.selection import spread_frames
 from film_recovery.images.drawing import save_png
 from film_recovery.images.sequence import Sequence, open_sequence
-from film_recovery.pairs.dataset import Dataset
 from film_recovery.project.demo_measure import REFERENCE, RESULT, SOURCE, TRUTH, DemoFigures, DemoPlaces
 from film_recovery.project.schema import WHOLE
 from film_recovery.review.plots import Curve, per_frame, power_curves
@@ -35,7 +34,8 @@ def write_demo_report(places: DemoPlaces, measured: DemoFigures) -> None:
     finished = open_sequence(places.passes.sequence())
     middle = measured.both.frames[len(measured.both.frames) // 2]
     late = measured.alone.frames[len(measured.alone.frames) // 2]
-    best = min((b for b in measured.baselines if b.name != "nothing"), key=lambda b: measured.both.figures[b.label].delta_e_mean)
+    fitted = [baseline for baseline in measured.baselines if baseline.name != "nothing"]
+    best = min(fitted, key=lambda baseline: measured.both.figures[baseline.label].delta_e_mean)
     source = internegative.read(middle).rgb
     cells = [
         (REFERENCE, display(prints.read(middle).rgb, encoding)),
@@ -68,7 +68,10 @@ def write_demo_report(places: DemoPlaces, measured: DemoFigures) -> None:
         hero=Picture(three, f"Frame {middle}, not trained on."),
         source=Picture(cells[1][1], f"The internegative as scanned, frame {middle}."),
         source_note=analyses[0].sentence(),
-        elements=[_element(SOURCE, "source of the chroma pass", analyses[0]), _element(REFERENCE, "reference of it", analyses[1])],
+        elements=[
+            _element(SOURCE, "source of the chroma pass", analyses[0]),
+            _element(REFERENCE, "reference of it", analyses[1]),
+        ],
         element_charts=[
             Chart(
                 power_curves([Curve(label, a.spectrum["frequency"], a.spectrum["power"], role) for label, a, role in
@@ -91,7 +94,7 @@ def write_demo_report(places: DemoPlaces, measured: DemoFigures) -> None:
             Picture(close_missing, "Twice enlarged, where the internegative is missing.", lossless=True),
         ],
         tables=[
-            ScoreTable("Where the internegative exists", measured.both.scores, f"{len(measured.both.frames)} frames not trained on"),
+            ScoreTable("Where the internegative exists", measured.both.scores, f"{len(measured.both.frames)} not trained on"),
             ScoreTable("Where it is missing", measured.alone.scores, f"{len(measured.alone.frames)} frames, none trained on"),
         ],
         shot_charts=[_shot_chart(measured)],

@@ -8,7 +8,7 @@ from typing import Literal
 
 from film_recovery.contract.errors import FilmRecoveryError
 from film_recovery.images.ranges import format_frames, parse_frames
-from film_recovery.images.sequence import output_path
+from film_recovery.images.sequence import Sequence, output_path
 from film_recovery.project.schema import Project, load_project
 from film_recovery.project.state import Hashes, Places, UnitState, load_state, training_settings
 
@@ -17,7 +17,7 @@ State = Literal["up to date", "train", "resume", "render"]
 
 @dataclass(frozen=True)
 class Step:
-    """One model of one pass: what has to be done, why, and for which frames (empty when they follow from a pass not yet run)."""
+    """One model of one pass: what has to be done, why, and for which frames (none when a pass that has yet to run decides)."""
 
     name: str
     unit: str
@@ -47,33 +47,45 @@ def plan_unit(
         return Step(name, unit, "train", f"its input, the pass '{waiting[0]}', is not up to date", [])
     step, state, run = project.passes[name], load_state(places.state(name, unit)), places.run(name, unit)
     frames = frames_to_apply(project, places, name, unit)
+    if not frames:
+        return Step(name, unit, "up to date", "no frame asks for it", [])
     model = run.model(step.task)
-    if not model.exists():
-        if run.last_checkpoint.exists() and state.settings == training_settings(project, step):
-            return Step(name, unit, "resume", "its training was interrupted", frames)
-        return Step(name, unit, "train", "it has no model yet", frames)
-    if state.settings != training_settings(project, step):
-        return Step(name, unit, "train", "its settings changed", frames)
+    if state.settings != training_settings(places, hashes, name, unit):
+        return Step(name, unit, "train", "its settings changed" if state.settings else "it has no model yet", frames)
     changed = _changed_pair(places, hashes, name, project, state)
     if changed:
         return Step(name, unit, "train", f"the picture {changed}, which it was trained on, changed", frames)
+    if not state.model:
+        interrupted = run.job.exists()
+        return Step(name, unit, "resume" if interrupted else "train", "its training was interrupted", frames)
     if hashes.file(model) != state.model:
-        return Step(name, unit, "train", "its model file is not the one that was trained", frames)
+        return Step(name, unit, "train", "its model file is absent or not the one that was trained", frames)
     stale = stale_frames(places, hashes, name, state, frames, project)
     if stale:
         return Step(name, unit, "render", f"frames {format_frames(stale)} are missing or stale", stale)
     return Step(name, unit, "up to date", "nothing changed", [])
 
 
+def stray_frames(project: Project, places: Places, name: str) -> list[Path]:
+    """Rendered files of a pass that no model of it has to render any more: the scope, ``apply`` or the source changed."""
+    wanted = {
+        output_path(places.frames(name), frame).name
+        for unit in project.units(name)
+        for frame in frames_to_apply(project, places, name, unit)
+    }
+    pattern = places.frames(name)
+    return sorted(file for file in pattern.parent.glob(pattern.name.replace("####", "*")) if file.name not in wanted)
+
+
 def frames_to_apply(project: Project, places: Places, name: str, unit: str) -> list[int]:
     """The source frames that a model of a pass renders."""
     step = project.passes[name]
     scope = project.units(name)[unit]
-    frames = set(places.open(step.source).frames)
+    frames = set(places.there(step.source))
     if scope is not None:
         frames &= set(scope)
-    if step.apply.startswith("missing-from:"):
-        frames -= set(places.open(step.apply.partition(":")[2]).frames)
+    if step.missing_from:
+        frames -= set(places.there(step.missing_from))
     elif step.apply != "all":
         frames &= set(parse_frames(step.apply))
     return sorted(frames)
@@ -87,9 +99,14 @@ def stale_frames(
     stale = []
     for frame in frames:
         written = output_path(places.frames(name), frame)
-        if state.frames.get(str(frame)) != [hashes.frame(source, frame), hashes.file(written)]:
+        if state.frames.get(str(frame)) != frame_record(hashes, source, frame, written, project.passes[name].merge):
             stale.append(frame)
     return stale
+
+
+def frame_record(hashes: Hashes, source: Sequence, frame: int, written: Path, merge: str) -> list[str]:
+    """What is remembered of a rendered frame: the hashes of its source and of the file, and how it was merged."""
+    return [hashes.frame(source, frame), hashes.file(written), merge]
 
 
 def _changed_pair(places: Places, hashes: Hashes, name: str, project: Project, state: UnitState) -> str | None:

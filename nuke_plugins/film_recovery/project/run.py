@@ -17,10 +17,9 @@ from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.ranges import parse_frames
 from film_recovery.images.sequence import Sequence, output_path
 from film_recovery.inference.sequence import apply_model
-from film_recovery.pairs.manifest import load_manifest
 from film_recovery.project.assemble import assemble
 from film_recovery.project.merge import merge
-from film_recovery.project.plan import Step, frames_to_apply, plan_unit, stale_frames
+from film_recovery.project.plan import Step, frame_record, frames_to_apply, plan_unit, stale_frames, stray_frames
 from film_recovery.project.schema import Project, load_project
 from film_recovery.project.state import Hashes, Places, UnitState, load_state, training_settings
 from film_recovery.training.loop import resume, train
@@ -47,22 +46,34 @@ def run_project(path: Path, reporter: Reporter | None = None, only: list[str] | 
     done: list[dict[str, Any]] = []
     with RunFolder(places.root).locked():
         hashes = Hashes(places.root / "hashes.json")
-        for name in project.order():
-            for unit in project.units(name) if name in wanted else ():
-                step = plan_unit(project, places, hashes, name, unit)
-                reporter.stage(f"Pass '{name}'{'' if len(project.units(name)) == 1 else f', {unit}'}: {step.state}, {step.reason}")
-                begin = time.monotonic()
-                _bring_up_to_date(project, places, hashes, step, reporter)
-                done.append({"pass": name, "unit": unit, "found": step.state, "reason": step.reason,
-                             "seconds": round(time.monotonic() - begin, 1)})  # fmt: skip
-        result: dict[str, Any] = {"passes": done}
-        if only is None:
-            reporter.stage("Assembling the sequence")
-            origin = assemble(project, places, reporter)
-            result["sequence"] = str(places.sequence())
-            result["frames"] = {name: sum(1 for used in origin.values() if used == name) for name in project.sequence.order}
-        hashes.save()
+        try:
+            for name in project.order():
+                if name in wanted:
+                    done += _run_pass(project, places, hashes, name, reporter)
+            result: dict[str, Any] = {"passes": done}
+            if only is None:
+                reporter.stage("Assembling the sequence")
+                origin = assemble(project, places, reporter)
+                result["sequence"] = str(places.sequence())
+                result["frames"] = {name: sum(used == name for used in origin.values()) for name in project.sequence.order}
+        finally:
+            hashes.save()
     return result
+
+
+def _run_pass(project: Project, places: Places, hashes: Hashes, name: str, reporter: Reporter) -> list[dict[str, Any]]:
+    done: list[dict[str, Any]] = []
+    units = project.units(name)
+    for unit in units:
+        step = plan_unit(project, places, hashes, name, unit)
+        reporter.stage(f"Pass '{name}'{'' if len(units) == 1 else f', {unit}'}: {step.state}, {step.reason}")
+        begin = time.monotonic()
+        _bring_up_to_date(project, places, hashes, step, reporter)
+        seconds = round(time.monotonic() - begin, 1)
+        done.append({"pass": name, "unit": unit, "found": step.state, "reason": step.reason, "seconds": seconds})
+    for stray in stray_frames(project, places, name):
+        stray.unlink()
+    return done
 
 
 def _wanted(project: Project, only: list[str] | None) -> set[str]:
@@ -85,32 +96,46 @@ def _bring_up_to_date(project: Project, places: Places, hashes: Hashes, step: St
         return
     state_path = places.state(step.name, step.unit)
     if step.state in ("train", "resume"):
-        state = _train(project, places, hashes, step, reporter)
-        state.save(state_path)
+        _train(project, places, hashes, step, reporter)
     state = load_state(state_path)
     frames = frames_to_apply(project, places, step.name, step.unit)
     stale = stale_frames(places, hashes, step.name, state, frames, project)
     _render(project, places, hashes, step, state, stale, reporter)
+    state.frames = {key: value for key, value in state.frames.items() if int(key) in frames}
     state.save(state_path)
 
 
-def _train(project: Project, places: Places, hashes: Hashes, step: Step, reporter: Reporter) -> UnitState:
+def _train(project: Project, places: Places, hashes: Hashes, step: Step, reporter: Reporter) -> None:
     settings = project.passes[step.name]
-    run = places.run(step.name, step.unit)
-    state = UnitState(settings=training_settings(project, settings))
+    run, state_path = places.run(step.name, step.unit), places.state(step.name, step.unit)
+    state = load_state(state_path)
     if step.state == "resume":
         resume(run.path, reporter)
     else:
-        if run.path.exists():
-            shutil.rmtree(run.path)
-        state.save(places.state(step.name, step.unit))  # so that an interrupted training is known to be of these settings
-        train(_job(project, places, step), run.path, reporter)
-    source, reference = places.open(settings.source), places.open(settings.reference)
-    for pair in load_manifest(run.dataset).pairs:
-        state.pairs[f"source/{pair.frame}"] = hashes.frame(source, pair.frame)
-        state.pairs[f"reference/{pair.reference_frame}"] = hashes.frame(reference, pair.reference_frame)
+        job = _job(project, places, step)
+        state = UnitState(settings=training_settings(places, hashes, step.name, step.unit))
+        source, reference = places.open(settings.source), places.open(settings.reference)
+        for frame in (*job.frames, *job.held_out):
+            state.pairs[f"source/{frame}"] = hashes.frame(source, frame)
+            state.pairs[f"reference/{frame}"] = hashes.frame(reference, frame)
+        _set_aside(run)
+        state.save(state_path)  # before the training, so that an interrupted one is known to be of these settings and pairs
+        train(job, run.path, reporter)
     state.model = hashes.file(run.model(settings.task))
-    return state
+    state.save(state_path)
+
+
+def _set_aside(run: RunFolder) -> None:
+    """Keep a run that has a model, under ``earlier/``: it may be hours of work. One that never finished is removed."""
+    if not run.path.exists():
+        return
+    if not any(run.export.glob("*.onnx")):
+        shutil.rmtree(run.path)
+        return
+    earlier = run.path.parent / "earlier"
+    earlier.mkdir(exist_ok=True)
+    number = 1 + max((int(entry.name[4:]) for entry in earlier.glob("run_*") if entry.name[4:].isdigit()), default=0)
+    run.path.rename(earlier / f"run_{number:03d}")
 
 
 def _job(project: Project, places: Places, step: Step) -> TrainingJob:
@@ -126,12 +151,12 @@ def _job(project: Project, places: Places, step: Step) -> TrainingJob:
         frames, spread = default_pairs(source, reference, settings.pairs, 0 if held_out else settings.held_out_pairs)
         held_out = held_out or spread
         frames = [frame for frame in frames if frame not in held_out]
-    weights = settings.initial_weights
-    if weights in project.passes:
-        unit = step.unit if step.unit in project.units(weights) else next(iter(project.units(weights)))
-        weights = str(places.run(weights, unit).path)
-    elif weights:
-        weights = str(places.base / weights)
+    if not frames:
+        raise ProjectError(
+            f"passes.{step.name}: '{settings.source}' and '{settings.reference}' share no frame in '{step.unit}' to train on; "
+            "check their frame numbers and the shots."
+        )
+    weights = places.weights(step.name, step.unit)
     return TrainingJob(
         task=settings.task,
         source=places.files(settings.source),
@@ -147,7 +172,7 @@ def _job(project: Project, places: Places, step: Step) -> TrainingJob:
         steps=settings.steps,
         minutes=settings.minutes,
         seed=settings.seed,
-        initial_weights=weights or None,
+        initial_weights=None if weights is None else str(weights),
     )
 
 
@@ -176,4 +201,4 @@ def _render(
             merged = merge(original.rgb, recovered.rgb, settings.merge, encoding, project.matrix)
             write_frame(written, Frame(merged, recovered.data_window, recovered.display_window, recovered.extra,
                                        recovered.metadata, recovered.pixel_type))  # fmt: skip
-        state.frames[str(frame)] = [hashes.frame(source, frame), hashes.file(written)]
+        state.frames[str(frame)] = frame_record(hashes, source, frame, written, settings.merge)

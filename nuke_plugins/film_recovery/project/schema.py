@@ -9,15 +9,18 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import msgspec
 
-from film_recovery.contract.errors import ProjectError
+from film_recovery.contract.errors import FrameRangeError, ProjectError, UsageError
+from film_recovery.contract.job import TrainingJob
 from film_recovery.images.ranges import parse_frames
 
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")
+_MISSING_FROM = "missing-from:"
 WHOLE = "all"  # the unit of a pass whose scope is the sequence
 
 
@@ -42,8 +45,9 @@ class Pass(msgspec.Struct, forbid_unknown_fields=True):
 
     ``scope``: one model for the whole sequence, one a scene, or one a shot. ``frames`` and ``held_out`` name pairs; without
     them ``pairs`` and ``held_out_pairs`` are spread over the overlap. ``apply`` is ``all``, a frame range, or
-    ``missing-from:NAME``: the source's frames that the named element lacks. ``merge`` takes only the learned part into the
-    original: ``color`` keeps the original's luma, ``luminosity`` its colour.
+    ``missing-from:NAME``: the source's frames that the named element or pass lacks. ``initial_weights`` names a pass, or a run
+    or checkpoint on disk. ``merge`` takes only the learned part into the original: ``color`` keeps the original's luma,
+    ``luminosity`` its colour.
     """
 
     task: Literal["chroma", "spatial"]
@@ -64,6 +68,11 @@ class Pass(msgspec.Struct, forbid_unknown_fields=True):
     initial_weights: str = ""
     apply: str = "all"
     merge: Literal["none", "color", "luminosity"] = "none"
+
+    @property
+    def missing_from(self) -> str:
+        """The element or pass whose missing frames are rendered; empty when ``apply`` says something else."""
+        return self.apply.removeprefix(_MISSING_FROM) if self.apply.startswith(_MISSING_FROM) else ""
 
 
 class Sequence(msgspec.Struct, forbid_unknown_fields=True):
@@ -108,7 +117,8 @@ class Project(msgspec.Struct, forbid_unknown_fields=True):
     def upstream(self, name: str) -> list[str]:
         """The passes that a pass builds on directly."""
         step = self.passes[name]
-        return [up for up in (step.source, step.reference) if up in self.passes]
+        used = (step.source, step.reference, step.initial_weights, step.missing_from)
+        return [up for up in dict.fromkeys(used) if up in self.passes]
 
     def units(self, name: str) -> dict[str, list[int] | None]:
         """The frames of each model of a pass, by the unit's name; None means every frame there is."""
@@ -139,17 +149,54 @@ def load_project(path: Path) -> Project:
     try:
         project = msgspec.convert(values, Project)
     except msgspec.ValidationError as error:
-        raise ProjectError(f"{path}: {_explain(str(error))}") from error
+        raise ProjectError(f"{path}: {_explain(values, error)}") from error
     _check(project, path)
     return project
 
 
-def _explain(message: str) -> str:
-    """msgspec's words, with the nearest right name for a misspelled key."""
-    unknown = re.search(r"unknown field `([^`]+)`", message)
-    known = {name for kind in (Project, Element, Shot, Pass, Sequence, Provenance) for name in kind.__struct_fields__}
-    near = difflib.get_close_matches(unknown.group(1), known, 1) if unknown else []
-    return f"{message}; did you mean '{near[0]}'?" if near else f"{message}."
+_TABLES: dict[str, type[msgspec.Struct]] = {"elements": Element, "shots": Shot, "passes": Pass}
+
+
+def _explain(values: dict[str, Any], error: msgspec.ValidationError) -> str:
+    """Where the first mistake is and what was probably meant: msgspec does not say in which named table it lies."""
+    for table, kind in _TABLES.items():
+        entries = values.get(table)
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            try:
+                msgspec.convert(entry, kind)
+            except msgspec.ValidationError as inner:
+                return _in_words(str(inner), kind, f"{table}.{name}")
+    for table, kind in (("sequence", Sequence), ("provenance", Provenance)):
+        if table in values:
+            try:
+                msgspec.convert(values[table], kind)
+            except msgspec.ValidationError as inner:
+                return _in_words(str(inner), kind, table)
+    return _in_words(str(error), Project, "")
+
+
+def _in_words(message: str, kind: type[msgspec.Struct], where: str) -> str:
+    text, _, inside = message.partition(" - at `$")
+    key = inside.rstrip("`").lstrip(".")
+    unknown = re.search(r"unknown field `([^`]+)`", text)
+    if unknown:
+        hint = _nearest(unknown.group(1), kind.__struct_fields__)
+        return f"{where or 'the file'} has the unknown key '{unknown.group(1)}'; {hint}"
+    absent = re.search(r"missing required field `([^`]+)`", text)
+    if absent:
+        return f"{where or 'the file'} lacks the key '{absent.group(1)}'; add it."
+    place = ".".join(part for part in (where, key) if part) or "the file"
+    wrong = re.search(r"Invalid enum value '([^']*)'", text)
+    allowed = [value for value in get_args(get_type_hints(kind).get(key)) if isinstance(value, str)]
+    if wrong and allowed:
+        return f"{place} is '{wrong.group(1)}'; {_nearest(wrong.group(1), allowed)}"
+    return f"{place}: {text[0].lower()}{text[1:]}."
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}."
 
 
 def _check(project: Project, path: Path) -> None:
@@ -160,28 +207,72 @@ def _check(project: Project, path: Path) -> None:
     double = sorted(set(project.elements) & set(project.passes))
     if double:
         raise ProjectError(f"{path}: '{double[0]}' names both an element and a pass; rename one.")
-    for name, step in project.passes.items():
-        where = f"{path}: passes.{name}"
-        for key, used in (("source", step.source), ("reference", step.reference)):
-            _require(used, names, f"{where}.{key}")
-        if step.apply.startswith("missing-from:"):
-            _require(step.apply.partition(":")[2], names, f"{where}.apply")
-        if step.source == step.reference:
-            raise ProjectError(f"{where} has '{step.source}' as source and reference; they must differ.")
-        if (step.minutes is None) == (step.steps is None):
-            raise ProjectError(f"{where} needs either minutes or steps.")
-        if step.scope != "sequence" and not project.shots:
-            raise ProjectError(f"{where} has the scope '{step.scope}', but the project names no shots.")
+    for shot_name, shot in project.shots.items():
+        _check_range(shot.frames, f"{path}: shots.{shot_name}.frames")
+    for name in project.passes:
+        _check_pass(project, name, names, f"{path}: passes.{name}")
+    if not project.sequence.order:
+        raise ProjectError(f"{path}: sequence.order names no pass; list the passes whose frames make the finished sequence.")
     for name in project.sequence.order:
         _require(name, list(project.passes), f"{path}: sequence.order")
     _refuse_circles(project, path)
+    for name in project.passes:
+        _check_units(project, name, f"{path}: passes.{name}")
+
+
+def _check_pass(project: Project, name: str, names: list[str], where: str) -> None:
+    step = project.passes[name]
+    for key, used in (("source", step.source), ("reference", step.reference)):
+        _require(used, names, f"{where}.{key}")
+    if step.missing_from or step.apply == _MISSING_FROM:
+        _require(step.missing_from, names, f"{where}.apply")
+    elif step.apply != "all":
+        _check_range(step.apply, f"{where}.apply")
+    for key, text in (("frames", step.frames), ("held_out", step.held_out)):
+        if text:
+            _check_range(text, f"{where}.{key}")
+    if step.source == step.reference:
+        raise ProjectError(f"{where} has '{step.source}' as source and reference; they must differ.")
+    if step.scope != "sequence" and not project.shots:
+        raise ProjectError(f"{where} has the scope '{step.scope}', but the project names no shots.")
+    if step.pairs < 1 or step.held_out_pairs < 0:
+        raise ProjectError(f"{where} needs at least one pair, and no fewer than 0 held-out pairs.")
+    try:
+        TrainingJob(
+            step.task, step.source, step.reference, size=step.size, patch=step.patch, batch=step.batch, steps=step.steps,
+            minutes=step.minutes, balance=step.balance,
+            frames=parse_frames(step.frames) if step.frames else [],
+            held_out=parse_frames(step.held_out) if step.held_out else [],
+        ).check()  # fmt: skip
+    except UsageError as error:
+        raise ProjectError(f"{where}: {error}") from error
+
+
+def _check_units(project: Project, name: str, where: str) -> None:
+    """Two models of one pass must not render the same frame, and initial weights must be one model a model."""
+    taken: dict[int, str] = {}
+    for unit, frames in project.units(name).items():
+        for frame in frames or ():
+            if taken.setdefault(frame, unit) != unit:
+                raise ProjectError(f"{where} has frame {frame} in both '{taken[frame]}' and '{unit}'; they must not overlap.")
+    weights = project.passes[name].initial_weights
+    if weights in project.passes:
+        given = project.units(weights)
+        lacking = [unit for unit in project.units(name) if unit not in given]
+        if lacking and len(given) > 1:
+            raise ProjectError(f"{where}.initial_weights: '{weights}' has no model for '{lacking[0]}'; give both one scope.")
+
+
+def _check_range(text: str, where: str) -> None:
+    try:
+        parse_frames(text)
+    except FrameRangeError as error:
+        raise ProjectError(f"{where}: {error}") from error
 
 
 def _require(name: str, known: list[str], where: str) -> None:
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}."
-        raise ProjectError(f"{where} names '{name}', which is not there; {hint}")
+        raise ProjectError(f"{where} names '{name}', which is not there; {_nearest(name, known)}")
 
 
 def _refuse_circles(project: Project, path: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,20 +15,20 @@ from film_recovery.contract.errors import InputError
 from film_recovery.contract.records import load_record, save_record
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.sequence import Sequence, open_sequence
-from film_recovery.project.schema import Pass, Project
+from film_recovery.project.schema import Project
 
 SCHEMA, VERSION = "film-recovery/pass-state", 1
 _TRAINING_SETTINGS = (
-    "task", "source", "reference", "frames", "held_out", "pairs", "held_out_pairs", "minutes", "steps", "size", "patch", "batch",
-    "seed", "balance", "initial_weights",
+    "task", "source", "reference", "frames", "held_out", "pairs", "held_out_pairs", "minutes", "steps", "size", "patch",
+    "batch", "seed", "balance", "initial_weights",
 )  # fmt: skip
 
 
 @dataclass
 class UnitState:
     """``settings`` hashes the pass's training settings, ``pairs`` the pictures it was trained on (by ``source/frame`` and
-    ``reference/frame``), ``model`` is the model file's SHA-256, ``frames`` maps each rendered frame to the hashes of its source
-    and of the written file."""
+    ``reference/frame``), ``model`` is the model file's SHA-256 (empty while it trains), ``frames`` maps each rendered frame to
+    the hashes of its source and of the written file and the kind of merge."""
 
     settings: str = ""
     pairs: dict[str, str] = field(default_factory=dict)
@@ -67,6 +68,14 @@ class Places:
         """The pattern of a pass's rendered frames."""
         return self.root / "passes" / name / "frames" / f"{name}.####.exr"
 
+    def weights(self, name: str, unit: str) -> Path | None:
+        """The run or checkpoint that a model starts from, if any."""
+        weights = self.project.passes[name].initial_weights
+        if weights in self.project.passes:
+            units = self.project.units(weights)
+            return self.run(weights, unit if unit in units else next(iter(units))).path
+        return self.base / weights if weights else None
+
     def recovered(self, name: str) -> Path:
         """Where the model's own frames go: the pass's frames, or beside them when they are merged afterwards."""
         step = self.project.passes[name]
@@ -86,6 +95,12 @@ class Places:
     def open(self, name: str) -> Sequence:
         """The frames of an element or of a pass's result. Raises :class:`InputError` when there are none."""
         return open_sequence(self.files(name))
+
+    def there(self, name: str) -> list[int]:
+        """Which frames there are; none for a pass that has rendered nothing, while an element without frames is an error."""
+        if name in self.project.passes and not any(self.frames(name).parent.glob(self.frames(name).name.replace("####", "*"))):
+            return []
+        return self.open(name).frames
 
 
 class Hashes:
@@ -124,9 +139,12 @@ class Hashes:
         write_json(self.path, self._known)
 
 
-def training_settings(project: Project, step: Pass) -> str:
-    """A hash of every setting that changes what a pass learns."""
-    values = msgspec.to_builtins(step)
-    chosen = {key: values[key] for key in _TRAINING_SETTINGS}
-    text = json.dumps([chosen, project.encoding, project.matrix], sort_keys=True)
+def training_settings(places: Places, hashes: Hashes, name: str, unit: str) -> str:
+    """A hash of every setting that changes what a model learns, its scope and the weights it starts from among them."""
+    project = places.project
+    values = msgspec.to_builtins(project.passes[name])
+    chosen: dict[str, Any] = {key: values[key] for key in _TRAINING_SETTINGS}
+    weights = places.weights(name, unit)
+    checkpoint = "" if weights is None else hashes.file(RunFolder(weights).last_checkpoint if weights.is_dir() else weights)
+    text = json.dumps([chosen, project.encoding, project.matrix, project.units(name)[unit], checkpoint], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

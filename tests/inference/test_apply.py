@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from film_recovery.contract.card import ModelCard
+from film_recovery.contract.errors import (
+    DeviceError,
+    DivergedError,
+    InputError,
+    MissingFrameError,
+    StoppedError,
+    UnreadableImageError,
+    UsageError,
+)
+from film_recovery.contract.progress import SilentReporter
+from film_recovery.images.frame import Frame, Window
+from film_recovery.images.io import read_frame, write_frame
+from film_recovery.images.sequence import open_sequence
+from film_recovery.inference.sequence import apply_model
+from film_recovery.inference.session import InferenceOptions, ModelSession
+from film_recovery.modelfile.check import kept_change
+from film_recovery.modelfile.export import export_model
+from film_recovery.modelfile.load import load_model
+from film_recovery.training.graph import RecoveryGraph
+
+FRAMES = [1001, 1002, 1003, 1004, 1005]
+
+
+def make_model(path: Path, encoding: str = "display", seed: int = 3) -> Path:
+    torch.manual_seed(seed)
+    graph = RecoveryGraph("chroma", size="small", encoding=encoding, matrix="709", balance=None).eval()
+    for parameter in graph.network.parameters():
+        torch.nn.init.normal_(parameter, std=0.03)
+    card = ModelCard("t", "chroma", "luma", encoding, "709", None, "small", graph.receptive_field, graph.multiple, 1)
+    export_model(graph, card, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("model") / "chroma.onnx")
+
+
+@pytest.fixture
+def shot(tmp_path: Path, photograph: np.ndarray) -> Path:
+    folder = tmp_path / "in put ü"
+    for index, frame in enumerate(FRAMES):
+        rgb = photograph[index : index + 60, :90].copy()
+        window = Window(-4, 2, 90, 60)
+        extra = {"A": rgb[..., 0], "matte.red": rgb[..., 1]}
+        picture = Frame(rgb, window, Window(0, 0, 80, 64), extra, {"FramesPerSecond": 24.0, "note": "kept"})
+        write_frame(folder / f"scan.{frame}.exr", picture, "float")
+    return folder / "scan.####.exr"
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_everything_of_a_frame_is_carried_and_luma_is_kept(model: Path, shot: Path, tmp_path: Path) -> None:
+    report = apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.exr", [1002], pixel_type="float")
+    source, result = read_frame(shot.parent / "scan.1002.exr"), read_frame(tmp_path / "out" / "r.1002.exr")
+    assert report.done == [1002] and sorted(files(tmp_path / "out")) == ["r.1002.exr"]
+    assert (result.data_window, result.display_window) == (source.data_window, source.display_window)
+    assert list(result.extra) == ["A", "matte.red"] and np.array_equal(result.extra["matte.red"], source.extra["matte.red"])
+    assert result.metadata["note"] == "kept"
+    assert result.metadata["film_recovery/task"] == "chroma"
+    assert result.metadata["film_recovery/model"] == load_model(model).sha256
+    assert kept_change(source.rgb, result.rgb, load_model(model).card) <= 1e-6
+    assert np.abs(result.rgb - source.rgb).max() > 0.01
+
+
+def test_chunks_in_any_order_equal_one_run(model: Path, shot: Path, tmp_path: Path) -> None:
+    sequence = open_sequence(shot)
+    apply_model(model, sequence, tmp_path / "one" / "r.####.exr")
+    for chunk in ([1005, 1003], [1001], [1004, 1002]):
+        apply_model(model, sequence, tmp_path / "many" / "r.####.exr", chunk)
+    assert files(tmp_path / "one") == files(tmp_path / "many")
+
+
+def test_only_missing_damaged_and_stale_frames_are_done_again(model: Path, shot: Path, tmp_path: Path) -> None:
+    sequence, output = open_sequence(shot), tmp_path / "out" / "r.####.exr"
+    apply_model(model, sequence, output)
+    whole = files(output.parent)
+    (output.parent / "r.1001.exr").unlink()
+    (output.parent / "r.1002.exr").write_bytes(whole["r.1002.exr"][:-900])
+    changed = read_frame(shot.parent / "scan.1003.exr")
+    changed.rgb[0, 0] += 0.25
+    write_frame(shot.parent / "scan.1003.exr", changed, "float")
+    report = apply_model(model, sequence, output, skip_existing=True)
+    assert report.done == [1001, 1002, 1003] and report.skipped == [1004, 1005]
+    after = files(output.parent)
+    assert {name for name in whole if after[name] != whole[name]} == {"r.1003.exr"}
+    other = make_model(tmp_path / "other.onnx", seed=9)
+    assert apply_model(other, sequence, output, skip_existing=True).skipped == []
+
+
+def test_missing_and_damaged_inputs_stop_with_a_sentence_and_whole_frames(model: Path, shot: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out" / "r.####.exr"
+    with pytest.raises(MissingFrameError, match="lacks frames 1000,1006"):
+        apply_model(model, open_sequence(shot), output, [1000, 1001, 1006])
+    assert not output.parent.exists()
+    third = shot.parent / "scan.1003.exr"
+    third.write_bytes(third.read_bytes()[:3000])
+    with pytest.raises(UnreadableImageError, match=r"scan\.1003\.exr"):
+        apply_model(model, open_sequence(shot), output)
+    for path in output.parent.iterdir():
+        assert read_frame(path).rgb.shape == (60, 90, 3)
+
+
+def test_nan_pixels_wrong_domain_and_overwriting_are_refused(
+    model: Path, shot: Path, photograph: np.ndarray, tmp_path: Path
+) -> None:
+    write_frame(tmp_path / "png" / "a.0001.png", Frame.from_rgb(photograph[:40, :40]))
+    with pytest.raises(InputError, match="trained on linear light"):
+        apply_model(model, open_sequence(tmp_path / "png"), tmp_path / "out" / "r.####.png")
+    with pytest.raises(InputError, match="overwrite its input"):
+        apply_model(model, open_sequence(shot), shot)
+    with pytest.raises(UsageError, match="place for the frame number"):
+        apply_model(model, open_sequence(shot), tmp_path / "out.exr")
+    import OpenEXR
+
+    bad = photograph[:40, :40].copy()
+    bad[1, 1, 1] = np.nan
+    OpenEXR.File({"type": OpenEXR.scanlineimage}, {"RGB": bad}).write(str(tmp_path / "nan.0001.exr"))
+    with pytest.raises(InputError, match="Frame 1 .* has 1 values that are NaN"):
+        apply_model(model, open_sequence(tmp_path / "nan.####.exr"), tmp_path / "out" / "r.####.exr")
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (64, 3), (1, 40)])
+def test_tiny_pictures_go_through(model: Path, shape: tuple[int, int], tmp_path: Path) -> None:
+    write_frame(tmp_path / "a.0001.exr", Frame.from_rgb(np.full((*shape, 3), 0.3, np.float32)))
+    apply_model(model, open_sequence(tmp_path / "a.####.exr"), tmp_path / "out" / "r.####.exr")
+    assert read_frame(tmp_path / "out" / "r.0001.exr").rgb.shape == (*shape, 3)
+
+
+def test_coded_files_stay_in_their_kind(photograph: np.ndarray, tmp_path: Path) -> None:
+    coded = make_model(tmp_path / "coded.onnx", "none")
+    write_frame(tmp_path / "in" / "a.0001.dpx", Frame.from_rgb(photograph[:40, :40]))
+    apply_model(coded, open_sequence(tmp_path / "in"), tmp_path / "out" / "r.####.dpx")
+    assert read_frame(tmp_path / "out" / "r.0001.dpx").pixel_type == "uint10"
+
+
+def test_bad_half_results_are_redone_in_single_and_hopeless_ones_named(
+    model: Path, shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = InferenceOptions(precision="fp16")
+    monkeypatch.setattr(ModelSession, "run", lambda self, rgb: rgb * np.float32("nan"))
+    report = apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.exr", [1001], options)
+    assert report.redone_in_single == [1001]
+    monkeypatch.setattr(ModelSession, "run_single", lambda self, rgb: rgb * 0.0)
+    with pytest.raises(DivergedError, match=r"scan\.1002\.exr"):
+        apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.exr", [1002], options)
+
+
+def test_a_device_that_is_not_there_is_an_error(model: Path) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this machine has CUDA")
+    with pytest.raises(DeviceError, match="no CUDA"):
+        ModelSession(load_model(model), InferenceOptions(device="cuda"))
+
+
+def test_a_request_to_stop_leaves_whole_frames(model: Path, shot: Path, tmp_path: Path) -> None:
+    class StopsAfterTwo(SilentReporter):
+        asked = 0
+
+        def should_stop(self) -> bool:
+            self.asked += 1
+            return self.asked > 2
+
+    with pytest.raises(StoppedError, match="1001-1002 is done"):
+        apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.exr", reporter=StopsAfterTwo())
+    assert sorted(files(tmp_path / "out")) == ["r.1001.exr", "r.1002.exr"]
+
+
+def test_a_killed_process_leaves_only_whole_frames_and_the_next_goes_on(model: Path, shot: Path, tmp_path: Path) -> None:
+    for extra in range(1006, 1040):
+        shutil.copy(shot.parent / "scan.1001.exr", shot.parent / f"scan.{extra}.exr")
+    output = tmp_path / "out" / "r.####.exr"
+    code = (
+        "import sys; from film_recovery.images.sequence import open_sequence; "
+        "from film_recovery.inference.sequence import apply_model; apply_model(sys.argv[1], open_sequence(sys.argv[2]), sys.argv[3])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(model), str(shot), str(output)], env=dict(os.environ))
+    deadline = time.monotonic() + 60
+    while not (output.parent / "r.1003.exr").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for path in output.parent.glob("r.*.exr"):
+        assert read_frame(path).rgb.shape == (60, 90, 3)
+    report = apply_model(model, open_sequence(shot), output, skip_existing=True)
+    assert report.skipped and len(report.done) + len(report.skipped) == 39
+    assert not list(output.parent.glob(".*partial*"))

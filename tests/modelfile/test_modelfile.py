@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from film_recovery.contract.card import METADATA_KEY, ModelCard, load_card
+from film_recovery.contract.errors import ModelFileError
+from film_recovery.modelfile import check
+from film_recovery.modelfile.check import kept_change
+from film_recovery.modelfile.export import export_model
+from film_recovery.modelfile.load import load_model
+from film_recovery.pairs.balance import DensityBalance
+from film_recovery.training.graph import RecoveryGraph
+
+BALANCE = DensityBalance(np.array([[1.9, 0.3, 0.0], [0.1, 1.2, 0.05], [0.0, -0.05, 1.6]]), np.array([-0.5, -0.2, -0.3]))
+
+
+def make(task: str, encoding: str = "display") -> tuple[RecoveryGraph, ModelCard]:
+    torch.manual_seed(5)
+    balance = BALANCE if task == "chroma" else None
+    graph = RecoveryGraph(task, size="small", encoding=encoding, matrix="709", balance=balance).eval()
+    for parameter in graph.network.parameters():
+        torch.nn.init.normal_(parameter, std=0.03)
+    card = ModelCard(
+        "test", task, graph.kept, encoding, "709", balance.numbers if balance else None, "small", graph.receptive_field,
+        graph.multiple, 1,
+    )  # fmt: skip
+    return graph, card
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "chroma.onnx"
+    graph, card = make("chroma")
+    export_model(graph, card, path)
+    return path
+
+
+def picture(height: int = 45, width: int = 70) -> np.ndarray:
+    return (np.random.default_rng(1).random((1, 3, height, width)) * 1.4 - 0.2).astype(np.float32)
+
+
+@pytest.mark.parametrize("encoding", ["display", "log", "none"])
+@pytest.mark.parametrize("task", ["chroma", "spatial", "as-is"])
+def test_the_file_computes_what_the_module_does_and_keeps_what_it_must(task: str, encoding: str, tmp_path: Path) -> None:
+    graph, card = make(task, encoding)
+    export_model(graph, card, tmp_path / "m.onnx")
+    image = picture()
+    for path, limit in ((tmp_path / "m.onnx", 1e-4), (tmp_path / "m.fp16.onnx", 2e-2)):
+        session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        result = session.run(None, {"rgb": image})[0]
+        with torch.no_grad():
+            expected = graph(torch.from_numpy(image)).numpy()
+        assert (np.abs(result - expected) / np.maximum(np.abs(expected), 1.0)).max() <= limit
+        assert kept_change(image[0].transpose(1, 2, 0), result[0].transpose(1, 2, 0), card) <= 1e-6
+
+
+def test_the_reference_implementation_of_onnx_agrees(exported: Path) -> None:
+    image = picture(17, 19)
+    reference = ReferenceEvaluator(str(exported)).run(None, {"rgb": image})[0]
+    result = ort.InferenceSession(str(exported), providers=["CPUExecutionProvider"]).run(None, {"rgb": image})[0]
+    assert np.abs(reference - result).max() <= 1e-4
+
+
+def test_the_file_is_complete_and_readable_by_old_runtimes(exported: Path) -> None:
+    model = onnx.load(str(exported))
+    assert {entry.domain: entry.version for entry in model.opset_import} == {"": 17}
+    assert model.ir_version <= 9
+    loaded = load_model(exported)
+    card = load_card(exported.with_suffix(".json"))
+    assert set(card.files) == {"chroma.onnx", "chroma.fp16.onnx"}
+    assert card.files["chroma.onnx"] == loaded.sha256
+    assert loaded.card.balance == BALANCE.numbers and loaded.card.kept == "luma"
+
+
+def test_the_half_file_holds_half_weights_and_single_ends(exported: Path) -> None:
+    model = onnx.load(str(exported.with_suffix(".fp16.onnx")))
+    assert model.graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT
+    assert sum(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer) > 10
+    assert exported.with_suffix(".fp16.onnx").stat().st_size < 0.75 * exported.stat().st_size
+
+
+def test_the_same_weights_give_the_same_bytes(exported: Path, tmp_path: Path) -> None:
+    graph, card = make("chroma")
+    export_model(graph, card, tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == exported.read_bytes()
+
+
+def test_a_file_that_differs_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "PARITY", 0.0)
+    graph, card = make("chroma")
+    with pytest.raises(ModelFileError, match="differs from the trained model"):
+        export_model(graph, card, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_that_breaks_its_promise_is_refused(tmp_path: Path) -> None:
+    graph, card = make("as-is")
+    card.kept = "luma"  # which as-is does not keep
+    with pytest.raises(ModelFileError, match="changes the kept luma"):
+        export_model(graph, card, tmp_path / "m.onnx")
+
+
+def spoil(model: onnx.ModelProto, how: str) -> None:
+    graph = model.graph
+    if how == "rank":
+        del graph.input[0].type.tensor_type.shape.dim[3]
+    elif how == "channels":
+        graph.input[0].type.tensor_type.shape.dim[1].dim_value = 4
+    elif how == "name":
+        graph.output[0].name = "out"
+        graph.node[-1].output[0] = "out"
+    elif how == "opset":
+        model.opset_import[0].version = 23
+    elif how == "external":
+        tensor = graph.initializer[0]
+        tensor.data_location = TensorProto.EXTERNAL
+        entry = tensor.external_data.add()
+        entry.key, entry.value = "location", "../../../etc/passwd"
+    elif how == "nan":
+        big = max(graph.initializer, key=lambda tensor: len(tensor.raw_data))
+        values = numpy_helper.to_array(big).copy()
+        values.flat[0] = np.nan
+        big.CopyFrom(numpy_helper.from_array(values, big.name))
+    elif how == "card":
+        del model.metadata_props[:]
+    elif how == "card damaged":
+        model.metadata_props[0].value = "{"
+    elif how == "operator":
+        model.opset_import.append(helper.make_opsetid("com.evil", 1))
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("rank", "3 dimensions|damaged"), ("channels", "shape"), ("name", "expected"), ("opset", "opset 23|damaged"),
+        ("external", "outside itself"), ("nan", "not finite"), ("card", "no model card"), ("card damaged", "damaged"),
+        ("operator", "com.evil"),
+    ],
+)  # fmt: skip
+def test_unfit_files_are_refused_with_one_sentence(how: str, words: str, exported: Path, tmp_path: Path) -> None:
+    model = onnx.load(str(exported))
+    spoil(model, how)
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelFileError, match=words) as raised:
+        load_model(path)
+    assert "\n" not in str(raised.value) and METADATA_KEY not in str(raised.value)
+
+
+def test_missing_empty_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="does not exist"):
+        load_model(tmp_path / "none.onnx")
+    with pytest.raises(ModelFileError, match="no exported model"):
+        load_model(tmp_path)
+    for content, words in ((b"", "empty"), (b"GIF89a" * 100, "damaged or not")):
+        (tmp_path / "m.onnx").write_bytes(content)
+        with pytest.raises(ModelFileError, match=words):
+            load_model(tmp_path / "m.onnx")
+
+
+def test_truncated_and_flipped_files_never_crash(exported: Path, tmp_path: Path) -> None:
+    content, random = exported.read_bytes(), np.random.default_rng(0)
+    path = tmp_path / "m.onnx"
+    for share in np.linspace(0.01, 0.999, 25):
+        path.write_bytes(content[: int(len(content) * share)])
+        with pytest.raises(ModelFileError):
+            load_model(path)
+
+    for _ in range(40):
+        spoiled = bytearray(content)
+        spoiled[int(random.integers(len(content)))] ^= 1 << int(random.integers(8))
+        path.write_bytes(spoiled)
+        try:
+            load_model(path)
+        except ModelFileError:
+            continue

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from film_recovery.contract.errors import BusyError, InputError, ModelFileError, StoppedError
+from film_recovery.contract.events import read_events
+from film_recovery.contract.job import TrainingJob
+from film_recovery.contract.progress import SilentReporter
+from film_recovery.contract.run_folder import RunFolder
+from film_recovery.images.frame import Frame
+from film_recovery.images.io import write_frame
+from film_recovery.modelfile.load import load_model
+from film_recovery.training.checkpoint import load_checkpoint
+from film_recovery.training.loop import resume, train
+
+STEPS = 30
+
+
+class StopAfter(SilentReporter):
+    """Asks to stop once it was asked a number of times."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def should_stop(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.fixture(scope="module")
+def elements(tmp_path_factory: pytest.TempPathFactory, photograph: np.ndarray) -> Path:
+    """A faded, sharp element and a soft, coloured one, four frames of a photograph panned along."""
+    folder = tmp_path_factory.mktemp("elements")
+    for frame in range(1, 6):
+        picture = photograph[20:180, 40 * frame : 40 * frame + 224]
+        write_frame(folder / f"faded.{frame:04d}.exr", Frame.from_rgb(picture ** np.float32([0.5, 0.9, 0.8]) * 0.8, "float"), "float")
+        write_frame(folder / f"print.{frame:04d}.exr", Frame.from_rgb(cv2.GaussianBlur(picture, (0, 0), 1.0), "float"), "float")
+    return folder
+
+
+def job(elements: Path, **changes: object) -> TrainingJob:
+    values: dict[str, object] = {
+        "task": "chroma", "source": str(elements / "faded.####.exr"), "reference": str(elements / "print.####.exr"),
+        "frames": [1, 3, 5], "held_out": [4], "size": "small", "patch": 32, "batch": 2, "steps": STEPS,
+        "checkpoint_interval": 10, "sheet_interval": 15, "precision": "fp32",
+    }  # fmt: skip
+    return TrainingJob(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def whole(elements: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run that was never stopped."""
+    run = RunFolder(tmp_path_factory.mktemp("run") / "whole")
+    train(job(elements), run.path)
+    return run
+
+
+def same_tensors(first: RunFolder, second: RunFolder) -> bool:
+    (info_a, a), (info_b, b) = (load_checkpoint(run.last_checkpoint) for run in (first, second))
+    assert info_a == info_b
+    assert {group: set(tensors) for group, tensors in a.items()} == {group: set(tensors) for group, tensors in b.items()}
+    return all(torch.equal(a[group][name], b[group][name]) for group in a for name in a[group])
+
+
+def test_a_run_leaves_a_checked_model_and_its_records(whole: RunFolder) -> None:
+    model = load_model(whole.path)
+    assert model.card.kept == "luma"
+    assert model.card.training["frames"] == [1, 3, 5]
+    assert model.half_path.is_file()
+    kinds = {event["event"] for event in read_events(whole.events)}
+    assert {"started", "start", "progress", "held_out", "contact_sheet", "checkpoint", "exported", "finished"} <= kinds
+    assert len(list(whole.sheets.glob("contact_*.png"))) == 2
+
+
+def test_what_is_handed_out_is_not_worse_than_the_start_on_the_held_out_pair(whole: RunFolder) -> None:
+    start = read_events(whole.events, "start")[0]["held_out"]
+    assert load_model(whole.path).card.held_out["psnr"] >= start
+
+
+def test_a_stopped_and_resumed_run_has_the_same_bits(elements: Path, whole: RunFolder, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "stopped")
+    with pytest.raises(StoppedError, match="resume"):
+        train(job(elements), run.path, _StopInTraining(run, 13))
+    assert load_checkpoint(run.last_checkpoint)[0].step == 13
+    resume(run.path)
+    assert same_tensors(run, whole)
+    steps = [event["step"] for event in read_events(run.events, "held_out")]
+    assert steps == sorted(set(steps)) == [event["step"] for event in read_events(whole.events, "held_out")]
+    assert run.model("chroma").read_bytes() != b""
+
+
+class _StopInTraining(StopAfter):
+    """Counts only while the run is training: before that there is no plan yet."""
+
+    def __init__(self, run: RunFolder, steps: int) -> None:
+        super().__init__(steps - 1)
+        self.run = run
+
+    def should_stop(self) -> bool:
+        return self.run.plan.exists() and super().should_stop()
+
+
+def test_a_killed_and_resumed_run_has_the_same_bits(elements: Path, whole: RunFolder, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "killed")
+    code = (
+        "import json, sys; from pathlib import Path; from film_recovery.contract.job import TrainingJob; "
+        "from film_recovery.training.loop import train; train(TrainingJob(**json.loads(sys.argv[1])), Path(sys.argv[2]))"
+    )
+
+    arguments = [json.dumps(dataclasses.asdict(job(elements))), str(run.path)]
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments], env=dict(os.environ))
+    deadline = time.monotonic() + 120
+    while not any(event["step"] >= 12 for event in read_events(run.events, "progress")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resume(run.path)
+    assert same_tensors(run, whole)
+    assert not list(run.checkpoints.glob("*partial*"))
+
+
+def test_a_stop_request_file_ends_the_run_with_a_checkpoint(elements: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "asked")
+    run.path.mkdir()
+    run.stop_request.touch()
+    with pytest.raises(StoppedError):
+        train(job(elements), run.path)
+    assert load_checkpoint(run.last_checkpoint)[0].step == 1
+    assert not run.model("chroma").exists()
+
+
+def test_a_folder_that_holds_a_run_is_refused(elements: Path, whole: RunFolder) -> None:
+    with pytest.raises(InputError, match="already holds a run"):
+        train(job(elements), whole.path)
+
+
+def test_two_processes_cannot_work_in_one_folder(elements: Path, tmp_path: Path) -> None:
+    with RunFolder(tmp_path).locked(), pytest.raises(BusyError, match="Another process"):
+        train(job(elements), tmp_path)
+
+
+def test_initial_weights_of_another_run_are_taken_and_others_refused(elements: Path, whole: RunFolder, tmp_path: Path) -> None:
+    train(job(elements, steps=1, initial_weights=str(whole.path)), tmp_path / "more")
+    with pytest.raises(InputError, match="small chroma"):
+        train(job(elements, size="medium", steps=1, initial_weights=str(whole.path)), tmp_path / "other")
+
+
+def test_a_damaged_checkpoint_is_named(whole: RunFolder, tmp_path: Path) -> None:
+    damaged = tmp_path / "last.safetensors"
+    damaged.write_bytes(whole.last_checkpoint.read_bytes()[:1000])
+    with pytest.raises(ModelFileError, match="not a whole checkpoint"):
+        load_checkpoint(damaged)
+
+
+def test_spatial_and_as_is_runs_train_and_export(elements: Path, tmp_path: Path) -> None:
+    for task in ("spatial", "as-is"):
+        source, reference = str(elements / "print.####.exr"), str(elements / "faded.####.exr")
+        result = train(job(elements, task=task, source=source, reference=reference, steps=2), tmp_path / task)
+        assert load_model(result.model).card.task == task

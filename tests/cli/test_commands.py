@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,7 +105,8 @@ def test_json_is_alone_on_standard_output_whatever_libraries_print(variables: di
     noisy = (
         "import os, sys; from film_recovery.cli import main as m\n"
         "def status(run):\n"
-        "    print('from Python'); os.write(1, b'from C\\n'); return {'psnr': float('inf'), 'name': 'Überblendung', 'path': (1,)}\n"
+        "    print('from Python'); os.write(1, b'from C\\n')\n"
+        "    return {'psnr': float('inf'), 'name': 'Überblendung', 'path': (1,)}\n"
         "m.cli.commands['status'].callback = status\n"
         "sys.exit(m.main(['status', '--json', 'run']))"
     )
@@ -125,7 +129,8 @@ def test_common_options_may_stand_before_or_after_the_command(place: str, run_cl
 def test_a_usage_error_is_json_too(run_cli: Cli) -> None:
     done = run_cli("status", "--json", "--fast", "run")
     assert done.code == 2
-    assert done.json == {"error": "No such option: --fast", "exit_code": 2}
+    assert "--fast" in done.json.pop("error")
+    assert done.json["exit_code"] == 2
 
 
 def test_a_path_with_spaces_and_umlauts(
@@ -199,7 +204,7 @@ def test_the_doctor_tells_what_is_here(run_cli: Cli, monkeypatch: pytest.MonkeyP
     assert [problem for problem in done.json["problems"] if "/nowhere/config.ocio" in problem]
 
 
-def test_a_refused_training_tells_its_reason_afterwards(run_cli: Cli, elements: Path, tmp_path: Path, training: Options) -> None:
+def test_a_refused_training_tells_why_afterwards(run_cli: Cli, elements: Path, tmp_path: Path, training: Options) -> None:
     (elements / "neg.1004.exr").unlink()
     refused = run_cli("train", *training(elements), "--steps", "2", "--out", tmp_path / "run")
     assert refused.code == 3
@@ -218,6 +223,7 @@ def test_a_bar_on_a_terminal_and_lines_elsewhere(
     assert "\r" not in lines.err
 
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 100, 0, 0))
     command = [sys.executable, "-m", "film_recovery.cli.main", "verify", *training(elements_master)]
     process = subprocess.Popen(command, stderr=theirs, env=variables)
     os.close(theirs)

@@ -17,6 +17,10 @@ from film_recovery.cli.console import stoppable
 def demo(out: Path, minutes: float, seed: int) -> dict[str, Any]:
     """Recover a short sequence from two simulated film elements, and show how well.
 
+    \b
+    film-recovery demo
+    film-recovery demo --out /tmp/demo --minutes 1 --json
+
     Makes a faded 35 mm internegative without its last quarter and a soft 16 mm print from a clip of Big Buck Bunny (CC BY 3.0,
     Blender Foundation), recovers the whole sequence in two passes, compares with the truth, and writes OUT/report.html.
     """

@@ -16,7 +16,11 @@ from film_recovery.cli.console import frames_option
 @click.option("--frames", metavar="RANGE", help="Frames to look at; default five, spread over the element.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the figures as JSON into this file.")
 def analyse(files: str, against: str | None, frames: str | None, out: Path | None) -> dict[str, Any]:
-    """Measure sharpness, grain, colour left, flicker and clipping of an element, in figures and a sentence."""
+    """Measure sharpness, grain, colour left, flicker and clipping of an element, in figures and a sentence.
+
+    \b
+    film-recovery analyse "neg.####.exr" --against "print.####.exr"
+    """
     wanted = frames_option(frames)
     from film_recovery.contract.atomic import write_json
     from film_recovery.elements.analysis import analyse_element, compare_elements

@@ -94,8 +94,8 @@ def write_demo_report(places: DemoPlaces, measured: DemoFigures) -> None:
             Picture(close_missing, "Twice enlarged, where the internegative is missing.", lossless=True),
         ],
         tables=[
-            ScoreTable("Where the internegative exists", measured.both.scores, f"{len(measured.both.frames)} not trained on"),
-            ScoreTable("Where it is missing", measured.alone.scores, f"{len(measured.alone.frames)} frames, none trained on"),
+            ScoreTable("Where both exist", measured.both.scores, f"{len(measured.both.frames)} frames not trained on"),
+            ScoreTable("Where the internegative is missing", measured.alone.scores, f"{len(measured.alone.frames)} frames, none trained on"),
         ],
         shot_charts=[_shot_chart(measured)],
         not_judged=_not_judged(),

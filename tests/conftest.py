@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+for library in ("OMP", "OPENBLAS"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-import numpy as np
-import numpy.typing as npt
-import pytest
-import skimage.data
+import numpy as np  # noqa: E402
+import numpy.typing as npt  # noqa: E402
+import pytest  # noqa: E402
+import skimage.data  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -82,6 +82,14 @@ def test_two_at_once_make_one_environment_and_a_third_call_does_nothing(project:
     again = _start(folder, project)
     assert again.communicate(timeout=120) == (f"{python}\n", "")
 
+    (folder / "kept.txt").write_text("of the first making")
+    (project / "nuke_plugins" / "constraints.txt").write_text("# other pins\n")
+    changed = _start(folder, project)
+    _, told = changed.communicate(timeout=120)
+    assert changed.returncode == 0, told
+    assert "Keeping the virtual environment that is there" in told
+    assert (folder / "kept.txt").exists()
+
 
 def test_a_killed_set_up_is_done_again(project: Path) -> None:
     folder = project / ".venv"
@@ -95,7 +103,8 @@ def test_a_killed_set_up_is_done_again(project: Path) -> None:
     finished = _start(folder, project)
     _, told = finished.communicate(timeout=120)
     assert finished.returncode == 0, told
-    assert environment_python(folder).exists()
+    assert "Making a virtual environment" in told
+    assert sorted(entry.name for entry in project.glob(".venv*")) == [".venv", ".venv.lock"]
 
 
 def test_without_an_index_it_says_so(project: Path) -> None:

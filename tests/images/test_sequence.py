@@ -84,7 +84,7 @@ def test_what_is_not_there_is_told_with_what_is(tmp_path: Path) -> None:
     write(tmp_path, "a.0001.exr")
     with pytest.raises(MissingFrameError, match=r"for instance a\.0001\.exr"):
         open_sequence(tmp_path / "b.####.exr")
-    with pytest.raises(MissingFrameError, match="folder .* does not exist"):
+    with pytest.raises(MissingFrameError, match=r"folder .* does not exist"):
         open_sequence(tmp_path / "none" / "b.####.exr")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no images"):

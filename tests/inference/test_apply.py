@@ -133,7 +133,7 @@ def test_nan_pixels_wrong_domain_and_overwriting_are_refused(
     bad = photograph[:40, :40].copy()
     bad[1, 1, 1] = np.nan
     OpenEXR.File({"type": OpenEXR.scanlineimage}, {"RGB": bad}).write(str(tmp_path / "nan.0001.exr"))
-    with pytest.raises(InputError, match="Frame 1 .* has 1 values that are NaN"):
+    with pytest.raises(InputError, match=r"Frame 1 .* has 1 values that are NaN"):
         apply_model(model, open_sequence(tmp_path / "nan.####.exr"), tmp_path / "out" / "r.####.exr")
 
 
@@ -191,7 +191,8 @@ def test_a_killed_process_leaves_only_whole_frames_and_the_next_goes_on(model: P
     output = tmp_path / "out" / "r.####.exr"
     code = (
         "import sys; from film_recovery.images.sequence import open_sequence; "
-        "from film_recovery.inference.sequence import apply_model; apply_model(sys.argv[1], open_sequence(sys.argv[2]), sys.argv[3])"
+        "from film_recovery.inference.sequence import apply_model; "
+        "apply_model(sys.argv[1], open_sequence(sys.argv[2]), sys.argv[3])"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(model), str(shot), str(output)], env=dict(os.environ))
     deadline = time.monotonic() + 60

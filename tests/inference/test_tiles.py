@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -64,4 +66,4 @@ def test_tiles_cover_everything_from_the_grid(blocks: int, more: int, multiple: 
     assert all(start % multiple == 0 for start in starts) and starts == sorted(set(starts))
     if tile < length:
         assert starts[0] == 0 and starts[-1] + tile == length
-        assert all(b - a <= tile - 2 * margin for a, b in zip(starts, starts[1:], strict=False))
+        assert all(b - a <= tile - 2 * margin for a, b in itertools.pairwise(starts))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from film_recovery.contract.errors import BusyError, ProjectError, StoppedError
+from film_recovery.contract.errors import BusyError, MissingFrameError, ProjectError, StoppedError
 from film_recovery.contract.progress import SilentReporter
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.colour import luma
@@ -248,21 +248,22 @@ def test_a_damaged_record_means_doing_the_work_again(project: Path) -> None:
     assert states(project)["colour"] == "train"
 
 
-class StopsAfter(SilentReporter):
-    """Asks to stop at the n-th time that it is asked."""
+class StopsInTraining(SilentReporter):
+    """Asks to stop as soon as the steps begin."""
 
-    def __init__(self, times: int) -> None:
-        self.times = times
+    training = False
+
+    def stage(self, text: str) -> None:
+        self.training = text.startswith("Training")
 
     def should_stop(self) -> bool:
-        self.times -= 1
-        return self.times < 0
+        return self.training
 
 
 def test_a_stopped_training_is_resumed_where_it_was(project: Path) -> None:
     change(project, "apply =", "seed = 5\napply =")
     with pytest.raises(StoppedError):
-        run_project(project, StopsAfter(1))
+        run_project(project, StopsInTraining())
     plan = {step.name: step for step in plan_project(project)}
     assert plan["detail"].state == "resume"
     assert plan["detail"].reason == "its training was interrupted"
@@ -274,7 +275,7 @@ def test_a_stopped_training_is_resumed_where_it_was(project: Path) -> None:
 def test_an_interrupted_training_whose_settings_changed_starts_anew(project: Path) -> None:
     change(project, "apply =", "seed = 5\napply =")
     with pytest.raises(StoppedError):
-        run_project(project, StopsAfter(1))
+        run_project(project, StopsInTraining())
     change(project, "seed = 5", "seed = 6")
     assert states(project)["detail"] == "train"
 
@@ -289,7 +290,7 @@ def test_only_takes_a_pass_that_exists(project: Path) -> None:
         run_project(project, only=["colours"])
 
 
-def test_each_shot_gets_its_own_model_and_elements_without_a_common_frame_are_refused(elements: Path, tmp_path: Path) -> None:
+def test_each_shot_gets_its_own_model(elements: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(elements, tmp_path / "shots", ignore=shutil.ignore_patterns("work"))) / "project.toml"
     detail, end = PROJECT.index("[passes.detail]"), PROJECT.index("[sequence]")
     text = (PROJECT[:detail] + PROJECT[end:]).replace('order = ["colour", "detail"]', 'order = ["colour"]')
@@ -298,8 +299,26 @@ def test_each_shot_gets_its_own_model_and_elements_without_a_common_frame_are_re
     path.write_text(text + shots, encoding="utf-8")
     result = run_project(path)
     assert [(step["unit"], step["found"]) for step in result["passes"]] == [("one", "train"), ("two", "train")]
-    jobs = [json.loads((path.parent / f"work/passes/colour/{unit}/run/job.json").read_text())["frames"] for unit in ("one", "two")]
-    assert jobs == [[1001, 1003], [1004, 1006]]
+    units = path.parent / "work" / "passes" / "colour"
+    for unit, frames in (("one", [1001, 1003]), ("two", [1004, 1006])):
+        assert json.loads((units / unit / "run" / "job.json").read_text(encoding="utf-8"))["frames"] == frames
     assert open_sequence(path.parent / "work" / "sequence" / "finished.####.exr").frames == HELD
     change(path, "1004-1006", "1005-1006")
     assert [(step.unit, step.state) for step in plan_project(path)] == [("one", "up to date"), ("two", "train")]
+
+
+def test_a_shot_that_one_element_lacks_cannot_be_trained(elements: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(elements, tmp_path / "lacks", ignore=shutil.ignore_patterns("work"))) / "project.toml"
+    detail = PROJECT.index("[passes.detail]")
+    text = PROJECT[:detail] + PROJECT[detail:].replace('"colour"\npairs', '"negative"\nscope = "shot"\npairs')
+    text = text.replace('order = ["colour", "detail"]', 'order = ["detail"]')
+    path.write_text(text + '[shots.late]\nframes = "1007-1008"\n', encoding="utf-8")
+    with pytest.raises(ProjectError, match="'print' and 'negative' share no frame in 'late'"):
+        run_project(path, only=["detail"])
+
+
+def test_an_element_that_is_not_there_is_named(elements: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(elements, tmp_path / "absent", ignore=shutil.ignore_patterns("work"))) / "project.toml"
+    change(path, "kopie/", "copy/")
+    with pytest.raises(MissingFrameError, match="copy does not exist"):
+        run_project(path)

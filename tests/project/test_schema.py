@@ -151,7 +151,8 @@ def test_two_models_of_one_pass_may_not_render_the_same_frame(path: Path) -> Non
 
 
 def test_weights_of_a_narrower_scope_are_refused(path: Path) -> None:
-    message = refusal(path, ("minutes = 1", 'minutes = 1\nscope = "shot"'), ("steps = 10", 'steps = 10\ninitial_weights = "colour"'))
+    weights = ("steps = 10", 'steps = 10\ninitial_weights = "colour"')
+    message = refusal(path, ("minutes = 1", 'minutes = 1\nscope = "shot"'), weights)
     assert "passes.detail.initial_weights" in message
 
 

@@ -45,8 +45,9 @@ def elements(tmp_path_factory: pytest.TempPathFactory, photograph: np.ndarray) -
     folder = tmp_path_factory.mktemp("elements")
     for frame in range(1, 6):
         picture = photograph[20:180, 40 * frame : 40 * frame + 224]
-        write_frame(folder / f"faded.{frame:04d}.exr", Frame.from_rgb(picture ** np.float32([0.5, 0.9, 0.8]) * 0.8, "float"), "float")
-        write_frame(folder / f"print.{frame:04d}.exr", Frame.from_rgb(cv2.GaussianBlur(picture, (0, 0), 1.0), "float"), "float")
+        faded, soft = picture ** np.float32([0.5, 0.9, 0.8]) * 0.8, cv2.GaussianBlur(picture, (0, 0), 1.0)
+        write_frame(folder / f"faded.{frame:04d}.exr", Frame.from_rgb(faded), "float")
+        write_frame(folder / f"print.{frame:04d}.exr", Frame.from_rgb(soft), "float")
     return folder
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from film_recovery.contract.errors import InputError
+
 _PACKAGES = {
     "torch": ("torch",),
     "numpy": ("numpy",),
@@ -81,14 +83,14 @@ def _ocio(problems: list[str]) -> str:
     """The colour configuration that the variable OCIO names, or the one that is built in."""
     import PyOpenColorIO
 
-    named = os.environ.get("OCIO", "")
+    from film_recovery.images.ocio import BUILT_IN, load_config
+
+    named = os.environ.get("OCIO") or BUILT_IN
     try:
-        config = PyOpenColorIO.Config.CreateFromFile(named or "ocio://default")
-    except (PyOpenColorIO.Exception, PyOpenColorIO.ExceptionMissingFile) as error:
-        reason = " ".join(str(error).split())[:120]
-        problems.append(f"The variable OCIO names '{named}', which cannot be read ({reason}); correct it.")
-        return named
-    return str(config.getName() or named)
+        load_config()
+    except (InputError, PyOpenColorIO.ExceptionMissingFile):
+        problems.append(f"The variable OCIO names '{named}', which cannot be read; correct or clear it.")
+    return named
 
 
 def _devices(problems: list[str]) -> tuple[str, str]:

@@ -22,6 +22,9 @@ from film_recovery.cli.console import Globals, common_options, interrupt
 from film_recovery.contract.errors import FilmRecoveryError
 from film_recovery.contract.exit_codes import ExitCode
 
+# Two thread pools fight over the cores: PyTorch and ONNX Runtime have their own, OpenBLAS only solves small systems here.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 _EXIT_CODES = "\n".join(f"  {int(code)}  {code.meaning}" for code in ExitCode)
 
 

@@ -21,7 +21,7 @@ def recover(project: Path, only: tuple[str, ...], plan_only: bool) -> dict[str, 
     film-recovery recover reel3.toml --plan
     film-recovery recover reel3.toml
 
-    docs/files.md describes the project file.
+    docs/project-file.md describes the file.
     """
     if plan_only:
         from film_recovery.project.plan import plan_project

@@ -10,8 +10,9 @@ import errno
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 from film_recovery.contract.errors import StorageError
 

@@ -114,18 +114,41 @@ def _fingerprint(root: Path, pins: Path, extras: Sequence[str]) -> str:
 
 
 def _make(folder: Path, stamp: Path) -> None:
-    """Make the virtual environment, over an older one if there is one."""
+    """Make the virtual environment, or keep one that works: the pins are installed over it."""
     with contextlib.suppress(FileNotFoundError):
         stamp.unlink()  # from here on it is not current, whatever happens
-    if Path(sys.prefix).resolve() == folder.resolve():
-        return  # this very Python lives in it
-    if folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").is_file():
+    if _works(folder):
+        _say("Keeping the virtual environment that is there")
+        return
+    unfinished = _unfinished(folder)
+    is_ours = unfinished.exists() or (folder / "pyvenv.cfg").is_file()
+    if folder.exists() and any(folder.iterdir()) and not is_ours:
         raise SetupError(f"{folder} exists and is no virtual environment; move it away, then run again.")
     _say("Making a virtual environment")
+    unfinished.touch()
     lines, code = _run([sys.executable, "-m", "venv", "--clear", str(folder)], show=())
     if code:
         advice = "The virtual environment could not be made; on Debian or Ubuntu install python3-venv, then run again."
         raise _failure(lines, folder, advice)
+    unfinished.unlink()
+
+
+def _unfinished(folder: Path) -> Path:
+    """A mark beside the folder while there is no whole environment in it."""
+    return folder.with_name(folder.name + ".unfinished")
+
+
+def _works(folder: Path) -> bool:
+    """Whether the folder holds a whole environment of this very Python, or is the one that this runs in."""
+    if Path(sys.prefix).resolve() == folder.resolve():
+        return True
+    python, settings = environment_python(folder), folder / "pyvenv.cfg"
+    if _unfinished(folder).exists() or not python.exists() or not settings.is_file():
+        return False
+    version = ".".join(map(str, sys.version_info[:3]))
+    if f"version = {version}\n" not in settings.read_text(encoding="utf-8", errors="replace"):
+        return False
+    return _run([str(python), "-c", "import pip"], show=())[1] == 0
 
 
 def _install(python: Path, root: Path, pins: Path, extras: Sequence[str]) -> None:

@@ -24,10 +24,9 @@ class EventLog:
     def append(self, event: str, **fields: Any) -> None:
         """Append one event. Values must be JSON (no NaN). Raises :class:`StorageError` when the disk is full."""
         line = json.dumps({"event": event, "time": round(time.time(), 3), **fields}, allow_nan=False, ensure_ascii=False)
-        with storage_errors(self.path):
-            with open(self.path, "a", encoding="utf-8") as stream:
-                stream.write(line + "\n")
-                stream.flush()
+        with storage_errors(self.path), open(self.path, "a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+            stream.flush()
 
 
 def read_events(path: Path, kind: str | None = None) -> list[dict[str, Any]]:
@@ -47,7 +46,6 @@ def read_events(path: Path, kind: str | None = None) -> list[dict[str, Any]]:
 
 def truncate_after_step(path: Path, step: int) -> None:
     """Drop events of steps later than ``step``: a resumed run writes them again. Raises nothing if the file is absent."""
-    from film_recovery.contract.atomic import write_text
 
     kept = [event for event in read_events(path) if int(event.get("step", 0)) <= step]
     if Path(path).is_file():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 from film_recovery.contract.atomic import storage_errors
 from film_recovery.contract.errors import BusyError
@@ -40,7 +40,7 @@ class RunFolder:
         """
         with storage_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            stream = open(self.path / "lock", "a+", encoding="utf-8")
+            stream = open(self.path / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - held as long as the lock
         try:
             if not _take(stream.fileno()):
                 raise BusyError(f"Another process is working in {self.path}; wait for it, stop it, or choose another folder.")

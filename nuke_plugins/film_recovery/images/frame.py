@@ -26,9 +26,10 @@ class Window:
 class Frame:
     """A picture in the working space, never clamped.
 
-    ``rgb`` is float32 (H, W, 3) over the data window; ``extra`` holds every other channel, float32 (H, W), by full name in file
-    order; ``metadata`` the attributes that a file of the same kind can carry on; ``pixel_type`` the file's (``half``, ``float``,
-    ``uint8``, ``uint10``, ``uint16`` …).
+    ``rgb`` is float32 (H, W, 3) over the data window; ``extra`` holds every other channel, float32 (H, W), by full name in
+    the order of the file; ``metadata`` the header entries that can be carried on, each a str, int, float or ``(OpenImageIO
+    type, value)``; ``pixel_type`` what the file holds (``half``, ``float``, ``uint8``, ``uint10``, ``uint16`` …); ``source``
+    its path, with ``#12`` behind it for frame 12 of a movie.
     """
 
     rgb: FloatArray

@@ -1,8 +1,9 @@
-"""Reading and writing single images through OpenImageIO: EXR, DPX, TIFF, PNG, JPEG. Nothing is clamped or quantised on the
-way in; what goes out is whole or absent."""
+"""Reading and writing single images through OpenImageIO: EXR, DPX, TIFF, PNG, JPEG (reading only). Nothing is clamped or
+quantised on the way in; what goes out is whole or absent."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,30 @@ import OpenImageIO as oiio
 
 from film_recovery.contract.atomic import atomic_path
 from film_recovery.contract.errors import InputError, MissingFrameError, StorageError, UnreadableImageError
+from film_recovery.images.attributes import kept_attributes, set_attributes
+from film_recovery.images.channels import find_colour, luminance_chroma_to_rgb, luminance_weights
 from film_recovery.images.frame import FloatArray, Frame, Window
+from film_recovery.images.subsampled import read_subsampled
 
+# What each kind of file can hold; the first is the usual depth.
+WRITABLE: dict[str, tuple[str, ...]] = {
+    ".exr": ("half", "float"),
+    ".png": ("uint16", "uint8"),
+    ".tif": ("uint16", "uint8", "float"),
+    ".tiff": ("uint16", "uint8", "float"),
+    ".dpx": ("uint10", "uint8", "uint12", "uint16"),
+}
 _HALF_MAX = 65504.0
-_OUTPUT_TYPES = {"half": "half", "float": "float", "uint8": "uint8", "uint10": "uint10", "uint12": "uint12", "uint16": "uint16"}
-_DEFAULT_TYPE = {".exr": "half", ".png": "uint16", ".tif": "uint16", ".tiff": "uint16", ".dpx": "uint10", ".jpg": "uint8"}
-# Attributes that describe the old file and would be wrong or unstable in the new one.
-_DROPPED = (
-    "compression", "oiio:", "openexr:", "textureformat", "wrapmodes", "fovcot", "worldtocamera", "worldtoNDC", "tiff:", "png:",
-    "jpeg:", "dpx:", "ICCProfile", "planarconfig", "Exif:", "chunkCount", "version", "name",
-)  # fmt: skip
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def read_frame(path: Path | str) -> Frame:
     """Read one image.
+
+    Integer files give ``code / largest code``, floating ones their values. Colour is R, G, B at the top of the file, else of
+    its first layer that has them, else luminance and chroma, else one gray channel three times. Further parts of a multi-part
+    EXR join the extra channels, cut or filled with 0 to the colour's data window; a name that is taken gets the part's before
+    it. Alpha is a channel like any other and never multiplied in.
 
     Raises:
         MissingFrameError: the file does not exist.
@@ -33,30 +44,20 @@ def read_frame(path: Path | str) -> Frame:
     path = Path(path)
     if not path.is_file():
         raise MissingFrameError(f"{path} does not exist; check the path and the frame number.")
-    source = oiio.ImageInput.open(str(path))
-    if source is None:
-        raise UnreadableImageError(f"{path} cannot be opened as an image ({_reason(oiio.geterror())}); replace the file.")
-    try:
-        spec = source.spec()
-        pixels = source.read_image(0, 0, 0, spec.nchannels, "float")
-        problem = source.geterror()
-    finally:
-        source.close()
-    if pixels is None or problem:
-        raise UnreadableImageError(f"{path} is damaged or not whole ({_reason(problem)}); copy or render this frame again.")
-    planes = np.asarray(pixels, np.float32).reshape(spec.height, spec.width, spec.nchannels)
-    colour = _colour_channels(list(spec.channelnames), path)
-    rgb = np.ascontiguousarray(planes[:, :, colour])
-    extra = {
-        name: np.ascontiguousarray(planes[:, :, index]) for index, name in enumerate(spec.channelnames) if index not in colour
-    }
+    content = _read(path)
+    names = list(content.planes)
+    colour = find_colour(names, path)
+    rgb = np.stack([content.planes[names[index]] for index in colour.indices], axis=-1)
+    if colour.is_luminance_chroma:
+        chromaticities = content.metadata.get("chromaticities")
+        rgb = luminance_chroma_to_rgb(rgb, luminance_weights(chromaticities[1] if chromaticities else None))
     return Frame(
         rgb=rgb,
-        data_window=Window(spec.x, spec.y, spec.width, spec.height),
-        display_window=Window(spec.full_x, spec.full_y, spec.full_width, spec.full_height),
-        extra=extra,
-        metadata=_metadata(spec),
-        pixel_type=_pixel_type(spec),
+        data_window=content.data_window,
+        display_window=content.display_window,
+        extra={name: plane for index, (name, plane) in enumerate(content.planes.items()) if index not in colour.indices},
+        metadata=content.metadata,
+        pixel_type=content.kinds[names[colour.indices[0]]],
         source=str(path),
     )
 
@@ -64,99 +65,186 @@ def read_frame(path: Path | str) -> Frame:
 def write_frame(path: Path | str, frame: Frame, pixel_type: str | None = None, compression: str = "zip") -> None:
     """Write one image, whole or not at all; the suffix chooses the format, ``pixel_type`` its depth (None: usual for it).
 
+    Only EXR and TIFF carry channels beside RGB (PNG: ``A``), only EXR and DPX a time code. In an EXR an extra channel is half
+    where half holds it exactly, else float. Integer files end at 0 and 1. Equal frames give equal files.
+
     Raises:
-        InputError: the values are not finite, do not fit the pixel type, or the suffix is unknown.
+        InputError: colour is not finite or does not fit the pixel type, or the suffix cannot hold it.
         StorageError: the disk is full, read-only or failing.
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    kind = pixel_type or _DEFAULT_TYPE.get(suffix)
-    if suffix not in _DEFAULT_TYPE or kind not in _OUTPUT_TYPES:
-        raise InputError(f"Cannot write {path}: use one of {', '.join(_DEFAULT_TYPE)} as the suffix.")
-    if suffix != ".exr" and kind in ("half", "float") and suffix not in (".tif", ".tiff"):
-        kind = _DEFAULT_TYPE[suffix]
+    kind = _kind(path, pixel_type)
     _check_values(path, frame, kind)
-    spec, planes = _spec(frame, kind, compression, suffix)
+    spec, planes = _spec(frame, kind, suffix)
+    set_attributes(spec, frame.metadata, suffix, compression)
+    if suffix == ".exr":
+        spec.attribute("compression", compression)
     with atomic_path(path) as temporary:
+        _create(path, temporary)
         sink = oiio.ImageOutput.create(str(temporary))
         if sink is None:
             raise InputError(f"Cannot write {path}: this build of OpenImageIO has no writer for {suffix}.")
-        written = sink.open(str(temporary), spec) and sink.write_image(planes)
+        done = sink.open(str(temporary), spec) and sink.write_image(planes)
         problem = sink.geterror()
-        closed = sink.close()
-        if not (written and closed):
-            raise StorageError(f"Cannot write {path} ({_reason(problem or sink.geterror())}); free some space and run again.")
+        done = sink.close() and done
+        late = sink.geterror()  # after every TIFF, also a good one, it holds a complaint
+        if not done or problem:
+            reason = _reason((problem or late).replace(str(temporary), path.name))
+            raise StorageError(f"Cannot write {path} ({reason}); free some space and run again.")
+        _check_written(path, temporary)
 
 
-def _spec(frame: Frame, kind: str, compression: str, suffix: str) -> tuple[oiio.ImageSpec, FloatArray]:
-    carries = suffix in (".exr", ".tif", ".tiff")
-    extra = frame.extra if carries else {name: plane for name, plane in frame.extra.items() if name == "A" and suffix == ".png"}
+@dataclass
+class _Content:
+    planes: dict[str, FloatArray]
+    kinds: dict[str, str]
+    data_window: Window
+    display_window: Window
+    metadata: dict[str, Any]
+
+
+def _read(path: Path) -> _Content:
+    # Without this, colour would be multiplied by alpha, in the file's integers.
+    raw = oiio.ImageSpec()
+    raw.attribute("oiio:UnassociatedAlpha", 1)
+    source = oiio.ImageInput.open(str(path), raw)
+    if source is None:
+        reason = oiio.geterror()
+        if "Subsampled" in reason:
+            planes, window, display, metadata, kind = read_subsampled(path)
+            return _Content(planes, dict.fromkeys(planes, kind), window, display, metadata)
+        raise UnreadableImageError(f"{path} cannot be opened as an image ({_reason(reason)}); replace the file.")
+    try:
+        content = _read_part(path, source, 0)
+        part = 1
+        while source.format_name() == "openexr" and source.seek_subimage(part, 0):
+            _merge(content, _read_part(path, source, part), source.spec().get_string_attribute("oiio:subimagename"))
+            part += 1
+        source.geterror()  # that there is no further part
+    finally:
+        source.close()
+    return content
+
+
+def _read_part(path: Path, source: oiio.ImageInput, part: int) -> _Content:
+    spec = source.spec()
+    if spec.deep:
+        raise UnreadableImageError(f"{path} holds deep pixels; flatten it first, for instance with Nuke's DeepToImage.")
+    try:
+        pixels = source.read_image(part, 0, 0, spec.nchannels, "float")
+    except MemoryError as error:
+        size = f"{spec.width}x{spec.height} pixels with {spec.nchannels} channels"
+        raise UnreadableImageError(f"{path} claims {size}, which memory cannot hold; it is damaged or too large.") from error
+    problem = source.geterror()
+    if pixels is None or problem:
+        raise UnreadableImageError(f"{path} is damaged or not whole ({_reason(problem)}); copy or render this frame again.")
+    values = np.asarray(pixels, np.float32).reshape(spec.height, spec.width, spec.nchannels)
+    bits = spec.get_int_attribute("oiio:BitsPerSample", 0)
+    base = f"uint{bits}" if str(spec.format) == "uint16" and bits in (10, 12) else str(spec.format)
+    if base != str(spec.format):
+        # Stored in 16 bits by repeating the upper ones; back to whole codes.
+        values = np.floor(values * np.float32(65535.0) / 2 ** (16 - bits) + 1e-3) / np.float32(2**bits - 1)
+    kinds = [base if base != str(spec.format) else str(spec.channelformat(index)) for index in range(spec.nchannels)]
+    planes = {name: np.ascontiguousarray(values[:, :, index]) for index, name in enumerate(spec.channelnames)}
+    if source.format_name() == "openexr":
+        for index, (name, kind) in enumerate(zip(list(planes), kinds, strict=True)):
+            if kind == "uint":  # identifiers, not brightness; exact up to 2^24
+                whole = source.read_image(part, 0, index, index + 1, "uint")
+                planes[name] = np.asarray(whole, np.float32).reshape(spec.height, spec.width)
+    window = Window(spec.x, spec.y, spec.width, spec.height)
+    display = Window(spec.full_x, spec.full_y, spec.full_width, spec.full_height)
+    return _Content(planes, dict(zip(planes, kinds, strict=True)), window, display, kept_attributes(spec))
+
+
+def _merge(content: _Content, other: _Content, part: str) -> None:
+    ours, theirs = content.data_window, other.data_window
+    rows = slice(max(ours.y, theirs.y), min(ours.y + ours.height, theirs.y + theirs.height))
+    columns = slice(max(ours.x, theirs.x), min(ours.x + ours.width, theirs.x + theirs.width))
+    for name, plane in other.planes.items():
+        fitted = np.zeros((ours.height, ours.width), np.float32)
+        if rows.start < rows.stop and columns.start < columns.stop:
+            fitted[rows.start - ours.y : rows.stop - ours.y, columns.start - ours.x : columns.stop - ours.x] = plane[
+                rows.start - theirs.y : rows.stop - theirs.y, columns.start - theirs.x : columns.stop - theirs.x
+            ]
+        free = name if name not in content.planes else f"{part or 'part'}.{name}"
+        content.planes[free], content.kinds[free] = fitted, other.kinds[name]
+
+
+def _kind(path: Path, pixel_type: str | None) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in WRITABLE:
+        raise InputError(f"Cannot write {path}: use one of {', '.join(WRITABLE)} as the suffix.")
+    kinds = WRITABLE[suffix]
+    if pixel_type in (None, *kinds):
+        return pixel_type or kinds[0]
+    if str(pixel_type).startswith(("int", "uint")) and suffix != ".exr":
+        return "uint16"  # a depth that only other kinds of file have; 16 bits hold it
+    raise InputError(f"Cannot write {path} as {pixel_type}: {suffix} holds {', '.join(kinds)}; choose another suffix or type.")
+
+
+def _spec(frame: Frame, kind: str, suffix: str) -> tuple[oiio.ImageSpec, np.ndarray[Any, Any]]:
+    has_layers = suffix in (".exr", ".tif", ".tiff")
+    extra = {name: plane for name, plane in frame.extra.items() if has_layers or (name == "A" and suffix == ".png")}
     names = ("R", "G", "B", *extra)
     planes = np.ascontiguousarray(np.dstack([frame.rgb, *(plane[:, :, None] for plane in extra.values())]), np.float32)
-    depth = {"uint10": "uint16", "uint12": "uint16"}.get(kind, kind)
-    spec = oiio.ImageSpec(frame.data_window.width, frame.data_window.height, len(names), depth)
+    bits = int(kind[4:]) if kind in ("uint10", "uint12") else 0
+    spec = oiio.ImageSpec(frame.data_window.width, frame.data_window.height, len(names), "uint16" if bits else kind)
     spec.channelnames = names
+    if kind == "half" and extra:
+        spec.channelformats = ("half", "half", "half", *("half" if _fits_half(plane) else "float" for plane in extra.values()))
     if "A" in extra:
         spec.alpha_channel = names.index("A")
         spec.attribute("oiio:UnassociatedAlpha", 1)  # no (un)premultiplication behind our back
-    if suffix in (".exr", ".tif", ".tiff"):
+    if has_layers:
         spec.x, spec.y = frame.data_window.x, frame.data_window.y
         window = frame.display_window
         spec.full_x, spec.full_y, spec.full_width, spec.full_height = window.x, window.y, window.width, window.height
-    spec.attribute("DateTime", "")  # OpenImageIO would write the time of day, and equal pictures would give unequal files
-    for name, value in frame.metadata.items():
-        if isinstance(value, tuple):
-            spec.attribute(name, *value)
-        else:
-            spec.attribute(name, value)
-    if suffix == ".exr":
-        spec.attribute("compression", compression)
-    if kind in ("uint10", "uint12"):
-        spec.attribute("oiio:BitsPerSample", int(kind[4:]))
-    return spec, planes
+    if not bits:
+        return spec, planes
+    spec.attribute("oiio:BitsPerSample", bits)
+    # Rounded here, since the writer cuts the lower bits off.
+    codes = np.rint(planes.clip(0.0, 1.0) * np.float32(2**bits - 1)).astype(np.uint16)
+    return spec, codes << (16 - bits) | codes >> (2 * bits - 16)
+
+
+def _fits_half(plane: FloatArray) -> bool:
+    with np.errstate(over="ignore"):
+        return bool(np.array_equal(plane.astype(np.float16).astype(np.float32), plane, equal_nan=True))
 
 
 def _check_values(path: Path, frame: Frame, kind: str) -> None:
-    for name, plane in (("colour", frame.rgb), *frame.extra.items()):
-        if not np.isfinite(plane).all():
-            count = int(np.count_nonzero(~np.isfinite(plane)))
-            raise InputError(f"Not writing {path}: {count} values of {name} are NaN or infinite; repair the input frame first.")
-        if kind == "half" and plane.size and float(np.abs(plane).max()) > _HALF_MAX:
-            raise InputError(f"Not writing {path}: {name} exceeds 65504, the largest half; write float instead.")
+    finite = np.isfinite(frame.rgb)
+    if not finite.all():
+        count = int(np.count_nonzero(~finite))
+        raise InputError(f"Not writing {path}: {count} values of colour are NaN or infinite; repair the input frame first.")
+    if kind == "half" and frame.rgb.size and float(np.abs(frame.rgb).max()) > _HALF_MAX:
+        raise InputError(f"Not writing {path}: colour exceeds 65504, the largest half; write float instead.")
 
 
-def _colour_channels(names: list[str], path: Path) -> list[int]:
-    """Indices of red, green and blue: top-level first, then the first layer that has all three, then gray."""
-    lowered = [name.lower() for name in names]
-    for triple in (("r", "g", "b"), ("red", "green", "blue")):
-        if all(part in lowered for part in triple):
-            return [lowered.index(part) for part in triple]
-        for name in lowered:
-            layer, dot, part = name.rpartition(".")
-            if dot and part == triple[0] and all(f"{layer}.{other}" in lowered for other in triple):
-                return [lowered.index(f"{layer}.{other}") for other in triple]
-    for gray in ("y", "i", "l", "gray", "grey"):
-        if gray in lowered:
-            return [lowered.index(gray)] * 3
-    if len(names) in (1, 2):
-        return [0, 0, 0]
-    raise UnreadableImageError(f"{path} has no colour channels (found {', '.join(names[:6])}); write it with R, G and B.")
+def _create(path: Path, temporary: Path) -> None:
+    try:
+        temporary.touch()
+    except OSError as error:
+        advice = "free some space, shorten the name or choose another folder"
+        raise StorageError(f"Cannot write {path}: {error.strerror or error}; {advice}.") from error
 
 
-def _pixel_type(spec: oiio.ImageSpec) -> str:
-    kind = str(spec.format)
-    bits = spec.get_int_attribute("oiio:BitsPerSample", 0)
-    return f"uint{bits}" if kind == "uint16" and bits in (10, 12) else kind
-
-
-def _metadata(spec: oiio.ImageSpec) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
-    for attribute in spec.extra_attribs:
-        if attribute.name.startswith(_DROPPED):
-            continue
-        simple = str(attribute.type) in ("string", "int", "float")
-        kept[attribute.name] = attribute.value if simple else (attribute.type, attribute.value)
-    return kept
+def _check_written(path: Path, temporary: Path) -> None:
+    """Read the end of what was written: where only the last bytes did not fit on the disk, no writer notices."""
+    source = oiio.ImageInput.open(str(temporary))
+    whole = source is not None
+    if source is not None:
+        spec = source.spec()
+        last = spec.y + spec.height
+        whole = source.read_scanlines(0, 0, last - 1, last, 0, 0, spec.nchannels, "float") is not None
+        source.geterror()
+        source.close()
+    oiio.geterror()
+    if path.suffix.lower() == ".png":
+        whole = whole and temporary.read_bytes().endswith(_PNG_END)
+    if not whole:
+        raise StorageError(f"Cannot write {path}: what reached the disk is not whole; free some space and run again.")
 
 
 def _reason(text: str) -> str:

@@ -1,11 +1,17 @@
-"""Movie files through PyAV: frames read at their full depth, review movies written as H.264 or what the build offers."""
+"""Movie files through PyAV: frames found by index and read at their full depth, review movies written as H.264 or what the
+build offers.
+
+Y'CbCr is turned into R'G'B' here, with the exact matrix and range that the file names, and not clamped: video keeps picture
+above its white and below its black. A file that names no matrix is taken for BT.709 from 720 lines on, else for BT.601.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import av.error
@@ -13,77 +19,214 @@ import numpy as np
 import numpy.typing as npt
 
 from film_recovery.contract.atomic import atomic_path
-from film_recovery.contract.errors import InputError, MissingFrameError, UnreadableImageError
-from film_recovery.images.frame import Frame, Window
+from film_recovery.contract.errors import InputError, MissingFrameError, StorageError, UnreadableImageError
+from film_recovery.images.attributes import FPS, rational
+from film_recovery.images.colour import ycbcr_to_rgb
+from film_recovery.images.frame import FloatArray, Frame, Window
 
 MOVIE_SUFFIXES = (".mov", ".mp4", ".mkv", ".avi", ".mxf", ".webm", ".m4v", ".mpg", ".ts")
-_BT709, _LIMITED = 1, 1  # FFmpeg's numbers for the matrix, primaries and curve, and for the range
+# FFmpeg's numbers (ITU-T H.273) for the matrix, primaries and curve, and for the range.
+_BT709, _LIMITED, _FULL = 1, 1, 2
+_MATRICES = {1: "709", 4: "601", 5: "601", 6: "601", 9: "2020", 10: "2020"}
+_RGB, _YCGCO = 0, 8
+_HD_LINES = 720
+_AHEAD = 24  # frames that are quicker decoded than sought
 _ENCODERS = ("libx264", "h264", "libopenh264", "mpeg4")
 
 
 class Movie:
-    """A movie file, frames numbered from 1. Reading forward is cheap; going back decodes from the start again."""
+    """A movie file, frames numbered from 1, read in any order and from any thread.
+
+    The packets are listed once, which reads the file but decodes nothing; a frame is then the one with its time stamp. Files
+    without time stamps are decoded from the start.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._position = 0
-        self._frames: Iterable[av.VideoFrame] | None = None
+        self._lock = threading.Lock()
+        self._reading: _Reading | None = None
         try:
             with av.open(str(path)) as container:
                 stream = container.streams.video[0]
                 self.fps = float(stream.average_rate) if stream.average_rate else None
-                self.count = stream.frames or sum(1 for _ in container.decode(video=0))
+                self._metadata = _metadata(stream)
+                packets = [packet for packet in container.demux(stream) if packet.size]
+                # Other containers only estimate how many frames they hold.
+                promised = stream.frames if "mp4" in container.format.name else 0
+                self._stamps = _time_stamps(packets)
+            self.count = len(self._stamps or ()) or self._count_by_decoding()
         except (av.error.FFmpegError, IndexError, OSError) as error:
             raise UnreadableImageError(f"{path} cannot be read as a movie ({error}); convert it or name stills.") from error
+        if not self.count:
+            raise UnreadableImageError(f"{path} cannot be read as a movie (it holds no frames); convert it or name stills.")
+        if len(packets) < promised:
+            raise UnreadableImageError(f"{path} holds only {len(packets)} of its {promised} frames; copy the movie again.")
 
     def read(self, frame: int) -> Frame:
-        """One frame as display-coded RGB. Raises :class:`MissingFrameError` beyond the end."""
-        try:
-            picture = self._decode(frame)
-        except (av.error.FFmpegError, OSError) as error:
-            raise UnreadableImageError(f"{self.path} is damaged at frame {frame} ({error}); copy the movie again.") from error
-        deep = (picture.format.components[0].bits or 8) > 8
-        pixels = picture.to_ndarray(format="rgb48le" if deep else "rgb24")
-        rgb = pixels.astype(np.float32) / np.float32(65535.0 if deep else 255.0)
-        window = Window(0, 0, rgb.shape[1], rgb.shape[0])
-        kind = "uint16" if deep else "uint8"
-        return Frame(rgb, window, window, pixel_type=kind, source=f"{self.path}#{frame}")
+        """One frame as display-coded RGB, float32 (H, W, 3).
 
-    def _decode(self, frame: int) -> av.VideoFrame:
-        if self._frames is None or frame <= self._position:
-            self._container = av.open(str(self.path))
-            self._frames, self._position = iter(self._container.decode(video=0)), 0
-        for picture in self._frames:
-            self._position += 1
-            if self._position == frame:
+        Raises:
+            MissingFrameError: beyond the end.
+            UnreadableImageError: the file is damaged there.
+        """
+        if not 1 <= frame <= self.count:
+            raise MissingFrameError(f"{self.path} has no frame {frame}; it holds 1-{self.count}.")
+        with self._lock:
+            try:
+                picture = self._find(frame)
+            except (av.error.FFmpegError, OSError) as error:
+                self._close()
+                raise UnreadableImageError(self._damaged(frame)) from error
+            if picture is None or picture.is_corrupt:
+                self._close()
+                raise UnreadableImageError(self._damaged(frame))
+            rgb, bits = _to_rgb(picture)
+        window = Window(0, 0, rgb.shape[1], rgb.shape[0])
+        source = f"{self.path}#{frame}"
+        return Frame(rgb, window, window, metadata=dict(self._metadata), pixel_type=f"uint{bits}", source=source)
+
+    def _damaged(self, frame: int) -> str:
+        return f"{self.path} is damaged at frame {frame}; copy the movie again."
+
+    def _find(self, frame: int) -> av.VideoFrame | None:
+        index = frame - 1
+        if self._reading is None or not 0 <= index - self._reading.at < _AHEAD:
+            self._close()
+            self._reading = self._seek(index)
+        picture = self._reading.take(index)
+        if picture is None and self._reading.sought:  # the file's own index sent us past the frame
+            self._close()
+            self._reading = _Reading(self.path, self._stamps)
+            picture = self._reading.take(index)
+        return picture
+
+    def _seek(self, index: int) -> _Reading:
+        reading = _Reading(self.path, self._stamps)
+        if index >= _AHEAD and self._stamps:
+            reading.seek(self._stamps[index])
+        return reading
+
+    def _count_by_decoding(self) -> int:
+        with av.open(str(self.path)) as container:
+            return sum(1 for _ in container.decode(video=0))
+
+    def _close(self) -> None:
+        if self._reading is not None:
+            self._reading.container.close()
+            self._reading = None
+
+
+class _Reading:
+    """An open movie and the place in it: ``at`` is the index of the next frame that the decoder gives."""
+
+    def __init__(self, path: Path, stamps: list[int] | None) -> None:
+        self.container = av.open(str(path))
+        self.stream = self.container.streams.video[0]
+        self.stream.thread_type = "AUTO"
+        self.index = {stamp: index for index, stamp in enumerate(stamps)} if stamps else None
+        self.at = 0
+        self.sought = False
+        self.pictures: Iterator[av.VideoFrame] = self.container.decode(self.stream)
+
+    def seek(self, stamp: int) -> None:
+        self.container.seek(stamp, stream=self.stream, backward=True)
+        self.pictures = self.container.decode(self.stream)
+        self.sought = True
+
+    def take(self, index: int) -> av.VideoFrame | None:
+        """Decode up to a frame; None when the decoder is past it or at the end."""
+        for picture in self.pictures:
+            here = self.at if self.index is None else self.index.get(cast("int", picture.pts), -1)
+            self.at = max(here + 1, self.at)
+            if here == index:
                 return picture
-        self._frames = None
-        raise MissingFrameError(f"{self.path} has no frame {frame}; it ends at {self._position}.")
+            if here > index:
+                return None
+        return None
+
+
+def _time_stamps(packets: list[Any]) -> list[int] | None:
+    """The time stamp of every frame in the order of showing, or None if some have none or share one."""
+    shown = [packet.pts for packet in packets if not packet.is_discard]
+    stamps = set(shown)
+    return sorted(stamps) if None not in stamps and len(stamps) == len(shown) else None
+
+
+def _metadata(stream: Any) -> dict[str, Any]:
+    metadata: dict[str, Any] = {}
+    if stream.average_rate:
+        metadata[FPS] = rational(Fraction(stream.average_rate))
+    if stream.sample_aspect_ratio:
+        metadata["PixelAspectRatio"] = float(stream.sample_aspect_ratio)
+    return metadata
+
+
+def _to_rgb(picture: av.VideoFrame) -> tuple[FloatArray, int]:
+    """R'G'B' as float32 (H, W, 3), white at 1, and the bits of the file's codes."""
+    layout = picture.format
+    bits = layout.components[0].bits or 8
+    is_ycbcr = len(layout.components) >= 3 and not layout.is_rgb and not layout.has_palette
+    if not is_ycbcr or picture.colorspace in (_RGB, _YCGCO):
+        pixels = picture.to_ndarray(format="rgb48le" if bits > 8 else "rgb24")
+        return np.asarray(pixels, np.float32) / np.float32(65535.0 if bits > 8 else 255.0), 16 if bits > 8 else 8
+    full = picture.color_range == _FULL or layout.name.startswith("yuvj")
+    matrix = _MATRICES.get(picture.colorspace, "709" if picture.height >= _HD_LINES else "601")
+    # The scaler is to interpolate chroma and nothing else; named so, it moves the codes to the upper bits and leaves them.
+    picture.color_range = _FULL if layout.name.startswith("yuvj") else _LIMITED
+    deep = picture.reformat(format="yuv444p16le")
+    codes = np.stack([_plane(deep, index) for index in range(3)], axis=-1) / np.float64(2 ** (16 - bits))
+    unit = 2.0 ** (bits - 8)
+    if full:
+        ycbcr = (codes - [0.0, 128.0 * unit, 128.0 * unit]) / (2.0**bits - 1.0)
+    else:
+        ycbcr = (codes - [16.0 * unit, 128.0 * unit, 128.0 * unit]) / [219.0 * unit, 224.0 * unit, 224.0 * unit]
+    return ycbcr_to_rgb(ycbcr, matrix), bits
+
+
+def _plane(picture: av.VideoFrame, index: int) -> npt.NDArray[np.uint16]:
+    plane = picture.planes[index]
+    rows: npt.NDArray[np.uint16] = np.frombuffer(bytes(plane), np.uint16).reshape(picture.height, plane.line_size // 2)
+    return rows[:, : picture.width]
 
 
 def write_movie(path: Path, frames: Iterable[npt.NDArray[np.uint8]], fps: float) -> None:
-    """Write 8-bit display-coded frames, (H, W, 3) with even sides, as a browser-playable movie, whole or not at all."""
+    """Write 8-bit display-coded frames, (H, W, 3), as a browser-playable movie, whole or not at all.
+
+    An odd last row or column is left out: the coding needs even sides.
+
+    Raises:
+        InputError: there are no frames.
+        StorageError: the disk is full, read-only or failing.
+    """
     encoder = next((name for name in _ENCODERS if name in av.codecs_available), None)
     if encoder is None:
         raise InputError(f"Cannot write {path}: this build of PyAV has no encoder; install another PyAV.")
-    with atomic_path(path) as temporary, av.open(str(temporary), "w", options={"movflags": "faststart"}) as container:
-        stream: av.VideoStream | None = None
-        for pixels in frames:
-            if stream is None:
-                stream = cast("av.VideoStream", container.add_stream(encoder, rate=Fraction(fps).limit_denominator(1001)))
-                stream.height, stream.width = pixels.shape[0] // 2 * 2, pixels.shape[1] // 2 * 2
-                stream.pix_fmt = "yuv420p"
-                stream.bit_rate = 8_000_000
-                context = stream.codec_context
-                # Untagged, a player would have to guess the matrix: BT.709, limited range, said in the file.
-                context.colorspace = context.color_primaries = context.color_trc = _BT709
-                context.color_range = _LIMITED
-            whole = np.ascontiguousarray(pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2])
-            picture = av.VideoFrame.from_ndarray(whole, format="rgb24").reformat(
-                format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
-            )
-            picture.colorspace, picture.color_range = _BT709, _LIMITED
-            container.mux(stream.encode(picture))
+    with atomic_path(path) as temporary:
+        try:
+            with av.open(str(temporary), "w", options={"movflags": "faststart"}) as container:
+                _encode(path, container, encoder, frames, fps)
+        except av.error.FFmpegError as error:
+            raise StorageError(f"Cannot write {path} ({error.strerror}); free some space and run again.") from error
+
+
+def _encode(path: Path, container: Any, encoder: str, frames: Iterable[npt.NDArray[np.uint8]], fps: float) -> None:
+    stream: av.VideoStream | None = None
+    for pixels in frames:
         if stream is None:
-            raise InputError(f"No frames to write into {path}; choose a frame range that exists.")
-        container.mux(stream.encode())
+            stream = cast("av.VideoStream", container.add_stream(encoder, rate=Fraction(*rational(fps)[1])))
+            stream.height, stream.width = pixels.shape[0] // 2 * 2, pixels.shape[1] // 2 * 2
+            stream.pix_fmt = "yuv420p"
+            stream.bit_rate = 8_000_000
+            context = stream.codec_context
+            # Untagged, a player would have to guess the matrix: BT.709, limited range, said in the file.
+            context.colorspace = context.color_primaries = context.color_trc = _BT709
+            context.color_range = _LIMITED
+        whole = np.ascontiguousarray(pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2])
+        picture = av.VideoFrame.from_ndarray(whole, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+        )
+        picture.colorspace, picture.color_range = _BT709, _LIMITED
+        container.mux(stream.encode(picture))
+    if stream is None:
+        raise InputError(f"No frames to write into {path}; choose a frame range that exists.")
+    container.mux(stream.encode())

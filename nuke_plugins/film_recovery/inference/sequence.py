@@ -88,7 +88,7 @@ def apply_model(
                     reading.append(readers.submit(job.read, following, skip_existing))
                 if reporter.should_stop():
                     done = format_frames(report.done) or "no frame"
-                    raise StoppedError(f"Stopped before frame {frame}; {done} is done. Run again with --skip-existing to go on.")
+                    raise StoppedError(f"Stopped before frame {frame}; {done} is done. Run again with --skip-existing.")
                 work = reading.popleft().result()
                 if work.current:
                     report.skipped.append(frame)
@@ -101,7 +101,7 @@ def apply_model(
                     report.megapixels += work.frame.rgb.shape[0] * work.frame.rgb.shape[1] / 1e6
                     if redone:
                         report.redone_in_single.append(frame)
-                        reporter.note(f"Frame {frame} was not usable in half precision and was done again in single precision.")
+                        reporter.note(f"Frame {frame} was not usable in half precision and was done again in single.")
                 reporter.progress(len(report.done) + len(report.skipped), len(wanted), "frame")
             for pending in writing:
                 pending.result()
@@ -141,7 +141,8 @@ class _Apply:
             )
         bad = int(np.count_nonzero(~np.isfinite(frame.rgb)))
         if bad:
-            raise InputError(f"Frame {number} ({frame.source}) has {bad} values that are NaN or infinite; repair this frame first.")
+            where = f"Frame {number} ({frame.source})"
+            raise InputError(f"{where} has {bad} values that are NaN or infinite; repair this frame first.")
         digest = hashlib.sha256(np.ascontiguousarray(frame.rgb).tobytes()).hexdigest()
         return _Work(frame, digest, skip_existing and self._is_current(number, digest))
 

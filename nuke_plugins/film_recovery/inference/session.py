@@ -78,7 +78,8 @@ class ModelSession:
         with _lock:
             if key not in _sessions:
                 content = self.model.half_path.read_bytes() if half else self.model.content
-                _sessions[key] = ort.InferenceSession(content, _session_options(self.threads), providers=_providers(self.device))
+                options = _session_options(self.threads)
+                _sessions[key] = ort.InferenceSession(content, options, providers=_providers(self.device))
             return _sessions[key]
 
 

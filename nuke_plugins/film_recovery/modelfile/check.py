@@ -42,7 +42,9 @@ def check_model(path: Path, module: nn.Module, card: ModelCard, *, half: bool = 
         difference = np.abs(given - wanted) / np.maximum(np.abs(wanted), 1.0)
         found, limit = (float(difference.mean()), HALF_PARITY_MEAN) if half else (float(difference.max()), PARITY)
         if not found <= limit:
-            raise ModelFileError(f"{path.name} differs from the trained model by {found:.2g} (limit {limit:g}); export it again.")
+            raise ModelFileError(
+                f"{path.name} differs from the trained model by {found:.2g} (limit {limit:g}); export it again."
+            )
         change = kept_change(image[0].transpose(1, 2, 0), given[0].transpose(1, 2, 0), card)
         if not change <= KEPT:
             raise ModelFileError(f"{path.name} changes the kept {card.kept} by {change:.2g} (limit {KEPT:g}); export it again.")

@@ -67,7 +67,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
         source = node.input[0]
         if source not in cast:
             cast[source] = f"{source}_half"
-            nodes.append(helper.make_node("Cast", [source], [cast[source]], name=f"{node.name}_to_half", to=TensorProto.FLOAT16))
+            nodes.append(_cast(source, cast[source], f"{node.name}_to_half", TensorProto.FLOAT16))
         node.input[0] = cast[source]
         for name in node.input[1:]:
             if name not in converted:
@@ -76,10 +76,14 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
                 converted.add(name)
         result = node.output[0]
         node.output[0] = f"{result}_half"
-        nodes.extend([node, helper.make_node("Cast", [node.output[0]], [result], name=f"{node.name}_to_single", to=TensorProto.FLOAT)])
+        nodes.extend([node, _cast(node.output[0], result, f"{node.name}_to_single", TensorProto.FLOAT)])
     del half.graph.node[:]
     half.graph.node.extend(nodes)
     return half
+
+
+def _cast(source: str, result: str, name: str, kind: int) -> onnx.NodeProto:
+    return helper.make_node("Cast", [source], [result], name=name, to=kind)
 
 
 def _in_network(node: onnx.NodeProto) -> bool:

@@ -98,10 +98,13 @@ def _refuse_operators(model: onnx.ModelProto, path: Path) -> None:
     foreign = {entry.domain for entry in model.opset_import if entry.domain not in ("", "ai.onnx")}
     foreign |= {node.domain for node in model.graph.node if node.domain not in ("", "ai.onnx")}
     if foreign or model.functions:
-        raise ModelFileError(f"{path} needs operators of '{', '.join(sorted(foreign)) or 'its own'}'; name a model of this program.")
+        whose = ", ".join(sorted(foreign)) or "its own"
+        raise ModelFileError(f"{path} needs operators of '{whose}'; name a model of this program.")
     opset = max(entry.version for entry in model.opset_import)
     if opset > NEWEST_OPSET:
-        raise ModelFileError(f"{path} uses ONNX opset {opset}, this program reads up to {NEWEST_OPSET}; use the matching release.")
+        raise ModelFileError(
+            f"{path} uses ONNX opset {opset}, this program reads up to {NEWEST_OPSET}; use the matching release."
+        )
 
 
 def _refuse_interface(model: onnx.ModelProto, path: Path) -> None:
@@ -114,7 +117,9 @@ def _refuse_interface(model: onnx.ModelProto, path: Path) -> None:
         if len(shape) != 4:
             raise ModelFileError(f"The {kind} of {path} has {len(shape)} dimensions, expected 4; name a model of this program.")
         if shape != _SHAPE:
-            raise ModelFileError(f"The {kind} of {path} has the shape {shape}, expected {_SHAPE}; name a model of this program.")
+            raise ModelFileError(
+                f"The {kind} of {path} has the shape {shape}, expected {_SHAPE}; name a model of this program."
+            )
 
 
 def _refuse_weights(model: onnx.ModelProto, path: Path) -> None:

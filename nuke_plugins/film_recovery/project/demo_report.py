@@ -24,6 +24,12 @@ from film_recovery.review.stills import busiest, comparison, detail_crops, displ
 from film_recovery.review.video import write_comparison_movie
 
 FloatArray = npt.NDArray[np.float32]
+_PROVENANCE = (
+    ("film", "Big Buck Bunny, (c) Blender Foundation, CC-BY 3.0"),
+    ("elements", "simulated; every parameter is in elements/elements.json"),
+    ("passes", "colour (chroma), detail (spatial)"),
+    ("record", "recovery/sequence/provenance.json, origin.csv"),
+)
 
 
 def write_demo_report(places: DemoPlaces, measured: DemoFigures) -> None:
@@ -95,16 +101,11 @@ def write_demo_report(places: DemoPlaces, measured: DemoFigures) -> None:
         ],
         tables=[
             ScoreTable("Where both exist", measured.both.scores, f"{len(measured.both.frames)} frames not trained on"),
-            ScoreTable("Where the internegative is missing", measured.alone.scores, f"{len(measured.alone.frames)} frames, none trained on"),
+            ScoreTable("Where only one does", measured.alone.scores, f"{len(measured.alone.frames)} frames, none trained on"),
         ],
         shot_charts=[_shot_chart(measured)],
         not_judged=_not_judged(),
-        provenance=[
-            ("film", "Big Buck Bunny, (c) Blender Foundation, CC-BY 3.0"),
-            ("elements", "simulated; every parameter is in elements/elements.json"),
-            ("passes", "colour (chroma), detail (spatial)"),
-            ("record", "recovery/sequence/provenance.json, origin.csv"),
-        ],
+        provenance=_PROVENANCE,
         made_with=f"film-recovery {film_recovery.__version__}",
     )  # fmt: skip
     build_report(data, places.report)

@@ -32,7 +32,8 @@ def compare_sequences(
     chosen = frames if frames is not None else common
     absent = sorted(set(chosen) - set(common))
     if absent or not chosen:
-        raise InputError(f"Frame {absent[0] if absent else 'any'} is not in every sequence; choose frames that all of them have.")
+        found = f"Frame {absent[0]} is not" if absent else "No frame is"
+        raise InputError(f"{found} in every sequence; choose frames that all of them have.")
     written = []
     for frame in chosen if frames is not None else spread_frames(common, _STILLS):
         pictures = [(label, sequence.read(frame)) for label, sequence in sequences]

@@ -53,7 +53,9 @@ def write_run_report(folder: Path, path: Path) -> tuple[Path, list[dict[str, Any
         title=f"{job.task.capitalize()} recovery",
         subtitle=run.path.name,
         summary=f"Learned from {len(dataset.training)} pairs of {Path(job.source).name} and {Path(job.reference).name}.",
-        hero=Picture(comparison(cells, f"frame {first.frame}"), f"Frame {first.frame}, not trained on." if dataset.held_out else ""),
+        hero=Picture(
+            comparison(cells, f"frame {first.frame}"), f"Frame {first.frame}, not trained on." if dataset.held_out else ""
+        ),
         pairs=pair_lines(dataset),
         contact_sheet=newest_sheet(run),
         training_facts=training_facts(run),

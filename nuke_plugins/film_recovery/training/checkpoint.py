@@ -77,5 +77,6 @@ def graph_from_checkpoint(path: Path, group: str = "graph") -> tuple[CheckpointI
         if group != "graph":
             graph.network.load_state_dict(groups[group])
     except (RuntimeError, KeyError) as error:
-        raise ModelFileError(f"{path} does not fit a {info.size} {info.task} network; it comes from another release.") from error
+        kind = f"{info.size} {info.task}"
+        raise ModelFileError(f"{path} does not fit a {kind} network; it comes from another release.") from error
     return info, graph

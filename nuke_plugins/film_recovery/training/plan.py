@@ -21,8 +21,9 @@ from film_recovery.contract.records import load_record, save_record
 from film_recovery.training.network import CorrectionNetwork
 
 SCHEMA, VERSION = "film-recovery/plan", 1
-EVALUATIONS = 12  # held-out figures over a run
-_PROBE_STEPS = 6
+_EVALUATIONS = (3, 12)  # held-out figures over a run, fewest and most
+_EVALUATION_SHARE = 0.2  # of the time, at most, unless even the fewest take more
+_PROBE_STEPS = 8
 _LEARNING_RATE = {"chroma": 1e-3, "spatial": 1e-3, "as-is": 1e-3}
 _WARM_UP = 50
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -83,10 +84,12 @@ def make_plan(job: TrainingJob, network: CorrectionNetwork, patch: int, evaluati
     timed = {name: probe_step(network, job.batch, patch, name, device) for name in candidates}
     precision = min(timed, key=lambda name: timed[name])
     if job.steps is not None:
-        steps = job.steps
+        steps, evaluations = job.steps, _EVALUATIONS[1]
     else:
-        budget = (job.minutes or 0.0) * 60.0 - EVALUATIONS * evaluation_seconds
-        steps = max(int(budget / timed[precision]), EVALUATIONS)
+        budget = (job.minutes or 0.0) * 60.0
+        affordable = _EVALUATION_SHARE * budget / max(evaluation_seconds, 1e-6)
+        evaluations = int(min(max(affordable, _EVALUATIONS[0]), _EVALUATIONS[1]))
+        steps = max(int((budget - evaluations * evaluation_seconds) / timed[precision]), evaluations)
     return TrainingPlan(
         steps=steps,
         precision=precision,
@@ -94,13 +97,14 @@ def make_plan(job: TrainingJob, network: CorrectionNetwork, patch: int, evaluati
         threads=threads,
         patch=patch,
         learning_rate=job.learning_rate or _LEARNING_RATE[job.task],
-        evaluation_interval=max(steps // EVALUATIONS, 1),
+        evaluation_interval=max(steps // evaluations, 1),
         seconds_per_step=round(timed[precision], 5),
     )
 
 
 def probe_step(network: CorrectionNetwork, batch: int, patch: int, precision: str, device: torch.device) -> float:
-    """Median seconds of a whole training step of this network on random crops; leaves the network as it was."""
+    """Seconds of a whole training step of this network on random crops: the fastest of a few, which another program that
+    happens to run at the same time disturbs least. Leaves the network as it was."""
     trial = copy.deepcopy(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(trial.parameters(), lr=1e-4)
     features = torch.rand(batch, network.inputs, patch, patch, device=device).contiguous(memory_format=torch.channels_last)
@@ -115,7 +119,7 @@ def probe_step(network: CorrectionNetwork, batch: int, patch: int, precision: st
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - begin)
-    return sorted(seconds[1:])[len(seconds[1:]) // 2]
+    return min(seconds[1:])
 
 
 def _cpu_bf16() -> list[str]:

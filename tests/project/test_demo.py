@@ -1,0 +1,32 @@
+"""What the demonstration promises before it starts: its project is sound, within eight pairs, and wrong times are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from film_recovery.contract.errors import UsageError
+from film_recovery.project.demo import run_demo
+from film_recovery.project.demo_measure import DemoPlaces
+from film_recovery.project.schema import load_project
+
+
+@pytest.mark.parametrize("minutes", [0.0, -1.0])
+def test_a_demonstration_without_time_to_train_is_refused_before_anything_is_written(tmp_path: Path, minutes: float) -> None:
+    with pytest.raises(UsageError, match="minutes"):
+        run_demo(tmp_path / "demo", minutes, 7)
+    assert not (tmp_path / "demo").exists()
+
+
+def test_the_demonstrations_project_is_sound_and_small(tmp_path: Path) -> None:
+    from film_recovery.project import demo
+
+    places = DemoPlaces(tmp_path)
+    places.project.write_text(demo._PROJECT.format(minutes=2.5, seed=7), encoding="utf-8")
+    project = load_project(places.project)
+    assert project.order() == ["colour", "detail"]
+    assert all(step.pairs + step.held_out_pairs <= 8 for step in project.passes.values())
+    for name in project.elements:  # the measuring and the project must speak of the same files
+        pattern = Path(project.elements[name].files)
+        assert places.element(pattern.parent.name) == tmp_path / pattern

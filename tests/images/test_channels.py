@@ -77,7 +77,8 @@ def test_subsampled_colour_is_interpolated_where_it_lies(
     rows, columns = np.mgrid[0:20, 0:30].astype(np.float32)
     ramp = columns * 0.25 + rows * 0.5 - 3.0
     coarse = np.ascontiguousarray(ramp[::2, ::2]).astype(np.float16)
-    write_sampled_exr(tmp_path / "a.exr", {"R": (coarse, 2), "G": (ramp, 1), "B": (coarse, 2), "mask": (coarse, 2)}, (30, 20), origin)
+    channels = {"R": (coarse, 2), "G": (ramp, 1), "B": (coarse, 2), "mask": (coarse, 2)}
+    write_sampled_exr(tmp_path / "a.exr", channels, (30, 20), origin)
     frame = read_frame(tmp_path / "a.exr")
     assert np.array_equal(frame.rgb[..., 1], ramp)
     for plane in (frame.rgb[..., 0], frame.rgb[..., 2], frame.extra["mask"]):
@@ -100,7 +101,8 @@ def test_other_parts_of_an_exr_become_channels_over_the_same_window(portrait: np
         windows = {"dataWindow": (corners[0], corners[1]), "displayWindow": (corners[2], corners[3])}
         return OpenEXR.Part({"type": OpenEXR.scanlineimage, **windows}, channels, name)
 
-    rgb, depth = portrait[:40, :40], np.ascontiguousarray(portrait[:40, :40, 0])
+    rgb = np.ascontiguousarray(portrait[:40, :40])
+    depth = np.ascontiguousarray(rgb[..., 0])
     parts = [part("beauty", {"RGB": rgb}, 0), part("depth", {"depth.Z": depth}, 10), part("right", {"RGB": rgb * 2}, 0)]
     OpenEXR.File(parts).write(str(tmp_path / "parts.exr"))
     frame = read_frame(tmp_path / "parts.exr")
@@ -168,7 +170,8 @@ def test_deep_pixels_are_refused_with_advice(tmp_path: Path) -> None:
 
 
 def test_coded_and_linear_files_are_told_apart(portrait: np.ndarray, tmp_path: Path) -> None:
-    for name, kind, coded in (("a.exr", "half", False), ("b.tif", "float", False), ("c.tif", "uint8", True), ("d.dpx", "uint10", True)):
+    linear, coded_kinds = (("a.exr", "half"), ("b.tif", "float")), (("c.tif", "uint8"), ("d.dpx", "uint10"))
+    for (name, kind), coded in [*((file, False) for file in linear), *((file, True) for file in coded_kinds)]:
         write_frame(tmp_path / name, Frame.from_rgb(portrait[:8, :8]), kind)
         frame = read_frame(tmp_path / name)
         assert (frame.is_coded, frame.pixel_type) == (coded, kind)

@@ -48,10 +48,12 @@ def set_attributes(spec: oiio.ImageSpec, metadata: dict[str, Any], suffix: str, 
             continue  # it describes the coded values of the old file
         if name == "acesImageContainerFlag" and not (suffix == ".exr" and compression == "none"):
             continue  # SMPTE ST 2065-4 files are not compressed
+        # OpenImageIO drops names with the prefix of another format.
+        spelled = name.replace("dpx/", "dpx:", 1) if suffix == ".dpx" else name.replace("dpx:", "dpx/", 1)
         if isinstance(value, tuple):
-            spec.attribute(name, *value)
+            spec.attribute(spelled, *value)
         else:
-            spec.attribute(name, value)
+            spec.attribute(spelled, value)
     rate = frames_per_second(metadata)
     if suffix == ".dpx" and rate:
         for name in _DPX_RATES:

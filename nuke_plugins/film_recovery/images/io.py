@@ -80,19 +80,12 @@ def write_frame(path: Path | str, frame: Frame, pixel_type: str | None = None, c
     set_attributes(spec, frame.metadata, suffix, compression)
     if suffix == ".exr":
         spec.attribute("compression", compression)
-    with atomic_path(path) as temporary:
-        _create(path, temporary)
-        sink = oiio.ImageOutput.create(str(temporary))
-        if sink is None:
-            raise InputError(f"Cannot write {path}: this build of OpenImageIO has no writer for {suffix}.")
-        done = sink.open(str(temporary), spec) and sink.write_image(planes)
-        problem = sink.geterror()
-        done = sink.close() and done
-        late = sink.geterror()  # after every TIFF, also a good one, it holds a complaint
-        if not done or problem:
-            reason = _reason((problem or late).replace(str(temporary), path.name))
-            raise StorageError(f"Cannot write {path} ({reason}); free some space and run again.")
-        _check_written(path, temporary)
+    try:
+        with atomic_path(path) as temporary:
+            _write(path, temporary, spec, planes)
+    except OSError as error:
+        advice = "shorten the name or choose another folder"
+        raise StorageError(f"Cannot write {path}: {error.strerror or error}; {advice}.") from error
 
 
 @dataclass
@@ -222,12 +215,27 @@ def _check_values(path: Path, frame: Frame, kind: str) -> None:
         raise InputError(f"Not writing {path}: colour exceeds 65504, the largest half; write float instead.")
 
 
-def _create(path: Path, temporary: Path) -> None:
-    try:
-        temporary.touch()
-    except OSError as error:
-        advice = "free some space, shorten the name or choose another folder"
-        raise StorageError(f"Cannot write {path}: {error.strerror or error}; {advice}.") from error
+def _write(path: Path, temporary: Path, spec: oiio.ImageSpec, planes: np.ndarray[Any, Any]) -> None:
+    sink = oiio.ImageOutput.create(str(temporary))
+    if sink is None:
+        raise InputError(f"Cannot write {path}: this build of OpenImageIO has no writer for {path.suffix}.")
+    done = sink.open(str(temporary), spec) and sink.write_image(planes)
+    problem = sink.geterror()
+    done = sink.close() and done
+    late = sink.geterror()  # after every TIFF, also a good one, it holds a complaint
+    if not done or problem:
+        reason = _reason((problem or late).replace(str(temporary), path.name))
+        raise StorageError(f"Cannot write {path} ({reason}); free some space and run again.")
+    if path.suffix.lower() == ".dpx":
+        _name_dpx(path, temporary)
+    _check_written(path, temporary)
+
+
+def _name_dpx(path: Path, temporary: Path) -> None:
+    """Put the file's own name into its header (SMPTE ST 268, field 4) instead of the temporary one."""
+    with open(temporary, "r+b") as stream:
+        stream.seek(36)
+        stream.write(path.name.encode("utf-8")[:99].ljust(100, b"\0"))
 
 
 def _check_written(path: Path, temporary: Path) -> None:

@@ -82,7 +82,7 @@ def aces_frame(frame: Frame, source: str, config: ocio.Config | None = None) -> 
 def _load(name: str) -> ocio.Config:
     try:
         return ocio.Config.CreateFromFile(name)
-    except ocio.Exception as error:
+    except (ocio.Exception, ocio.ExceptionMissingFile) as error:
         raise InputError(f"The colour configuration {name} cannot be read; check the path or the variable OCIO.") from error
 
 

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from film_recovery.contract.errors import InputError, MissingFrameError, StorageError, UnreadableImageError
+from film_recovery.images.colour import rgb_to_ycbcr
+from film_recovery.images.movie import Movie, write_movie
+from film_recovery.images.sequence import open_sequence
+
+COUNT = 60
+KINDS = [
+    ("long_gop.mp4", "libx264", "yuv420p", {"bf": "3", "g": "30"}),
+    ("open_gop.mp4", "libx264", "yuv420p", {"bf": "3", "g": "10", "x264-params": "open-gop=1:log-level=none"}),
+    ("ten_bit.mov", "prores_ks", "yuv422p10le", {"profile": "3"}),
+    ("lossless.mkv", "ffv1", "gbrp16le", {}),
+    ("dvd.mpg", "mpeg2video", "yuv420p", {"bf": "2", "g": "12"}),
+    ("air.ts", "libx264", "yuv420p", {"bf": "3", "g": "25"}),
+    ("old.avi", "mpeg4", "yuv420p", {"bf": "2"}),
+    ("server.mxf", "mpeg2video", "yuv422p", {"bf": "2"}),
+]
+
+
+def numbered(frame: int) -> np.ndarray:
+    """A picture that tells its number: one of six blocks, white for every set bit."""
+    bits = [frame >> place & 1 for place in range(6)]
+    return np.repeat(np.array(bits, np.uint8) * 180 + 40, 16)[None, :, None].repeat(48, axis=0).repeat(3, axis=2)
+
+
+def number_of(rgb: np.ndarray) -> int:
+    blocks = rgb[:, :, 1].reshape(48, 6, 16).mean(axis=(0, 2))
+    return sum(1 << place for place, value in enumerate(blocks) if value > 0.5)
+
+
+def encode(path: Path, codec: str, layout: str, frames: list[Any], options: dict[str, str] | None = None, **tags: int) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=Fraction(24000, 1001) if path.suffix != ".mxf" else 25, options=options or {})
+        first = frames[0]
+        height, width = (first.height, first.width) if isinstance(first, av.VideoFrame) else first.shape[:2]
+        stream.width, stream.height, stream.pix_fmt = width, height, layout
+        for name, value in tags.items():
+            setattr(stream.codec_context, name, value)
+        for picture in frames:
+            if not isinstance(picture, av.VideoFrame):
+                picture = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return path
+
+
+def ycbcr_frame(codes: tuple[int, int, int], layout: str, size: tuple[int, int] = (64, 48)) -> av.VideoFrame:
+    picture = av.VideoFrame(*size, layout)
+    for plane, code in zip(picture.planes, codes, strict=True):
+        dtype = np.uint8 if plane.line_size < 2 * plane.width else np.dtype("<u2")
+        plane.update(np.full(plane.buffer_size // np.dtype(dtype).itemsize, code, dtype).tobytes())
+    return picture
+
+
+@pytest.mark.parametrize(("name", "codec", "layout", "options"), KINDS, ids=[kind[0] for kind in KINDS])
+def test_any_frame_of_any_movie_is_the_one_asked_for(
+    name: str, codec: str, layout: str, options: dict[str, str], tmp_path: Path
+) -> None:
+    movie = Movie(encode(tmp_path / name, codec, layout, [numbered(frame) for frame in range(1, COUNT + 1)], options))
+    assert movie.count == COUNT
+    assert movie.fps == pytest.approx(25 if name.endswith("mxf") else 24000 / 1001)
+    order = [1, COUNT, 31, 2, 59, 30, 29, 3, *np.random.default_rng(0).integers(1, COUNT + 1, 12).tolist()]
+    assert [number_of(movie.read(frame).rgb) for frame in order] == order
+    with pytest.raises(MissingFrameError, match="no frame 61; it holds 1-60"):
+        movie.read(61)
+    with pytest.raises(MissingFrameError, match="no frame 0"):
+        movie.read(0)
+
+
+def test_frames_are_the_same_in_any_order_and_from_any_thread(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp4", "libx264", "yuv420p", [numbered(n) for n in range(1, COUNT + 1)], {"bf": "3", "g": "30"})
+    forward = [Movie(path).read(frame).rgb for frame in (40, 7, 41)]
+    movie = Movie(path)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda frame: movie.read(frame).rgb, [40, 7, 41] * 4))
+    assert all(np.array_equal(result, forward[index % 3]) for index, result in enumerate(results))
+
+
+def test_ten_bits_stay_ten_bits(tmp_path: Path) -> None:
+    picture = av.VideoFrame(1024, 16, "yuv444p10le")
+    ramp = np.arange(1024, dtype="<u2")
+    for plane, row in zip(picture.planes, (ramp, np.full(1024, 512, "<u2"), np.full(1024, 512, "<u2")), strict=True):
+        padded = np.zeros(plane.line_size // 2, "<u2")
+        padded[:1024] = row
+        plane.update(np.tile(padded, 16).tobytes())
+    frame = Movie(encode(tmp_path / "ramp.mkv", "ffv1", "yuv444p10le", [picture])).read(1)
+    assert frame.pixel_type == "uint10"
+    assert frame.is_coded
+    assert np.abs(frame.rgb - ((ramp - 64.0) / 876.0)[None, :, None]).max() < 1e-6  # legal range, below black and above white
+
+
+@pytest.mark.parametrize(
+    ("tag", "size", "matrix"),
+    [(1, (64, 48), "709"), (5, (1280, 720), "601"), (9, (64, 48), "2020"), (2, (64, 48), "601"), (2, (1280, 720), "709")],
+)
+@pytest.mark.parametrize("full", [False, True])
+def test_colour_follows_the_matrix_and_range_of_the_file(
+    tag: int, size: tuple[int, int], matrix: str, full: bool, tmp_path: Path
+) -> None:
+    codes = (90, 60, 200)
+    picture = ycbcr_frame(codes, "yuv420p", size)
+    path = encode(tmp_path / "a.mkv", "ffv1", "yuv420p", [picture], colorspace=tag, color_range=2 if full else 1)
+    rgb = Movie(path).read(1).rgb
+    offset, scale = ((0, 128, 128), (255, 255, 255)) if full else ((16, 128, 128), (219, 224, 224))
+    expected = (np.array(codes) - offset) / scale
+    assert np.abs(rgb_to_ycbcr(rgb[8, 8], matrix) - expected).max() < 1e-6
+
+
+def test_a_review_movie_shows_the_colours_it_was_given(tmp_path: Path) -> None:
+    colours = [(200, 30, 40), (20, 180, 60), (40, 60, 220), (128, 128, 128), (255, 255, 255), (0, 0, 0)]
+    write_movie(tmp_path / "a.mp4", (np.full((49, 65, 3), colour, np.uint8) for colour in colours), 23.976)
+    sequence = open_sequence(tmp_path / "a.mp4")
+    assert sequence.frames == list(range(1, 7))
+    assert sequence.fps == pytest.approx(24000 / 1001)
+    assert sequence.path(1) is None
+    for frame, colour in enumerate(colours, start=1):
+        rgb = sequence.read(frame).rgb
+        assert rgb.shape == (48, 64, 3)
+        assert np.abs(rgb[24, 32] * 255 - colour).max() < 4
+
+
+def test_a_movie_that_lost_its_end_is_refused(tmp_path: Path) -> None:
+    write_movie(tmp_path / "a.mp4", [numbered(frame) for frame in range(40)], 24)
+    content = (tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(UnreadableImageError, match=r"cut\.mp4 holds only \d+ of its 40 frames; copy the movie again"):
+        Movie(tmp_path / "cut.mp4")
+    (tmp_path / "sound.mp4").write_bytes(content[: len(content) // 50])
+    with pytest.raises(UnreadableImageError, match="cannot be read as a movie"):
+        Movie(tmp_path / "sound.mp4")
+
+
+def test_a_full_disk_while_writing_a_movie_is_told(
+    full_disk_after: Callable[[int], AbstractContextManager[None]], tmp_path: Path
+) -> None:
+    noise = [np.random.default_rng(seed).integers(0, 255, (96, 96, 3), np.uint8) for seed in range(12)]
+    with full_disk_after(4000), pytest.raises(StorageError, match=r"Cannot write .*a\.mp4.*free some space"):
+        write_movie(tmp_path / "a.mp4", noise, 24)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_frames_make_no_movie(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No frames to write"):
+        write_movie(tmp_path / "a.mp4", [], 24)
+    assert not list(tmp_path.iterdir())

@@ -147,10 +147,13 @@ def _job(project: Project, places: Places, step: Step) -> TrainingJob:
     if scope is not None:
         frames, held_out = [f for f in frames if f in scope], [f for f in held_out if f in scope]
         source = _within(source, scope)
+    reasons: dict[str, str] = {}
     if not frames:
         frames, spread = default_pairs(source, reference, settings.pairs, 0 if held_out else settings.held_out_pairs)
         held_out = held_out or spread
         frames = [frame for frame in frames if frame not in held_out]
+        reasons = {str(frame): "spread over the overlap" for frame in frames}
+        reasons.update({str(frame): "between training frames" for frame in spread})
     if not frames:
         raise ProjectError(
             f"passes.{step.name}: '{settings.source}' and '{settings.reference}' share no frame in '{step.unit}' to train on; "
@@ -163,6 +166,7 @@ def _job(project: Project, places: Places, step: Step) -> TrainingJob:
         reference=places.files(settings.reference),
         frames=frames,
         held_out=held_out,
+        reasons=reasons,
         encoding=project.encoding,
         matrix=project.matrix,
         balance=settings.balance,

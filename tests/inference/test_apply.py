@@ -25,6 +25,7 @@ from film_recovery.contract.errors import (
 from film_recovery.contract.progress import SilentReporter
 from film_recovery.images.frame import Frame, Window
 from film_recovery.images.io import read_frame, write_frame
+from film_recovery.images.ocio import to_aces
 from film_recovery.images.sequence import open_sequence
 from film_recovery.inference.sequence import apply_model
 from film_recovery.inference.session import InferenceOptions, ModelSession
@@ -161,6 +162,20 @@ def test_bad_half_results_are_redone_in_single_and_hopeless_ones_named(
     monkeypatch.setattr(ModelSession, "run_single", lambda self, rgb: rgb * 0.0)
     with pytest.raises(DivergedError, match=r"scan\.1002\.exr"):
         apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.exr", [1002], options)
+
+
+def test_a_master_is_written_as_aces_and_says_so(model: Path, shot: Path, tmp_path: Path) -> None:
+    space, sequence = "Linear Rec.709 (sRGB)", open_sequence(shot)
+    apply_model(model, sequence, tmp_path / "plain" / "r.####.exr", [1001], pixel_type="float")
+    output = tmp_path / "aces" / "r.####.exr"
+    apply_model(model, sequence, output, [1001], pixel_type="float", aces_from=space)
+    plain, aces = (read_frame(tmp_path / folder / "r.1001.exr") for folder in ("plain", "aces"))
+    assert np.allclose(aces.rgb, to_aces(plain.rgb, space), atol=1e-6)
+    assert "chromaticities" in aces.metadata
+    assert apply_model(model, sequence, output, [1001], aces_from=space, skip_existing=True).skipped == [1001]
+    assert apply_model(model, sequence, output, [1001], skip_existing=True).done == [1001]
+    with pytest.raises(InputError, match=r"no space 'Linear Rec\.708'"):
+        apply_model(model, sequence, tmp_path / "none" / "r.####.exr", aces_from="Linear Rec.708")
 
 
 def test_a_device_that_is_not_there_is_an_error(model: Path) -> None:

@@ -17,13 +17,14 @@ from film_recovery.cli.console import frames_option, stoppable
 @click.option("--frames", metavar="RANGE", help="Which frames, as 1001-1055x2,1060; default all.")
 @click.option("--skip-existing", is_flag=True, help="Leave frames alone that are whole and come from this model and source.")
 @click.option("--float", "as_float", is_flag=True, help="Write EXR as 32-bit float instead of half.")
+@click.option("--aces-from", metavar="SPACE", help="Write ACES2065-1; SPACE is the files' own, as OCIO names it.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "fp16"]), default="auto", show_default=True)
 @click.option("--tile", type=int, help="Tile side in pixels; default: whole frames up to 1080p, tiles of 1280 above.")
 @click.option("--threads", type=int, help="Processor threads; default all.")
 def apply(
     model: Path, source: str, output: str, frames: str | None, skip_existing: bool, as_float: bool,
-    device: str, precision: str, tile: int | None, threads: int | None,
+    aces_from: str | None, device: str, precision: str, tile: int | None, threads: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Recover a sequence with MODEL, a run's folder or a .onnx file.
 
@@ -46,6 +47,7 @@ def apply(
             wanted,
             InferenceOptions(device, precision, tile, threads),
             pixel_type="float" if as_float else None,
+            aces_from=aces_from,
             skip_existing=skip_existing,
             reporter=reporter,
         )

@@ -20,6 +20,7 @@ from film_recovery.contract.errors import DivergedError, FilmRecoveryError, Inpu
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.images.frame import FloatArray, Frame
 from film_recovery.images.io import read_frame, write_frame
+from film_recovery.images.ocio import aces_frame, to_aces
 from film_recovery.images.ranges import format_frames
 from film_recovery.images.sequence import Sequence, output_path, require_token
 from film_recovery.inference.session import InferenceOptions, ModelSession
@@ -56,11 +57,13 @@ def apply_model(
     options: InferenceOptions | None = None,
     *,
     pixel_type: str | None = None,
+    aces_from: str | None = None,
     skip_existing: bool = False,
     reporter: Reporter | None = None,
 ) -> ApplyReport:
     """Recover frames of a sequence into ``output``, a pattern such as ``recovered.####.exr``.
 
+    ``aces_from`` names the working space of the files: the result is then written as ACES2065-1, through OpenColorIO.
     Channels beside RGB, windows and metadata are carried; the model's and the source's hashes are written into the header, so
     that ``skip_existing`` can tell a whole, current frame (by reading it) from anything else.
 
@@ -74,8 +77,11 @@ def apply_model(
     loaded = model if isinstance(model, LoadedModel) else load_model(model)
     wanted = sorted(set(frames if frames is not None else sequence.frames))
     _check_request(sequence, output, wanted)
+    if aces_from is not None:
+        to_aces(np.zeros((1, 1, 3), np.float32), aces_from)  # an unknown space is told before anything is written
     remove_partials(Path(output).parent)
-    job = _Apply(loaded, ModelSession(loaded, options or InferenceOptions()), sequence, Path(output), options, pixel_type)
+    session = ModelSession(loaded, options or InferenceOptions())
+    job = _Apply(loaded, session, sequence, Path(output), options, pixel_type, aces_from)
     report = ApplyReport(str(loaded.path))
     begin = time.monotonic()
     with ThreadPoolExecutor(1, "read") as readers, ThreadPoolExecutor(1, "write") as writers:
@@ -128,6 +134,7 @@ class _Apply:
     output: Path
     options: InferenceOptions | None
     pixel_type: str | None
+    aces_from: str | None
 
     def read(self, number: int, skip_existing: bool) -> _Work:
         frame = self.sequence.read(number)
@@ -165,6 +172,9 @@ class _Apply:
                 "version": film_recovery.__version__}  # fmt: skip
         metadata = {**source.metadata, **{PREFIX + key: value for key, value in keys.items()}}
         frame = Frame(result, source.data_window, source.display_window, source.extra, metadata, source.pixel_type)
+        if self.aces_from is not None:
+            frame = aces_frame(frame, self.aces_from)
+            frame.metadata[PREFIX + "aces_from"] = self.aces_from
         path = output_path(self.output, number)
         kind = self.pixel_type
         if kind is None and source.is_coded and path.suffix.lower() == Path(source.source).suffix.lower():
@@ -184,7 +194,8 @@ class _Apply:
             found = read_frame(path).metadata
         except FilmRecoveryError:
             return False
-        return found.get(PREFIX + "model") == self.model.sha256 and found.get(PREFIX + "source_sha256") == source_sha256
+        wanted = {"model": self.model.sha256, "source_sha256": source_sha256, "aces_from": self.aces_from}
+        return all(found.get(PREFIX + key) == value for key, value in wanted.items())
 
 
 def _sound(result: FloatArray, source: FloatArray) -> bool:

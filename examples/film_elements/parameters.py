@@ -198,7 +198,7 @@ def internegative_35mm(kept: Triple = (0.35, 0.90, 0.60)) -> Element:
         grain=Grain(rms_granularity=4.0, size_um=6.0, scanner_noise=0.0015),
         gradient=0.38,
         fading=Fading(kept=kept, stain=(0.02, 0.03, 0.06), unevenness=0.03),
-        flicker=Flicker(amplitude=(0.005, 0.002, 0.003)),
+        flicker=Flicker(amplitude=(0.005, 0.001, 0.0015)),
         steadiness=Steadiness(jump_px=(0.3, 0.4), weave_px=(0.3, 0.15), rotation_degrees=0.01, shrinkage=0.002, warp_px=0.05),
         scan=Scan(border=0.012, timing=0.98, timed_grey=1.2),
     )

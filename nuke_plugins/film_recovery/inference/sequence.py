@@ -94,7 +94,8 @@ def apply_model(
                     reading.append(readers.submit(job.read, following, skip_existing))
                 if reporter.should_stop():
                     done = format_frames(report.done) or "no frame"
-                    raise StoppedError(f"Stopped before frame {frame}; {done} is done. Run again with --skip-existing.")
+                    advice = "Run again with --skip-existing to go on."
+                    raise StoppedError(f"Stopped before frame {frame}; {done} is done. {advice}")
                 work = reading.popleft().result()
                 if work.current:
                     report.skipped.append(frame)

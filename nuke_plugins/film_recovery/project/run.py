@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from film_recovery.elements.selection import default_pairs
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.ranges import parse_frames
-from film_recovery.images.sequence import Sequence, output_path
+from film_recovery.images.sequence import output_path
 from film_recovery.inference.sequence import apply_model
 from film_recovery.project.assemble import assemble
 from film_recovery.project.merge import merge
@@ -146,10 +147,10 @@ def _job(project: Project, places: Places, step: Step) -> TrainingJob:
     scope = project.units(step.name)[step.unit]
     if scope is not None:
         frames, held_out = [f for f in frames if f in scope], [f for f in held_out if f in scope]
-        source = _within(source, scope)
+    within = _Frames(source.frames if scope is None else sorted(set(source.frames) & set(scope)))
     reasons: dict[str, str] = {}
     if not frames:
-        frames, spread = default_pairs(source, reference, settings.pairs, 0 if held_out else settings.held_out_pairs)
+        frames, spread = default_pairs(within, reference, settings.pairs, 0 if held_out else settings.held_out_pairs)
         held_out = held_out or spread
         frames = [frame for frame in frames if frame not in held_out]
         reasons = {str(frame): "spread over the overlap" for frame in frames}
@@ -180,10 +181,11 @@ def _job(project: Project, places: Places, step: Step) -> TrainingJob:
     )
 
 
-def _within(sequence: Sequence, scope: list[int]) -> Sequence:
-    if sequence.movie:
-        return sequence
-    return Sequence(sequence.name, {frame: path for frame, path in sequence.files.items() if frame in set(scope)})
+@dataclass(frozen=True)
+class _Frames:
+    """The frames of an element inside a scope: all that the choice of pairs looks at."""
+
+    frames: list[int]
 
 
 def _render(

@@ -125,6 +125,8 @@ def test_nan_pixels_wrong_domain_and_overwriting_are_refused(
     write_frame(tmp_path / "png" / "a.0001.png", Frame.from_rgb(photograph[:40, :40]))
     with pytest.raises(InputError, match="trained on linear light"):
         apply_model(model, open_sequence(tmp_path / "png"), tmp_path / "out" / "r.####.png")
+    with pytest.raises(InputError, match=r"linear light.* write \.exr"):
+        apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.png")
     with pytest.raises(InputError, match="overwrite its input"):
         apply_model(model, open_sequence(shot), shot)
     with pytest.raises(UsageError, match="place for the frame number"):

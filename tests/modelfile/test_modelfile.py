@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -101,11 +102,66 @@ def test_a_file_that_differs_is_not_left_behind(tmp_path: Path, monkeypatch: pyt
     assert list(tmp_path.iterdir()) == []
 
 
+class Brighter(torch.nn.Module):
+    """A recovery that does not keep the luma that it promises."""
+
+    def __init__(self, graph: RecoveryGraph) -> None:
+        super().__init__()
+        self.graph = graph
+
+    def forward(self, rgb: torch.Tensor) -> torch.Tensor:
+        brighter: torch.Tensor = self.graph(rgb) * 1.0001
+        return brighter
+
+
 def test_a_graph_that_breaks_its_promise_is_refused(tmp_path: Path) -> None:
-    graph, card = make("as-is")
-    card.kept = "luma"  # which as-is does not keep
+    graph, card = make("chroma")
     with pytest.raises(ModelFileError, match="changes the kept luma"):
-        export_model(graph, card, tmp_path / "m.onnx")
+        export_model(Brighter(graph), card, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_diverged_network_is_not_exported_and_the_older_model_stays(exported: Path, tmp_path: Path) -> None:
+    for suffix in (".onnx", ".fp16.onnx", ".json"):
+        shutil.copy(exported.with_suffix(suffix), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    graph, card = make("chroma")
+    with torch.no_grad():
+        graph.network.stem.weight[0, 0, 0, 0] = torch.nan
+    with pytest.raises(ModelFileError, match=r"^chroma\.onnx has weights that are not finite"):
+        export_model(graph, card, tmp_path / "chroma.onnx")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_network_beyond_half_precision_has_no_half_variant_and_says_so(exported: Path, tmp_path: Path) -> None:
+    for suffix in (".onnx", ".fp16.onnx", ".json"):
+        shutil.copy(exported.with_suffix(suffix), tmp_path)
+    graph, card = make("chroma")
+    with torch.no_grad():
+        graph.network.stem.weight *= 1e6
+        graph.network.direct.weight *= 1e-6
+        graph.network.affine.weight *= 1e-6
+    export_model(graph, card, tmp_path / "chroma.onnx")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["chroma.json", "chroma.onnx"]
+    assert "No half-precision variant: chroma.fp16.onnx" in load_card(tmp_path / "chroma.json").notes
+    assert load_model(tmp_path / "chroma.onnx").half() is None
+
+
+def test_the_half_variant_belongs_to_its_own_model_alone(exported: Path, tmp_path: Path) -> None:
+    loaded = load_model(exported)
+    assert loaded.half() == loaded.half_path.read_bytes()
+    for suffix in (".onnx", ".fp16.onnx"):
+        shutil.copy(exported.with_suffix(suffix), tmp_path / f"renamed{suffix}")
+    assert load_model(tmp_path / "renamed.onnx").half() is not None
+    graph, card = make("chroma")
+    with torch.no_grad():
+        graph.network.stem.weight *= 1.1
+    export_model(graph, card, tmp_path / "other.onnx")
+    shutil.copy(tmp_path / "other.fp16.onnx", tmp_path / "renamed.fp16.onnx")
+    assert load_model(tmp_path / "renamed.onnx").half() is None
+    (tmp_path / "renamed.fp16.onnx").write_bytes(b"spoiled")
+    with pytest.raises(ModelFileError, match=r"renamed\.fp16\.onnx is damaged"):
+        load_model(tmp_path / "renamed.onnx").half()
 
 
 def spoil(model: onnx.ModelProto, how: str) -> None:

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import resource
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence as Frames
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import film_recovery
-from film_recovery.contract.atomic import remove_partials
-from film_recovery.contract.errors import DivergedError, FilmRecoveryError, InputError, MissingFrameError, StoppedError
+from film_recovery.contract.errors import DivergedError, InputError, MissingFrameError, StoppedError
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.images.frame import FloatArray, Frame
-from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.ocio import aces_frame, to_aces
 from film_recovery.images.ranges import format_frames
-from film_recovery.images.sequence import Sequence, output_path, require_token
+from film_recovery.images.sequence import Sequence
+from film_recovery.inference.outputs import Outputs
 from film_recovery.inference.session import InferenceOptions, ModelSession
 from film_recovery.inference.tiles import recover
 from film_recovery.modelfile.load import LoadedModel, load_model
 
-PREFIX = "film_recovery/"
 _AHEAD = 2  # frames read ahead of the network and waiting behind it
 _BLACK = 1e-6
 
@@ -63,81 +61,56 @@ def apply_model(
 ) -> ApplyReport:
     """Recover frames of a sequence into ``output``, a pattern such as ``recovered.####.exr``.
 
-    ``aces_from`` names the working space of the files: the result is then written as ACES2065-1, through OpenColorIO.
     Channels beside RGB, windows and metadata are carried; the model's and the source's hashes are written into the header, so
     that ``skip_existing`` can tell a whole, current frame (by reading it) from anything else.
+    ``aces_from`` names the working space of the files: the result is then written as ACES2065-1, through OpenColorIO.
 
     Raises:
         MissingFrameError: a frame is not there; nothing has been written.
         InputError: the model is not for these files, the output would overwrite the input, or pixels are NaN.
         DivergedError: the model gives values that are not finite even in single precision.
+        BusyError: another process writes the same frames with another model.
         StoppedError: stopped on request; all frames written so far are whole.
+        StorageError: the disk is full, read-only or failing.
     """
     reporter = reporter or SilentReporter()
+    options = options or InferenceOptions()
     loaded = model if isinstance(model, LoadedModel) else load_model(model)
     wanted = sorted(set(frames if frames is not None else sequence.frames))
-    _check_request(sequence, output, wanted)
+    outputs = Outputs(output, wanted, pixel_type)
+    _check_request(sequence, wanted)
+    outputs.refuse_overwriting(sequence)
     if aces_from is not None:
         to_aces(np.zeros((1, 1, 3), np.float32), aces_from)  # an unknown space is told before anything is written
-    remove_partials(Path(output).parent)
-    session = ModelSession(loaded, options or InferenceOptions())
-    job = _Apply(loaded, session, sequence, Path(output), options, pixel_type, aces_from)
-    report = ApplyReport(str(loaded.path))
+    session = ModelSession(loaded, options)
+    job = _Apply(loaded, session, sequence, outputs, aces_from, skip_existing, options.tile, reporter)
+    outputs.remove_leftovers()
     begin = time.monotonic()
-    with ThreadPoolExecutor(1, "read") as readers, ThreadPoolExecutor(1, "write") as writers:
-        reading: deque[Future[_Work]] = deque()
-        writing: deque[Future[None]] = deque()
-        try:
-            ahead = iter(wanted)
-            for frame in wanted:
-                while len(reading) < _AHEAD and (following := next(ahead, None)) is not None:
-                    reading.append(readers.submit(job.read, following, skip_existing))
-                if reporter.should_stop():
-                    done = format_frames(report.done) or "no frame"
-                    advice = "Run again with --skip-existing to go on."
-                    raise StoppedError(f"Stopped before frame {frame}; {done} is done. {advice}")
-                work = reading.popleft().result()
-                if work.current:
-                    report.skipped.append(frame)
-                else:
-                    result, redone = job.recover(work.frame)
-                    while len(writing) >= _AHEAD:
-                        writing.popleft().result()
-                    writing.append(writers.submit(job.write, frame, work, result))
-                    report.done.append(frame)
-                    report.megapixels += work.frame.rgb.shape[0] * work.frame.rgb.shape[1] / 1e6
-                    if redone:
-                        report.redone_in_single.append(frame)
-                        reporter.note(f"Frame {frame} was not usable in half precision and was done again in single.")
-                reporter.progress(len(report.done) + len(report.skipped), len(wanted), "frame")
-            for pending in writing:
-                pending.result()
-        finally:
-            for waiting in reading:
-                waiting.cancel()
+    report = _run(job, wanted)
     report.seconds = time.monotonic() - begin
-    report.peak_memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+    report.peak_memory_mb = _peak_memory_mb()
     return report
 
 
 @dataclass(frozen=True)
 class _Work:
     frame: Frame
-    source_sha256: str
-    current: bool
+    origin: dict[str, str]  # what the result is made of, for its header
+    is_current: bool
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Apply:
     model: LoadedModel
     session: ModelSession
     sequence: Sequence
-    output: Path
-    options: InferenceOptions | None
-    pixel_type: str | None
+    outputs: Outputs
     aces_from: str | None
+    skip_existing: bool
+    tile: int | None  # becomes smaller when memory runs out, and stays so for the frames that follow
+    reporter: Reporter
 
-    def read(self, number: int, skip_existing: bool) -> _Work:
+    def read(self, number: int) -> _Work:
         frame = self.sequence.read(number)
         card = self.model.card
         if frame.is_coded != (card.encoding == "none"):
@@ -147,20 +120,24 @@ class _Apply:
                 f"{frame.source} holds {found}, but {self.model.path.name} was trained on {wanted}; "
                 "convert the frames or choose a model trained on such files."
             )
+        self.outputs.type_for(frame)  # refuses what the files could not hold before any work
         bad = int(np.count_nonzero(~np.isfinite(frame.rgb)))
         if bad:
             where = f"Frame {number} ({frame.source})"
             raise InputError(f"{where} has {bad} values that are NaN or infinite; repair this frame first.")
-        digest = hashlib.sha256(np.ascontiguousarray(frame.rgb).tobytes()).hexdigest()
-        return _Work(frame, digest, skip_existing and self._is_current(number, digest))
+        origin = {"model": self.model.sha256, "source_sha256": _source_sha256(frame)}
+        if self.aces_from is not None:
+            origin["aces_from"] = self.aces_from
+        return _Work(frame, origin, self.skip_existing and self.outputs.is_current(number, frame, origin))
 
     def recover(self, frame: Frame) -> tuple[FloatArray, bool]:
-        result = self._run(frame.rgb, self.session.run)
-        if _sound(result, frame.rgb):
+        """The recovered picture, and whether it had to be done again in single precision."""
+        result = self._tiled(frame.rgb, single=False)
+        if _is_sound(result, frame.rgb):
             return result, False
         if self.session.half:
-            result = self._run(frame.rgb, self.session.run_single)
-            if _sound(result, frame.rgb):
+            result = self._tiled(frame.rgb, single=True)
+            if _is_sound(result, frame.rgb):
                 return result, True
         raise DivergedError(
             f"{self.model.path.name} gives NaN, infinite or black values for {frame.source}; look at this frame for extreme "
@@ -168,46 +145,97 @@ class _Apply:
         )
 
     def write(self, number: int, work: _Work, result: FloatArray) -> None:
-        source = work.frame
-        keys = {"model": self.model.sha256, "task": self.model.card.task, "source_sha256": work.source_sha256,
-                "version": film_recovery.__version__}  # fmt: skip
-        metadata = {**source.metadata, **{PREFIX + key: value for key, value in keys.items()}}
-        frame = Frame(result, source.data_window, source.display_window, source.extra, metadata, source.pixel_type)
+        frame = replace(work.frame, rgb=result)
         if self.aces_from is not None:
             frame = aces_frame(frame, self.aces_from)
-            frame.metadata[PREFIX + "aces_from"] = self.aces_from
-        path = output_path(self.output, number)
-        kind = self.pixel_type
-        if kind is None and source.is_coded and path.suffix.lower() == Path(source.source).suffix.lower():
-            kind = source.pixel_type
-        write_frame(path, frame, kind)
+        notes = {"task": self.model.card.task, "version": film_recovery.__version__}
+        self.outputs.write(number, frame, work.frame, work.origin, notes)
 
-    def _run(self, rgb: FloatArray, run: Any) -> FloatArray:
-        card = self.model.card
-        return recover(run, rgb, self.options.tile if self.options else None, card.receptive_field, card.multiple)
+    def _tiled(self, rgb: FloatArray, *, single: bool) -> FloatArray:
+        card, first = self.model.card, True
 
-    def _is_current(self, number: int, source_sha256: str) -> bool:
-        """Whether the frame on disk can be read to its last pixel and came from this model and this source."""
-        path = output_path(self.output, number)
-        if not path.is_file():
-            return False
+        def run(part: FloatArray) -> FloatArray:
+            nonlocal first
+            if not first and self.reporter.should_stop():  # a large frame takes long
+                raise _Stop
+            first = False
+            return self.session.run_single(part) if single else self.session.run(part)
+
+        return recover(run, rgb, self.tile, card.receptive_field, card.multiple, self._use_smaller)
+
+    def _use_smaller(self, side: int) -> None:
+        self.tile = side
+        self.reporter.note(f"Memory ran out; going on with tiles of {side} pixels.")
+
+
+class _Stop(Exception):
+    """The user asked to stop."""
+
+
+def _run(job: _Apply, wanted: list[int]) -> ApplyReport:
+    """Read ahead, recover and write behind, in three threads; the queues between them are short, so that memory is bounded."""
+    report, reporter = ApplyReport(str(job.model.path)), job.reporter
+    reading: deque[Future[_Work]] = deque()
+    writing: deque[tuple[int, float, Future[None]]] = deque()
+
+    def settle(most: int) -> None:
+        """Wait until at most ``most`` frames are still being written. Only what is on disk counts as done."""
+        while writing and (len(writing) > most or writing[0][2].done()):
+            number, megapixels, pending = writing.popleft()
+            pending.result()
+            report.done.append(number)
+            report.megapixels += megapixels
+            reporter.progress(len(report.done) + len(report.skipped), len(wanted), "frame")
+
+    with ThreadPoolExecutor(1, "read") as readers, ThreadPoolExecutor(1, "write") as writers:
         try:
-            found = read_frame(path).metadata
-        except FilmRecoveryError:
-            return False
-        wanted = {"model": self.model.sha256, "source_sha256": source_sha256, "aces_from": self.aces_from}
-        return all(found.get(PREFIX + key) == value for key, value in wanted.items())
+            ahead = iter(wanted)
+            for number in wanted:
+                while len(reading) < _AHEAD and (following := next(ahead, None)) is not None:
+                    reading.append(readers.submit(job.read, following))
+                if reporter.should_stop():
+                    raise _Stop
+                work = reading.popleft().result()
+                if work.is_current:
+                    report.skipped.append(number)
+                    reporter.progress(len(report.done) + len(report.skipped), len(wanted), "frame")
+                    continue
+                result, redone = job.recover(work.frame)
+                if redone:
+                    report.redone_in_single.append(number)
+                    reporter.note(f"Frame {number} was not usable in half precision and was done again in single.")
+                settle(_AHEAD - 1)
+                megapixels = work.frame.rgb.shape[0] * work.frame.rgb.shape[1] / 1e6
+                writing.append((number, megapixels, writers.submit(job.write, number, work, result)))
+            settle(0)
+        except _Stop as error:
+            settle(0)
+            done = format_frames(report.done) or "no frame"
+            advice = "Run again with --skip-existing to go on."
+            raise StoppedError(f"Stopped before frame {number}; {done} is done. {advice}") from error
+        finally:
+            for waiting in reading:
+                waiting.cancel()
+    return report
 
 
-def _sound(result: FloatArray, source: FloatArray) -> bool:
+def _source_sha256(frame: Frame) -> str:
+    """Of the source's pixels as float32: R, G, B interleaved, then every other channel's name and values."""
+    digest = hashlib.sha256(np.ascontiguousarray(frame.rgb).reshape(-1).data)
+    for name, plane in frame.extra.items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(plane).reshape(-1).data)
+    return digest.hexdigest()
+
+
+def _is_sound(result: FloatArray, source: FloatArray) -> bool:
     """Finite, and not black where the source is not."""
     if not np.isfinite(result).all():
         return False
     return bool(np.abs(result).max() > _BLACK or np.abs(source).max() <= 1e-3)
 
 
-def _check_request(sequence: Sequence, output: Path | str, wanted: list[int]) -> None:
-    require_token(output)
+def _check_request(sequence: Sequence, wanted: list[int]) -> None:
     if not wanted:
         raise InputError(f"No frames to do in {sequence.name}; choose a frame range that exists.")
     absent = sorted(set(wanted) - set(sequence.frames))
@@ -215,5 +243,14 @@ def _check_request(sequence: Sequence, output: Path | str, wanted: list[int]) ->
         raise MissingFrameError(f"{sequence.name} lacks frames {format_frames(absent)}; restore them or choose other --frames.")
     for frame in wanted:
         path = sequence.path(frame)
-        if path is not None and path.resolve() == output_path(output, frame).resolve():
-            raise InputError(f"The output {output} would overwrite its input; choose another folder or name.")
+        if path is not None and not path.is_file():
+            raise MissingFrameError(f"{path} is gone since the sequence was listed; restore it or choose other --frames.")
+
+
+def _peak_memory_mb() -> float:
+    """Of this process since it began; 0 on Windows, which does not tell in this way."""
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024.0**2 if sys.platform == "darwin" else 1024.0)

@@ -7,7 +7,7 @@ pixel grid and the last ones end where the padded picture ends, so every kept pi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +25,21 @@ class OutOfMemory(Exception):
 
 
 def recover(
-    run: Callable[[FloatArray], FloatArray], rgb: FloatArray, tile: int | None, margin: int, multiple: int
+    run: Callable[[FloatArray], FloatArray],
+    rgb: FloatArray,
+    tile: int | None,
+    margin: int,
+    multiple: int,
+    on_smaller: Callable[[int], None] | None = None,
 ) -> FloatArray:
     """Run a picture (H, W, 3) whole or in tiles, halving the tile when memory runs out.
 
     Args:
-        run: recovers one picture or tile, same shape out.
-        tile: side in pixels; None takes the whole picture when it is small enough.
+        run: recovers one picture or tile, same shape out; raises :class:`OutOfMemory`.
+        tile: largest side in pixels; None takes the whole picture when it is small enough.
         margin: the model's receptive field, pixels.
         multiple: the model's grid, pixels.
+        on_smaller: told the side that is tried next when one did not fit, so that the next frame can begin with it.
 
     Raises:
         DeviceError: not even the smallest tile fits.
@@ -52,6 +58,8 @@ def recover(
                     f"Not enough memory for a tile of {side} pixels; close other programs or use device cpu."
                 ) from error
             side = max(min(side, max(height, width)) // 2, smallest)
+            if on_smaller is not None:
+                on_smaller(side)
 
 
 def smallest_tile(margin: int, multiple: int) -> int:
@@ -68,42 +76,49 @@ def tile_starts(length: int, tile: int, margin: int, multiple: int) -> list[int]
     return [*starts, length - tile]
 
 
+def tile_side(length: int, largest: int, margin: int, multiple: int) -> int:
+    """The side of equal tiles, at most ``largest``, that cover ``length`` with least overlap; all are on the model's grid."""
+    if largest >= length:
+        return length
+    shared = _round_up(2 * margin + _FEATHER, multiple)
+    stride = (largest - 2 * margin - _FEATHER) // multiple * multiple
+    count = -(-(length - largest) // stride) + 1
+    return min(_round_up(-(-(length - shared) // count), multiple) + shared, largest)
+
+
 def _recover_tiled(
     run: Callable[[FloatArray], FloatArray], rgb: FloatArray, tile: int, margin: int, multiple: int
 ) -> FloatArray:
     height, width = rgb.shape[:2]
-    padding = ((0, -height % multiple), (0, -width % multiple), (0, 0))
-    padded = np.pad(rgb, padding, mode="edge")
-    side = _round_up(tile, multiple)
-    total = np.zeros_like(padded, dtype=np.float64)
-    weights = np.zeros(padded.shape[:2], np.float64)
-    for rows, columns, weight in _tiles(padded.shape[0], padded.shape[1], side, margin, multiple):
-        part = run(np.ascontiguousarray(padded[rows, columns]))
-        total[rows, columns] += part * weight[..., None]
-        weights[rows, columns] += weight
-    return np.asarray(total / weights[..., None], np.float32)[:height, :width]
+    padded = np.pad(rgb, ((0, -height % multiple), (0, -width % multiple), (0, 0)), mode="edge")
+    largest = _round_up(tile, multiple)
+    rows = _strips(padded.shape[0], largest, margin, multiple)
+    columns = _strips(padded.shape[1], largest, margin, multiple)
+    total = np.zeros_like(padded)
+    for row, vertical in rows:
+        for column, horizontal in columns:
+            part = run(np.ascontiguousarray(padded[row, column]))
+            total[row, column] += part * (vertical[:, None, None] * horizontal[None, :, None])
+    return np.ascontiguousarray(total[:height, :width])
 
 
-def _tiles(
-    height: int, width: int, side: int, margin: int, multiple: int
-) -> Iterator[tuple[slice, slice, npt.NDArray[np.float64]]]:
-    tall, wide = min(side, height), min(side, width)
-    for top in tile_starts(height, tall, margin, multiple):
-        vertical = _weight(top, tall, height, margin)
-        for left in tile_starts(width, wide, margin, multiple):
-            horizontal = _weight(left, wide, width, margin)
-            yield slice(top, top + tall), slice(left, left + wide), vertical[:, None] * horizontal[None, :]
+def _strips(length: int, largest: int, margin: int, multiple: int) -> list[tuple[slice, FloatArray]]:
+    """The tiles along one axis and their pixels' weights, which add up to 1 everywhere.
 
-
-def _weight(start: int, size: int, length: int, margin: int) -> npt.NDArray[np.float64]:
-    """Weight of a tile's pixels along one axis: 0 in the margin, a ramp over the feather, 1 inside and at picture edges."""
-    weight = np.ones(size)
+    A weight is 0 in the margin, a ramp over the feather, 1 inside and at picture edges, before they are made to add up.
+    """
+    side = tile_side(length, largest, margin, multiple)
     ramp = np.concatenate([np.zeros(margin), np.arange(1, _FEATHER + 1) / (_FEATHER + 1)])
-    if start > 0:
-        weight[: len(ramp)] = ramp
-    if start + size < length:
-        weight[-len(ramp) :] = np.minimum(weight[-len(ramp) :], ramp[::-1])
-    return weight
+    strips, total = [], np.zeros(length)
+    for start in tile_starts(length, side, margin, multiple):
+        weight = np.ones(side)
+        if start > 0:
+            weight[: len(ramp)] = ramp
+        if start + side < length:
+            weight[-len(ramp) :] = np.minimum(weight[-len(ramp) :], ramp[::-1])
+        strips.append((slice(start, start + side), weight))
+        total[start : start + side] += weight
+    return [(where, np.asarray(weight / total[where], np.float32)) for where, weight in strips]
 
 
 def _round_up(value: int, multiple: int) -> int:

@@ -12,6 +12,7 @@ import io
 import warnings
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -19,64 +20,79 @@ from torch import nn
 
 from film_recovery.contract.atomic import atomic_path
 from film_recovery.contract.card import METADATA_KEY, ModelCard
+from film_recovery.contract.errors import ModelFileError
 from film_recovery.modelfile.check import check_model
 
 OPSET = 17
 INPUT, OUTPUT = "rgb", "recovered"
-_HALF_OPS = ("Conv", "ConvTranspose")
+_HALF_OPS = ("Conv", "ConvTranspose", "Relu")  # rounding commutes with the last, which saves casts
 
 
 def export_model(module: nn.Module, card: ModelCard, path: Path) -> None:
-    """Write ``path`` (.onnx), ``path`` with ``.fp16.onnx``, and the card (.json) last; check both before they take their names.
+    """Write ``path`` (.onnx), beside it ``.fp16.onnx``, and the card (.json) last; each is checked before it takes its name.
+
+    An older model of that name stays until the new one has passed. A network that half precision does not represent well
+    enough gets no half variant, and the card's ``notes`` say so.
 
     Args:
         module: in evaluation mode, on the CPU, float32 working-space RGB (1, 3, H, W) in and out.
-        card: completed here with the files' hashes.
+        card: completed here with the opset and the files' hashes.
 
     Raises:
-        ModelFileError: a written file differs from the module, or does not keep what it must.
+        ModelFileError: the written file differs from the module, or does not keep what it must; nothing was changed.
         StorageError: the disk is full or read-only.
     """
     path = Path(path)
-    half_path = path.with_suffix(".fp16.onnx")
-    single = _trace(module)
+    half_path, card_path = path.with_suffix(".fp16.onnx"), path.with_suffix(".json")
     card.opset, card.files = OPSET, {}
-    models = {path: single, half_path: to_half(single)}
-    for target, model in models.items():
-        _describe(model, card)
-        with atomic_path(target) as temporary:
-            temporary.write_bytes(model.SerializeToString(deterministic=True))
-            check_model(temporary, module, card, half=target == half_path)
-    card.files = {target.name: hashlib.sha256(target.read_bytes()).hexdigest() for target in models}
-    card.save(path.with_suffix(".json"))
+    model = _trace(module)
+    with atomic_path(path) as temporary:
+        _write(temporary, model, card)
+        check_model(temporary, module, card, name=path.name)
+        for stale in (half_path, card_path):  # they tell of the older model; without them the new one stands on its own
+            stale.unlink(missing_ok=True)
+    card.files = {path.name: _sha256(path)}  # also inside the half variant, which thereby names the model that it belongs to
+    try:
+        with atomic_path(half_path) as temporary:
+            _write(temporary, to_half(model), card)
+            check_model(temporary, module, card, half=True, name=half_path.name)
+        card.files[half_path.name] = _sha256(half_path)
+    except ModelFileError as error:
+        card.notes = f"{card.notes} No half-precision variant: {error}".strip()
+    card.save(card_path)
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose convolutions compute in fp16: weights stored as halves, a cast before and after each run of them."""
+    """A copy whose convolutions compute in fp16: weights stored as halves, casts only where they meet single precision."""
     half = onnx.ModelProto()
     half.CopyFrom(model)
     weights = {tensor.name: tensor for tensor in half.graph.initializer}
-    network = [node for node in half.graph.node if node.op_type in _HALF_OPS and _in_network(node)]
+    network = [_in_network(node) and node.op_type in _HALF_OPS for node in half.graph.node]
+    used_in_single = {
+        name for node, is_half in zip(half.graph.node, network, strict=True) if not is_half for name in node.input
+    }
     converted: set[str] = set()
     nodes: list[onnx.NodeProto] = []
-    cast: dict[str, str] = {}
-    for node in half.graph.node:
-        if node not in network:
+    half_of: dict[str, str] = {}
+    for node, is_half in zip(half.graph.node, network, strict=True):
+        if not is_half:
             nodes.append(node)
             continue
-        source = node.input[0]
-        if source not in cast:
-            cast[source] = f"{source}_half"
-            nodes.append(_cast(source, cast[source], f"{node.name}_to_half", TensorProto.FLOAT16))
-        node.input[0] = cast[source]
+        source, result = node.input[0], node.output[0]
+        if source not in half_of:
+            half_of[source] = f"{source}_half"
+            nodes.append(_cast(source, half_of[source], f"{node.name}_to_half", TensorProto.FLOAT16))
+        half_of[result] = f"{result}_half"
+        node.input[0], node.output[0] = half_of[source], half_of[result]
         for name in node.input[1:]:
             if name not in converted:
-                array = numpy_helper.to_array(weights[name]).astype("float16")
+                with np.errstate(over="ignore"):  # infinities are found by the check
+                    array = numpy_helper.to_array(weights[name]).astype(np.float16)
                 weights[name].CopyFrom(numpy_helper.from_array(array, name))
                 converted.add(name)
-        result = node.output[0]
-        node.output[0] = f"{result}_half"
-        nodes.extend([node, _cast(node.output[0], result, f"{node.name}_to_single", TensorProto.FLOAT)])
+        nodes.append(node)
+        if result in used_in_single:
+            nodes.append(_cast(half_of[result], result, f"{node.name}_to_single", TensorProto.FLOAT))
     del half.graph.node[:]
     half.graph.node.extend(nodes)
     return half
@@ -116,9 +132,14 @@ def _trace(module: nn.Module) -> onnx.ModelProto:
     return model
 
 
-def _describe(model: onnx.ModelProto, card: ModelCard) -> None:
+def _write(path: Path, model: onnx.ModelProto, card: ModelCard) -> None:
     model.producer_name = "film-recovery"
     model.doc_string = f"{card.task} recovery, keeps {card.kept}; working-space RGB in and out"
     del model.metadata_props[:]
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, card.to_json()
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

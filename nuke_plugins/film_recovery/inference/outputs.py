@@ -1,0 +1,147 @@
+"""The frames that a recovery writes: where they go, which of them are already there, and who else is writing them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from film_recovery.contract.errors import BusyError, FilmRecoveryError, InputError, StorageError
+from film_recovery.images.frame import Frame
+from film_recovery.images.io import WRITABLE, read_frame, write_frame
+from film_recovery.images.sequence import Sequence, output_path, require_token
+
+PREFIX = "film_recovery/"
+_ORIGIN = ("model", "source_sha256", "aces_from")  # a frame with other values is another frame
+_FLOATING = ("half", "float")
+_PARTIAL = re.compile(r"^\.(.+)\.(\d+)\.partial(\.[A-Za-z0-9]+)$")
+
+
+class Outputs:
+    """Output frames. Every file is whole or absent, and says in its header what made it of what.
+
+    Several processes may share a folder as long as each frame has one model; see :meth:`write`.
+
+    Args:
+        pattern: such as ``recovered.####.exr``.
+        frames: the frames that will be written.
+        pixel_type: of the files; None for half in EXR, and in integer files the depth of the source.
+
+    Raises:
+        UsageError: the pattern has no place for the frame number or no known suffix.
+        InputError: there is a file where the folder should be.
+    """
+
+    def __init__(self, pattern: Path | str, frames: Iterable[int], pixel_type: str | None) -> None:
+        require_token(pattern)
+        self.pattern, self.pixel_type = Path(pattern), pixel_type
+        if self.pattern.parent.exists() and not self.pattern.parent.is_dir():
+            raise InputError(f"{self.pattern.parent} is a file, not a folder; choose another place for the output.")
+        self._found = {frame: _signature(self.path(frame)) for frame in frames}
+
+    def path(self, frame: int) -> Path:
+        """The file of a frame."""
+        return output_path(self.pattern, frame)
+
+    def refuse_overwriting(self, source: Sequence) -> None:
+        """Raise :class:`InputError` if a frame of the input would be written over."""
+        inputs = {path.resolve() for path in source.files.values()}
+        if any(self.path(frame).resolve() in inputs for frame in self._found):
+            raise InputError(f"The output {self.pattern} would overwrite its input; choose another folder or name.")
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed processes left half-written of our frames; files of living processes and other frames stay."""
+        if not self.pattern.parent.is_dir():
+            return
+        ours = {self.path(frame).name for frame in self._found}
+        for entry in self.pattern.parent.iterdir():
+            match = _PARTIAL.match(entry.name)
+            if match and match.group(1) + match.group(3) in ours and not _is_other_process(int(match.group(2))):
+                entry.unlink(missing_ok=True)
+
+    def type_for(self, source: Frame) -> str | None:
+        """The pixel type in which the result of ``source`` is written; None is the usual one of the kind of file.
+
+        Raises:
+            InputError: the result is linear light, which integers would cut at 0 and 1 and which would pass for coded values.
+        """
+        suffix = self.pattern.suffix.lower()
+        if self.pixel_type is not None:
+            return self.pixel_type
+        if source.is_coded:
+            return source.pixel_type if suffix == Path(source.source).suffix.lower() else None
+        floating = next((kind for kind in WRITABLE.get(suffix, ()) if kind in _FLOATING), None)
+        if floating is None:
+            raise InputError(f"{self.pattern} would cut off linear light below 0 and above 1; write .exr instead.")
+        return floating
+
+    def is_current(self, frame: int, source: Frame, origin: dict[str, str]) -> bool:
+        """Whether the file of a frame can be read to its last pixel and was made of this origin, in the type asked for."""
+        found = _read_if_whole(self.path(frame))
+        return (
+            found is not None
+            and _origin(found) == origin
+            and self.pixel_type in (None, found.pixel_type)
+            and (found.data_window, found.display_window) == (source.data_window, source.display_window)
+        )
+
+    def write(self, frame: int, result: Frame, source: Frame, origin: dict[str, str], notes: dict[str, str]) -> None:
+        """Write a frame with its origin (hashes of model and source …) and ``notes`` in the header.
+
+        Raises:
+            BusyError: since we began, somebody else has written this frame with another model or from another source.
+            InputError: the values do not fit the pixel type.
+            StorageError: the disk is full, read-only or failing.
+        """
+        path = self.path(frame)
+        if _signature(path) not in (None, self._found[frame]):
+            other = _read_if_whole(path)
+            if other is not None and _origin(other) != origin:
+                raise BusyError(
+                    f"Another process has just written another {path}; give each model an output folder of its own."
+                )
+        metadata = {name: value for name, value in result.metadata.items() if not name.startswith(PREFIX)}  # of an earlier pass
+        metadata |= {PREFIX + key: value for key, value in (*origin.items(), *notes.items())}
+        try:
+            write_frame(path, replace(result, metadata=metadata), self.type_for(source))
+        except OSError as error:
+            raise StorageError(
+                f"Cannot write {path}: {error.strerror or error}. Is another process at work in this folder? Then run again."
+            ) from error
+
+
+def _read_if_whole(path: Path) -> Frame | None:
+    try:
+        return read_frame(path)
+    except FilmRecoveryError:
+        return None
+
+
+def _origin(frame: Frame) -> dict[str, str]:
+    return {key: frame.metadata[PREFIX + key] for key in _ORIGIN if PREFIX + key in frame.metadata}
+
+
+def _signature(path: Path) -> tuple[int, int, int] | None:
+    """Changes whenever somebody writes the file anew; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _is_other_process(identifier: int) -> bool:
+    """Whether a process of that number, other than this one, lives on this machine."""
+    if identifier == os.getpid():
+        return False
+    if os.name != "posix":
+        return True  # there is no harmless way to ask; the file stays
+    try:
+        os.kill(identifier, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

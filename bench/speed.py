@@ -29,7 +29,8 @@ PICTURES = {"540p": (540, 960), "1080p": (1080, 1920), "4K": (2160, 3840)}
 CROPS = ((128, 8), (256, 4), (512, 3))
 COMMANDS = ("--help", "train --help", "apply --help", "doctor --quick")
 _INFER = """
-import json, resource, sys, time
+import json, sys, time
+from pathlib import Path
 import numpy as np
 from film_recovery.inference.session import InferenceOptions, ModelSession
 from film_recovery.inference.tiles import recover
@@ -42,7 +43,9 @@ for _ in range(3 if height < 2000 else 1):
     begin = time.perf_counter()
     recover(session.run, picture, None, card.receptive_field, card.multiple)
     seconds.append(time.perf_counter() - begin)
-print(json.dumps([min(seconds), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+# Linux: the peak of this program alone; getrusage would also count the process that started it.
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(json.dumps([min(seconds), int(peak.split()[1]) / 1024]))
 """
 
 

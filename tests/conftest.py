@@ -10,12 +10,13 @@ for library in ("OMP", "OPENBLAS"):
 import numpy as np  # noqa: E402
 import numpy.typing as npt  # noqa: E402
 import pytest  # noqa: E402
-import skimage.data  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def photograph() -> npt.NDArray[np.float32]:
     """A photograph as linear light, (400, 600, 3), 0 to 1 (coffee, by Rachel Michetti, CC0, from scikit-image)."""
+    import skimage.data
+
     from film_recovery.images.encodings import decode
 
     return np.asarray(decode(skimage.data.coffee().astype(np.float32) / 255.0, "display"), np.float32)
@@ -24,6 +25,8 @@ def photograph() -> npt.NDArray[np.float32]:
 @pytest.fixture(scope="session")
 def portrait() -> npt.NDArray[np.float32]:
     """Another photograph as linear light, (512, 512, 3), 0 to 1 (Eileen Collins, NASA, public domain, from scikit-image)."""
+    import skimage.data
+
     from film_recovery.images.encodings import decode
 
     return np.asarray(decode(skimage.data.astronaut().astype(np.float32) / 255.0, "display"), np.float32)

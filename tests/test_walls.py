@@ -13,8 +13,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = ROOT / "nuke_plugins" / "film_recovery"
+HOST = ROOT / "nuke_plugins" / "film_recovery_nuke"
+EMBEDDED = ROOT / "nuke_plugins" / "embedded_nuke"
 EXAMPLES = ROOT / "examples"
-MODULES = sorted([*WORKER.rglob("*.py"), *(EXAMPLES / "film_elements").rglob("*.py")])
+OUTSIDE_NUKE = sorted([*WORKER.rglob("*.py"), *(EXAMPLES / "film_elements").rglob("*.py")])
+IN_NUKE = sorted(HOST.rglob("*.py"))
+STAND_IN = sorted(EMBEDDED.rglob("*.py"))
+MODULES = [*OUTSIDE_NUKE, *IN_NUKE, *STAND_IN]
 
 _BELOW_PAIRS = {"contract", "images", "elements"}
 ALLOWED = {
@@ -33,6 +38,8 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless", "google": "protobuf", "PIL": "pillow", "PyOpenColorIO": "opencolorio",
     "skimage": "scikit-image",
 }  # fmt: skip
+# Where the stand-in runs Python that a person gave it: a script named on the command line, or a callback of a trusted script.
+RUNS_SCRIPTS = {EMBEDDED / "api" / "python_code.py"}
 LONGEST_MODULE, LONGEST_FUNCTION = 600, 80
 
 
@@ -56,15 +63,36 @@ def _imports(path: Path) -> Iterator[str]:
                 yield from (f"film_recovery.{name.name}" for name in node.names)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=_named)
+@pytest.mark.parametrize("path", OUTSIDE_NUKE, ids=_named)
 def test_a_room_imports_only_the_rooms_below_it(path: Path) -> None:
     room = path.relative_to(WORKER).parts[0] if path.is_relative_to(WORKER) else "examples"
     allowed = {"images", "contract", "examples"} if room == "examples" else {room, *ALLOWED.get(room, set())}
     rooms = {parts[1] for name in _imports(path) if (parts := name.split("."))[0] == "film_recovery" and len(parts) > 1}
     assert rooms <= allowed | {"__version__"}
+    assert not {"nuke", "nukescripts", "film_recovery_nuke", "embedded_nuke"} & {name.split(".")[0] for name in _imports(path)}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=_named)
+@pytest.mark.parametrize("path", IN_NUKE, ids=_named)
+def test_inside_nuke_there_is_the_standard_library_nuke_and_qt(path: Path) -> None:
+    """Nuke's Python has nothing else, and of the worker only the contract may be known."""
+    names = set(_imports(path))
+    roots = {name.split(".")[0] for name in names}
+    qt = {"PySide2", "PySide6", "shiboken2", "shiboken6"} if path == HOST / "panels" / "qt.py" else set()
+    assert roots <= sys.stdlib_module_names | {"nuke", "nukescripts", "film_recovery", "film_recovery_nuke"} | qt
+    assert not [name for name in names if name.startswith("film_recovery.") and name.split(".")[1] != "contract"]
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+
+
+@pytest.mark.parametrize("path", STAND_IN, ids=_named)
+def test_the_stand_in_knows_nothing_of_film_recovery(path: Path) -> None:
+    """It stands for Nuke; only its renderer needs more than the standard library."""
+    roots = {name.split(".")[0] for name in _imports(path)}
+    rendering = {"numpy", "OpenImageIO", "PyOpenColorIO"} if path.is_relative_to(EMBEDDED / "render") else set()
+    assert roots <= sys.stdlib_module_names | {"embedded_nuke"} | rendering
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+
+
+@pytest.mark.parametrize("path", OUTSIDE_NUKE, ids=_named)
 def test_only_the_demonstration_knows_the_examples(path: Path) -> None:
     if path.is_relative_to(WORKER) and path != WORKER / "project" / "demo.py":
         assert not [name for name in _imports(path) if name.split(".")[0] == "film_elements"]
@@ -97,9 +125,12 @@ def test_modules_and_functions_stay_readable(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=_named)
 def test_no_error_is_swallowed_wholesale(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.ExceptHandler):
             assert node.type is not None, f"bare except in line {node.lineno}"
+            if path.is_relative_to(HOST) and "# noqa: BLE001 - " in lines[node.lineno - 1]:
+                continue  # the outermost wall of a callback: whatever is wrong, Nuke goes on; the reason stands in the line
             caught = {name.id for name in ast.walk(node.type) if isinstance(name, ast.Name)}
             assert not caught & {"Exception", "BaseException"}, f"too much is caught in line {node.lineno}"
 
@@ -108,23 +139,27 @@ def test_no_error_is_swallowed_wholesale(path: Path) -> None:
 def test_no_code_is_loaded_from_data(path: Path) -> None:
     assert not {"pickle", "marshal", "shelve", "dill", "joblib"} & {name.split(".")[0] for name in _imports(path)}
     calls = {ast.unparse(node.func) for node in ast.walk(_tree(path)) if isinstance(node, ast.Call)}
-    assert not calls & {"torch.load", "torch.jit.load", "eval", "exec", "yaml.load"}
+    forbidden = {"torch.load", "torch.jit.load", "eval", "exec", "yaml.load"}
+    if path in RUNS_SCRIPTS:
+        forbidden -= {"eval", "exec"}
+    assert not calls & forbidden
 
 
 def test_every_package_that_is_imported_is_declared_and_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[<>=!~\[]", entry)[0].lower() for entry in project["dependencies"]}
-    own = {"film_recovery", "film_elements"}
+    declared = {re.split(r"[<>=!~\[]", entry)[0].lower().replace("_", "-") for entry in project["dependencies"]}
+    own = {"film_recovery", "film_elements", "film_recovery_nuke", "embedded_nuke", "nuke", "nukescripts"}
+    own |= {"PySide2", "PySide6", "shiboken2", "shiboken6"}  # Nuke brings one of them
     used = {name.split(".")[0] for path in MODULES for name in _imports(path)} - set(sys.stdlib_module_names) - own
     assert {DISTRIBUTIONS.get(name, name).lower() for name in used} == declared
 
     extras = {re.split(r"[<>=!~\[]", entry)[0].lower() for entry in project["optional-dependencies"]["dev"]}
     pins = (ROOT / "nuke_plugins" / "constraints.txt").read_text(encoding="ascii").splitlines()
-    pinned = {line.split("==")[0].lower() for line in pins if "==" in line}
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in pins if "==" in line}
     assert declared | extras <= pinned
     assert all(line.startswith("#") or re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in pins)
 
 
 def test_empty_rooms_do_not_exist() -> None:
-    folders = {path.parent for path in MODULES} - {WORKER}
+    folders = {path.parent for path in MODULES} - {WORKER, HOST, EMBEDDED}
     assert not [folder for folder in folders if {entry.name for entry in folder.glob("*.py")} == {"__init__.py"}]

@@ -1,0 +1,181 @@
+"""``python -m embedded_nuke``: Nuke's command line, as far as headless work needs it.
+
+    -x script.nk            render every enabled Write
+    -X Write1,Write2 script.nk   render these nodes
+    -F 1-10x2               frames; may be repeated
+    -t script.py args       run Python; a last argument that looks like a frame range is taken out of sys.argv
+    --check FILE...         do scripts come back the same when they are written and read again?
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import embedded_nuke
+from embedded_nuke.api import python_code, render
+from embedded_nuke.api.frame_ranges import FrameRange, FrameRanges, looks_like_range
+from embedded_nuke.api.nuke_module import run_startup_file
+from embedded_nuke.script import check
+
+_FLAVOURS = {"--nukex": "nukex", "--studio": "studio", "--indie": "indie", "--nc": "nc", "--nukeassist": "assist"}
+_IGNORED = {"--gpu": 0, "--multigpu": 0, "-i": 0, "-q": 0, "-V": 1, "-m": 1, "-c": 1, "--view": 1, "-P": 0, "-f": 0}
+
+
+class CommandLineError(Exception):
+    """The command line cannot be understood."""
+
+
+class _Options:
+    """What the command line says."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.mode = ""
+        self.nodes: list[str] = []
+        self.ranges: list[FrameRange] = []
+        self.flavour = "nuke"
+        self.keep_going = False
+        self.trusted = False
+        self.remaps: list[tuple[str, str]] = []
+        self.rest: list[str] = []
+        todo = list(words)
+        while todo:
+            self._take(todo)
+
+    def _take(self, todo: list[str]) -> None:
+        word = todo.pop(0)
+        if word == "-x":
+            self.mode = "render"
+        elif word == "-X":
+            self.mode = "render"
+            self.nodes += _value(todo, word).split(",")
+        elif word == "-F":
+            self._add_range(_value(todo, word))
+        elif word in ("-t", "--trust"):
+            self.trusted = self.trusted or word == "--trust"
+            if word == "-t":
+                self.mode = "terminal"
+                self.rest, todo[:] = list(todo), []
+        elif word in _FLAVOURS:
+            self.flavour = _FLAVOURS[word]
+        elif word == "--cont":
+            self.keep_going = True
+        elif word == "--remap":
+            parts = _value(todo, word).split(",")
+            self.remaps += list(zip(parts[::2], parts[1::2]))
+        elif word in _IGNORED:
+            for _ in range(_IGNORED[word]):
+                _value(todo, word)
+        elif word.startswith("-") and not looks_like_range(word):
+            raise CommandLineError(f"'{word}' is not known here.")
+        else:
+            self.rest.append(word)
+
+    def _add_range(self, text: str) -> None:
+        try:
+            self.ranges += list(FrameRanges(text))
+        except ValueError as error:
+            raise CommandLineError(str(error)) from error
+
+
+def _value(todo: list[str], option: str) -> str:
+    if not todo:
+        raise CommandLineError(f"{option} needs a word after it.")
+    return todo.pop(0)
+
+
+def main(words: Sequence[str]) -> int:
+    """Run a command line without the program's name; returns 0, 1 for a failure, 2 for words that make no sense."""
+    if words and words[0] == "--check":
+        return check.main(words[1:])
+    try:
+        options = _Options(words)
+        if not options.mode:
+            raise CommandLineError("Give -x or -X with a script, -t with a Python file, or --check with files.")
+        if options.mode == "render" and not options.rest:
+            raise CommandLineError("Name the script to render.")
+    except CommandLineError as error:
+        print(f"embedded_nuke: {error}\n{__doc__}", file=sys.stderr)
+        return 2
+    nuke = embedded_nuke.install(flavour=options.flavour, trusted=options.trusted, args=["embedded_nuke", *words])
+    try:
+        _load_plugins()
+        return _terminal(options) if options.mode == "terminal" else _render(nuke, options)
+    except SystemExit as stop:
+        return _exit_code(stop)
+    except RuntimeError as error:
+        print(f"embedded_nuke: {error}", file=sys.stderr)
+        return 1
+
+
+def _load_plugins() -> None:
+    """Run the init.py of every folder on NUKE_PATH, the last folder first, as Nuke does."""
+    session = embedded_nuke.session()
+    folders = [os.path.abspath(folder) for folder in os.environ.get("NUKE_PATH", "").split(os.pathsep) if folder]
+    for folder in folders:
+        if folder not in session.plugin_path:
+            session.plugin_path.append(folder.replace("\\", "/"))
+            if folder not in sys.path:
+                sys.path.append(folder)
+    for folder in reversed(folders):
+        run_startup_file(folder, "init.py")
+
+
+def _terminal(options: _Options) -> int:
+    if not options.rest:
+        raise RuntimeError("-t without a Python file would be an interpreter; give a file.")
+    path, arguments = options.rest[0], options.rest[1:]
+    if not os.path.isfile(path):
+        raise RuntimeError(f"{path}: there is no such Python file.")
+    if arguments and looks_like_range(arguments[-1]):
+        arguments = arguments[:-1]
+    sys.argv = [path, *arguments]
+    try:
+        python_code.run_file(path)
+    except Exception:  # noqa: BLE001 - whatever the script raised is shown whole, as Nuke does, and makes the exit code 1
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _render(nuke: Any, options: _Options) -> int:
+    script, *more = options.rest
+    for word in more:
+        options._add_range(word) if looks_like_range(word) else None
+    nuke.scriptOpen(script)
+    for old, new in options.remaps:
+        _remap(nuke, old, new)
+    frames = options.ranges or [FrameRange(nuke.root().firstFrame(), nuke.root().lastFrame(), 1)]
+    nodes = []
+    for name in options.nodes:
+        node = nuke.toNode(name)
+        if node is None:
+            raise RuntimeError(f"{script} has no node '{name}'.")
+        nodes.append(node)
+    if not nodes and not [node for node in nuke.allNodes("Write", recurseGroups=True)]:
+        raise RuntimeError(f"{script} holds no Write.")
+    render.executeMultiple(nodes, frames, None, options.keep_going)
+    return 0
+
+
+def _remap(nuke: Any, old: str, new: str) -> None:
+    """Replace the beginning of every file's name."""
+    for node in nuke.allNodes(recurseGroups=True):
+        for name in ("file", "proxy", "vfield_file"):
+            knob = node.knob(name)
+            if knob is not None and knob.value().startswith(old):
+                knob.setValue(new + knob.value()[len(old) :])
+
+
+def _exit_code(stop: SystemExit) -> int:
+    if isinstance(stop.code, str):
+        print(stop.code, file=sys.stderr)
+        return 1
+    return int(stop.code or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The surface of Nuke's Python modules ``nuke`` and ``nukescripts``."""

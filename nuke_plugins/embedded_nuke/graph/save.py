@@ -1,0 +1,106 @@
+"""From nodes to commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from embedded_nuke.graph.group import Gizmo, Group
+from embedded_nuke.graph.knob_types import definition_of
+from embedded_nuke.graph.node import Node
+from embedded_nuke.script.commands import Command, KnobLine
+from embedded_nuke.script.words import word_of
+
+_LAST = ("name", "label", "selected", "xpos", "ypos")
+_NOT_SAVED = frozenset({"indicators"})
+
+
+def knob_lines(node: Node) -> list[KnobLine]:
+    """The lines of a node's body: added knobs with their values, knobs that are not default, what was not understood."""
+    lines: list[KnobLine] = []
+    from_gizmo = isinstance(node, Gizmo)
+    for key, knob in node._knobs.items():
+        if key in _LAST or key in _NOT_SAVED:
+            continue
+        if knob.is_user and not from_gizmo:
+            word = getattr(knob, "definition", None) or definition_of(knob)
+            lines.append(KnobLine("addUserKnob", (word,)))
+        if not knob.is_default() and knob.kind not in ("Tab_Knob",):
+            lines.append(KnobLine(key, knob.words()))
+    lines += node.unknown
+    for key in _LAST:
+        known = node._knobs.get(key)
+        if known is not None and (key == "name" or not known.is_default()):
+            if not (key == "name" and node.group is None and not node.session.root.file_name):
+                lines.append(KnobLine(key, known.words()))
+    return lines
+
+
+def commands_of(nodes: Sequence[Node], start: int = 0x1000) -> list[Command]:
+    """The commands that make these nodes (of one group) and the connections among them."""
+    order = _inputs_first(nodes)
+    names: dict[int, str] = {id(node): f"N{start + 16 * number:x}" for number, node in enumerate(order)}
+    written: list[Command] = []
+    on_top: Node | None = None
+    for node in order:
+        inputs = _inputs_among(node, order)
+        wanted = [inputs[0]] if len(inputs) == 1 else []
+        if not (wanted and wanted[0] is on_top and on_top is not None):
+            for other in reversed(inputs):
+                written.append(Command("push", ("0" if other is None else f"${names[id(other)]}",)))
+        written += _node_commands(node, len(inputs), names)
+        if any(node in _inputs_among(other, order) for other in order):
+            written.append(Command("set", (names[id(node)], "[stack 0]")))
+        on_top = node
+    return written
+
+
+def script_commands(root: Group, version: str) -> list[Command]:
+    """A whole script."""
+    number, _, release = version.partition("v")
+    head = [Command("version", (number, f"v{release}")), Command("Root", (), (KnobLine("inputs", ("0",)), *knob_lines(root)))]
+    return [*head, *commands_of(root.node_list)]
+
+
+def _node_commands(node: Node, count: int, names: dict[int, str]) -> list[Command]:
+    inputs = [] if count == 1 else [KnobLine("inputs", (str(count),))]
+    if node.clone_of is not None and id(node.clone_of) in names:
+        place = [KnobLine(key, node._knobs[key].words()) for key in ("xpos", "ypos")]
+        return [Command("clone", (f"${'C' + names[id(node.clone_of)][1:]}",), (*inputs, *place))]
+    body = (*inputs, *knob_lines(node))
+    kind = node.Class() if isinstance(node, Gizmo) or not isinstance(node, Group) else "Group"
+    made = [Command(kind, (), body)]
+    if isinstance(node, Group) and not isinstance(node, Gizmo):
+        made += [*commands_of(node.node_list), Command("end_group")]
+    if node.clones():
+        made.append(Command("set", ("C" + names[id(node)][1:], "[stack 0]")))
+    return made
+
+
+def _inputs_among(node: Node, nodes: Sequence[Node]) -> list[Node | None]:
+    found = [other if other in nodes else None for other in node._inputs[: node.inputs()]]
+    while found and found[-1] is None:
+        found.pop()
+    return found
+
+
+def _inputs_first(nodes: Sequence[Node]) -> list[Node]:
+    """The nodes in an order in which inputs and originals of clones come first, otherwise as they are."""
+    order: list[Node] = []
+    for node in nodes:
+        todo = [(node, False)]
+        while todo:
+            one, ready = todo.pop()
+            if one in order or one not in nodes:
+                continue
+            if ready:
+                order.append(one)
+                continue
+            todo.append((one, True))
+            before = [other for other in (*one._inputs, one.clone_of) if other is not None]
+            todo += [(other, False) for other in reversed(before)]
+    return order
+
+
+def name_word(name: str) -> str:
+    """A node's name as a raw word."""
+    return word_of(name)

@@ -1,4 +1,4 @@
-"""Nuke loads this file in every mode, GUI or not. It only adds paths, and never keeps Nuke from starting."""
+"""Nuke loads this file in every mode, GUI or not. It adds paths, and never keeps Nuke from starting."""
 
 import os
 import traceback

@@ -439,10 +439,10 @@ def _is_formula(word: str) -> bool:
 
 
 def frame_name(text: str, frame: int) -> str:
-    """A file's name with ``####``, ``%04d`` or ``@@@@`` replaced by a frame number; negative numbers keep their width."""
+    """A file's name with ``####``, ``%04d`` or ``@@@@`` replaced by a frame number, as C's printf fills it in."""
 
     def number(match: re.Match[str]) -> str:
         digits = len(match.group()) if match.group()[0] in "#@" else int(match.group(1) or 1)
-        return f"{frame:0{digits + (frame < 0)}d}" if digits > 1 else str(frame)
+        return f"{frame:0{digits}d}" if digits > 1 else str(frame)
 
     return _FRAME_TOKEN.sub(number, text)

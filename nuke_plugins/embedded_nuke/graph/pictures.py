@@ -72,7 +72,7 @@ def image_value(node: Node, what: str, frame: float) -> float:
 def format_of(node: Node) -> Format:
     """The node's format."""
     found = engine().format_of(node)
-    made = Format(found.width, found.height, found.x, found.y, found.r, found.t, found.pixel_aspect)
+    made = Format(found.width, found.height, pixelAspect=found.pixel_aspect)
     made.setName(found.name)
     return made
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Optional, Tuple
 
 from embedded_nuke.render.image import Image
 
@@ -34,7 +33,7 @@ class ImageCache:
             self._limit = limit
             self._shrink()
 
-    def get(self, key: str) -> Optional[Image]:
+    def get(self, key: str) -> Image | None:
         with self._lock:
             image = self._images.get(key)
             if image is not None:
@@ -59,6 +58,6 @@ class ImageCache:
             _, dropped = self._images.popitem(last=False)
             self._used -= dropped.pixels.nbytes
 
-    def counts(self) -> Tuple[int, int]:
+    def counts(self) -> tuple[int, int]:
         """Pictures and bytes held."""
         return len(self._images), self._used

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Sequence, Tuple
+from collections.abc import Iterable, Sequence
 
 from embedded_nuke.render.image import RGB, RGBA
 
 # The layers every Nuke script knows, with their channels in order.
-LAYERS: Dict[str, Tuple[str, ...]] = {
+LAYERS: dict[str, tuple[str, ...]] = {
     "rgb": ("red", "green", "blue"),
     "rgba": ("red", "green", "blue", "alpha"),
     "alpha": ("alpha",),
@@ -36,7 +36,7 @@ def layer_of(channel: str) -> str:
     return channel.split(".", 1)[0]
 
 
-def layer_channels(layer: str, available: Iterable[str] = ()) -> Tuple[str, ...]:
+def layer_channels(layer: str, available: Iterable[str] = ()) -> tuple[str, ...]:
     """The full channel names of a layer, in order: of the fixed ones, else those of the open script, else of ``available``."""
     if layer in ("rgb", "rgba", "alpha"):
         return {"rgb": RGB, "rgba": RGBA, "alpha": RGBA[3:]}[layer]
@@ -44,7 +44,7 @@ def layer_channels(layer: str, available: Iterable[str] = ()) -> Tuple[str, ...]
     return found or tuple(f"{layer}.{part}" for part in LAYERS.get(layer, ()))
 
 
-def words_of(text: str) -> List[str]:
+def words_of(text: str) -> list[str]:
     """The words of a channel knob that are switched on: ``{-rgba.red rgba.green none}`` gives ``['rgba.green']``."""
     words = text.replace("{", " ").replace("}", " ").split()
     return [word for word in words if word not in ("none", "false") and not word.startswith("-")]
@@ -55,13 +55,13 @@ def full_name(word: str) -> str:
     return _SHORT.get(word, word)
 
 
-def named(text: str, available: Sequence[str] = ()) -> Tuple[str, ...]:
+def named(text: str, available: Sequence[str] = ()) -> tuple[str, ...]:
     """Every channel that the value of a channel knob names, whether the picture has it or not; ``all`` means ``available``."""
-    result: List[str] = []
+    result: list[str] = []
     for word in words_of(text):
         if word == "all":
             found: Sequence[str] = available
-        elif word in LAYERS or "." not in word and word not in _SHORT:
+        elif word in LAYERS or ("." not in word and word not in _SHORT):
             found = layer_channels(word, available)
         else:
             found = (full_name(word),)
@@ -69,7 +69,7 @@ def named(text: str, available: Sequence[str] = ()) -> Tuple[str, ...]:
     return tuple(result)
 
 
-def chosen(text: str, available: Sequence[str]) -> Tuple[str, ...]:
+def chosen(text: str, available: Sequence[str]) -> tuple[str, ...]:
     """Those of ``available`` that the value of a channel knob names, in the order of ``available``."""
     wanted = set(named(text, available))
     return tuple(name for name in available if name in wanted)

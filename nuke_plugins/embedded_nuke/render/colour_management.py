@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import Any, Optional, Tuple
+from typing import Any
 
 import numpy as np
 import PyOpenColorIO as ocio
@@ -13,15 +13,21 @@ from embedded_nuke.render import transfer
 from embedded_nuke.render.image import Pixels
 from embedded_nuke.render.operation import Operation, RenderError, fail
 
-_BY_DEPTH = {"int8": ("int8Lut", "sRGB"), "int16": ("int16Lut", "sRGB"), "log": ("logLut", "Cineon"), "float": ("floatLut", "linear")}
+# The root's knob for each depth of file, and what it holds in a new script.
+_BY_DEPTH = {
+    "int8": ("int8Lut", "sRGB"),
+    "int16": ("int16Lut", "sRGB"),
+    "log": ("logLut", "Cineon"),
+    "float": ("floatLut", "linear"),
+}
 
 
-def config_of(o: Operation) -> Optional[Any]:
+def config_of(o: Operation) -> Any | None:
     """The OpenColorIO config in force, None for Nuke's own curves.
 
-    The environment variable ``OCIO`` wins, as in Nuke; else with ``colorManagement OCIO`` the root's ``OCIO_config``: ``custom``
-    names a file in ``customOCIOConfigPath``, ``nuke-default`` is Nuke's own curves, and names with ``cg-config`` or ``studio-config``
-    stand for OpenColorIO's built-in configs.
+    The environment variable ``OCIO`` wins, as in Nuke; else with ``colorManagement OCIO`` the root's ``OCIO_config``:
+    ``custom`` names a file in ``customOCIOConfigPath``, ``nuke-default`` is Nuke's own curves, and names with ``cg-config`` or
+    ``studio-config`` stand for OpenColorIO's built-in configs.
     """
     if o.root_text("colorManagement") != "OCIO":
         return None
@@ -48,7 +54,7 @@ def _config_path(o: Operation) -> str:
     raise fail(o, f"the root's OCIO_config '{name}' comes with Nuke only; choose 'custom' and a config file, or set OCIO.")
 
 
-def _stamp(path: str) -> Tuple[int, int]:
+def _stamp(path: str) -> tuple[int, int]:
     if path.startswith("ocio://") or not os.path.exists(path):
         return 0, 0
     status = os.stat(path)
@@ -56,7 +62,7 @@ def _stamp(path: str) -> Tuple[int, int]:
 
 
 @lru_cache(maxsize=8)
-def _load(path: str, stamp: Tuple[int, int]) -> Any:
+def _load(path: str, stamp: tuple[int, int]) -> Any:
     return ocio.Config.CreateFromFile(path)
 
 
@@ -80,15 +86,10 @@ def convert(o: Operation, pixels: Pixels, source: str, target: str) -> Pixels:
                 raise fail(o, f"the colour space '{space}' is not rendered here; use one of {known}, or an OpenColorIO config.")
         return transfer.encode(transfer.decode(pixels, source), target)
     try:
-        processor = config.getProcessor(_context(o, config), _base(source), _base(target))
+        processor = config.getProcessor(_context(o, config), source, target)
     except ocio.Exception as error:
         raise fail(o, f"no conversion from '{source}' to '{target}' ({error}).") from error
     return apply_processor(pixels, processor)
-
-
-def _base(name: str) -> str:
-    """``Utility/Linear`` in a menu is the colour space ``Linear``."""
-    return name
 
 
 def _context(o: Operation, config: Any) -> Any:

@@ -1,14 +1,19 @@
 """Rendering nodes: the entry of the picture half.
 
-``render_node(node, frame)`` gives the :class:`~embedded_nuke.render.image.Image` of a node, ``write_frame`` what a Write makes of it,
-``frame_range``, ``format_of``, ``bbox``, ``channels``, ``metadata`` and ``node_hash`` what Nuke's node says about itself. All of
-them take nodes of :mod:`embedded_nuke.graph` and raise :class:`~embedded_nuke.render.operation.RenderError` with node and frame.
+``render_node(node, frame)`` gives the :class:`~embedded_nuke.render.image.Image` of a node, ``write_frame`` what a Write makes
+of it, ``frame_range``, ``format_of``, ``bbox``, ``channels``, ``metadata`` and ``node_hash`` what Nuke's node says about
+itself. All of them take nodes of :mod:`embedded_nuke.graph` and raise :class:`~embedded_nuke.render.operation.RenderError`
+with node and frame.
 """
 
 from __future__ import annotations
 
+import math
 import sys
-from typing import Any, Dict, Mapping, Optional, Tuple
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from embedded_nuke.render import (  # noqa: F401  (the imports fill the table of operations)
     ops_channels,
@@ -27,6 +32,7 @@ from embedded_nuke.render import (  # noqa: F401  (the imports fill the table of
     ops_warp,
 )
 from embedded_nuke.render.cache import ImageCache
+from embedded_nuke.render.channels import named
 from embedded_nuke.render.hashes import NodeHashes
 from embedded_nuke.render.image import Box, Format, Image, black
 from embedded_nuke.render.node_operation import NodeOperation, full_name, knob_format, root_format, root_of
@@ -41,7 +47,21 @@ CACHE_BYTES = 1 << 30
 _RECURSION = 9000
 # Classes whose format is not that of their input 0 at the same frame.
 _OWN_FORMAT = frozenset(
-    "AppendClip CheckerBoard2 Constant ContactSheet Crop Dissolve FrameHold Reformat Retime STMap Switch TimeClip TimeOffset".split()
+    [
+        "AppendClip",
+        "CheckerBoard2",
+        "Constant",
+        "ContactSheet",
+        "Crop",
+        "Dissolve",
+        "FrameHold",
+        "Reformat",
+        "Retime",
+        "STMap",
+        "Switch",
+        "TimeClip",
+        "TimeOffset",
+    ]
 )
 
 
@@ -50,8 +70,8 @@ class Engine:
 
     def __init__(self, cache_bytes: int = CACHE_BYTES) -> None:
         self.cache = ImageCache(cache_bytes)
-        self._hashes: Optional[NodeHashes] = None
-        self._active: Dict[Tuple[int, float], str] = {}
+        self._hashes: NodeHashes | None = None
+        self._active: dict[tuple[int, float], str] = {}
 
     def render(self, node: Any, frame: float) -> Image:
         """The picture of a node at a frame.
@@ -132,15 +152,16 @@ def node_hash(node: Any, frame: float) -> str:
     return _engine.node_hash(node, frame)
 
 
-def frame_range(node: Any) -> Tuple[int, int]:
+def frame_range(node: Any) -> tuple[int, int]:
     """First and last frame of a node, as ``node.firstFrame()`` and ``node.lastFrame()`` give them."""
     return range_of(node)
 
 
-def format_of(node: Any, frame: Optional[float] = None) -> Format:
+def format_of(node: Any, frame: float | None = None) -> Format:
     """The format of a node, read from file headers and knobs where that is enough, else from its picture.
 
-    Without a frame that is asked at the root's current one. A Read whose file is missing has the format of its knob, or the root's.
+    Without a frame that is asked at the root's current one. A Read whose file is missing has the format of its knob, or the
+    root's.
     """
     if frame is None:
         knob = root_of(node).knob("frame")
@@ -158,10 +179,10 @@ def format_of(node: Any, frame: Optional[float] = None) -> Format:
 def bbox(node: Any, frame: float) -> Box:
     """The bounding box as Nuke's ``node.bbox()`` counts it: with the border of one pixel where black is outside (NDK, Info)."""
     image = render_node(node, frame)
-    return image.box if image.outside is None or image.box.empty else image.box.grown(1)
+    return image.bordered()
 
 
-def channels(node: Any, frame: float) -> Tuple[str, ...]:
+def channels(node: Any, frame: float) -> tuple[str, ...]:
     """The channels of a node, such as ``rgba.red``."""
     return render_node(node, frame).channels
 
@@ -173,14 +194,28 @@ def metadata(node: Any, frame: float) -> Mapping[str, Any]:
     return values
 
 
+def sample(node: Any, channel: str, place: Sequence[float], frame: float) -> float:
+    """The mean of a channel over a box: centre x, y and width, height in pixels, at least 1; 0 without such a channel."""
+    image = render_node(node, frame)
+    x, y, width, height = place
+    left, bottom = math.floor(x - width / 2), math.floor(y - height / 2)
+    if width <= 1 and height <= 1:
+        left, bottom = math.floor(x), math.floor(y)
+    box = Box(left, bottom, left + max(1, round(width)), bottom + max(1, round(height)))
+    names = named(channel, image.channels)
+    return float(image.plane(names[0], box).astype(np.float64).mean()) if names else 0.0
+
+
 def write_frame(write_node: Any, frame: float) -> str:
     """Render one frame of a Write into its file, whole or not at all; gives the path.
 
-    With the root's ``proxy`` on, the frame is shrunk to the proxy scale and goes to the knob ``proxy`` where that is set (NUKE: Write
-    saves at the current proxy scale). Assumption: Nuke renders the whole tree small; here the full frame is rendered and shrunk.
+    With the root's ``proxy`` on, the frame is shrunk to the proxy scale and goes to the knob ``proxy`` where that is set
+    (NUKE: Write saves at the current proxy scale). Assumption: Nuke renders the whole tree small; here the full frame is
+    rendered and shrunk.
 
     Raises:
-        RenderError: the frame cannot be rendered; no file name, no folder, a full disk; a file type or value that has no writer.
+        RenderError: the frame cannot be rendered; no file name, no folder, a full disk; a file type or value that has no
+        writer.
     """
     if write_node.Class() != "Write":
         raise RenderError(f"{full_name(write_node)} is a {write_node.Class()}; only a Write writes frames.")
@@ -204,5 +239,6 @@ __all__ = [
     "render_node",
     "requests_of",
     "reset",
+    "sample",
     "write_frame",
 ]

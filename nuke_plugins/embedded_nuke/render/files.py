@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Tuple
 
 _PRINTF = re.compile(r"%(0?)(\d*)d")
 _HASHES = re.compile(r"#+")
@@ -15,8 +14,8 @@ _KINDS = {
 }  # fmt: skip
 
 
-def split_prefix(name: str) -> Tuple[str, str]:
-    """``exr:/a/b.###`` to (``exr``, ``/a/b.###``): a file type before the path, empty where there is none. ``c:`` is a drive."""
+def split_prefix(name: str) -> tuple[str, str]:
+    """``exr:/a/b.###`` to (``exr``, ``/a/b.###``): a file type before the path, or an empty one. ``c:`` is a drive."""
     match = _PREFIX.match(name)
     if match and match.group(1).lower() in _KINDS:
         return match.group(1).lower(), match.group(2)

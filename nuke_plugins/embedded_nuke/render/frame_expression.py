@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 from embedded_nuke.render.operation import Operation, fail
 from embedded_nuke.script.expression import Expression, ExpressionError
@@ -14,18 +14,16 @@ class NodeScope:
     def __init__(self, o: Operation) -> None:
         self._operation = o
 
-    def lookup(self, path: str, at: Optional[float]) -> Any:
+    def lookup(self, path: str, at: float | None) -> Any:
         """See :class:`embedded_nuke.script.expression.Scope`."""
-        if path in ("frame", "x"):
+        if path in ("frame", "t"):
             return self._operation.frame
         return look_up(self._operation, path, at)
 
 
-def look_up(o: Operation, path: str, at: Optional[float]) -> float:
+def look_up(o: Operation, path: str, at: float | None) -> float:
     """A dotted name as the graph resolves it. Raises :class:`ExpressionError`."""
-    from embedded_nuke.graph.scope import NodeScope as GraphScope
-
-    return float(GraphScope(o.node, o.frame).lookup(path, at))
+    return float(o.node.scope(o.frame, None).lookup(path, at))
 
 
 def frame_by_expression(o: Operation, text: str) -> float:

@@ -1,29 +1,31 @@
-"""The hash of a node at a frame: class, knobs at that frame, the files it reads, and the hashes of what it asks of its inputs."""
-
-from __future__ import annotations
-
-import hashlib
-import os
-import sys
-from typing import Any, Callable, Dict, List, Tuple
-
-from embedded_nuke.render.operation import RenderError, requests_of
-from embedded_nuke.render.reader import read_file_name
-from embedded_nuke.render.walk import source_of
-
-# Knobs that no picture depends on: looks, callbacks, names. ``disable`` and lifetime act through the walk.
-_COSMETIC = frozenset(
-    """autolabel bookmark cached disable dope_sheet gl_color help hide_input icon indicators knobChanged label lifetimeEnd
-    lifetimeStart name note_font note_font_color note_font_size onCreate onDestroy panel postage_stamp postage_stamp_frame
-    rootNodeUpdated selected tile_color updateUI useLifetime xpos ypos beforeRender afterRender beforeFrameRender
-    afterFrameRender process_mask maskFromFlag version""".split()
+[
+        "The", "hash", "of", "a", "node", "at", "a", "frame:", "class,", "knobs", "at", "that", "frame,", "files,", "and",
+        "the", "hashes", "of", "what", "it", "asks", "of", "its", "inputs."""", "from", "__future__", "import", "annotations",
+        "import", "hashlib", "import", "os", "import", "sys", "from", "typing", "import", "Any,", "Callable", "from",
+        "embedded_nuke.render.operation", "import", "RenderError,", "requests_of", "from",
+        "embedded_nuke.render.ops_metadata", "import", "metadata_changes", "from", "embedded_nuke.render.reader", "import",
+        "read_file_name", "from", "embedded_nuke.render.walk", "import", "source_of", "#", "Knobs", "that", "no", "picture",
+        "depends", "on:", "looks,", "callbacks,", "names.", "``disable``", "and", "lifetime", "act", "through", "the",
+        "walk.", "_COSMETIC", "=", "frozenset(", """"autolabel", "bookmark", "cached", "disable", "dope_sheet", "gl_color",
+        "help", "hide_input", "icon", "indicators", "knobChanged", "label", "lifetimeEnd", "lifetimeStart", "name",
+        "note_font", "note_font_color", "note_font_size", "onCreate", "onDestroy", "panel", "postage_stamp",
+        "postage_stamp_frame", "rootNodeUpdated", "selected", "tile_color", "updateUI", "useLifetime", "xpos", "ypos",
+        "beforeRender", "afterRender", "beforeFrameRender", "afterFrameRender", "process_mask", "maskFromFlag", "version",
+    ]
 )
 _NO_VALUE = frozenset(
-    """PyScript_Knob Script_Knob PythonKnob PythonCustomKnob PyCustom_Knob Tab_Knob Text_Knob BeginTabGroup_Knob EndTabGroup_Knob
-    Obsolete_Knob Link_Knob_button Help_Knob""".split()
+    [
+        "PyScript_Knob", "Script_Knob", "PythonKnob", "PythonCustomKnob", "PyCustom_Knob", "Tab_Knob", "Text_Knob",
+        "BeginTabGroup_Knob", "EndTabGroup_Knob", "Obsolete_Knob", "Link_Knob_button", "Help_Knob",
+    ]
 )
 # Their text does not tell whether the frame number is in it.
 _BY_FRAME = frozenset(["Expression", "MergeExpression"])
+_BY_ROOT = frozenset(["Read", "Write", "OCIOColorSpace", "OCIOFileTransform", "Reformat"])
+_ROOT_KNOBS = [
+        "format", "project_directory", "colorManagement", "OCIO_config", "customOCIOConfigPath", "workingSpaceLUT", "int8Lut",
+        "int16Lut", "logLut", "floatLut",
+    ]
 _READS_FILES = {"OCIOFileTransform": "file", "Vectorfield": "vfield_file", "OCIOCDLTransform": "file"}
 
 
@@ -32,9 +34,9 @@ class NodeHashes:
 
     def __init__(self, operation: Callable[[Any, float], Any]) -> None:
         self._operation = operation
-        self._known: Dict[Tuple[int, float], str] = {}
-        self._keep: List[Any] = []
-        self._open: Dict[Tuple[int, float], bool] = {}
+        self._known: dict[tuple[int, float], str] = {}
+        self._keep: list[Any] = []
+        self._open: dict[tuple[int, float], bool] = {}
 
     def of(self, node: Any, frame: float) -> str:
         """32 hexadecimal digits. Raises :class:`RenderError` where the graph loops."""
@@ -60,14 +62,27 @@ class NodeHashes:
         digest = hashlib.sha256(operation.class_name.encode())
         if operation.class_name in _BY_FRAME:
             digest.update(f"|frame {frame!r}".encode())
+        by_value = operation.class_name == "ModifyMetaData"
         for name, knob in sorted(node.knobs().items()):
-            if name not in _COSMETIC and knob.Class() not in _NO_VALUE:
+            if name not in _COSMETIC and knob.Class() not in _NO_VALUE and not (name == "metadata" and by_value):
                 digest.update(f"|{name}={knob.text_at(frame)}".encode("utf-8", "surrogateescape"))
+        if by_value:
+            digest.update(repr(metadata_changes(operation)).encode("utf-8", "surrogateescape"))
+        digest.update(self._surroundings(operation).encode("utf-8", "surrogateescape"))
         digest.update(self._files(operation).encode("utf-8", "surrogateescape"))
         for index, at in requests_of(operation):
             connected = node.input(index)
             digest.update(f"|{index}:{'' if connected is None else self.of(connected, at)}".encode())
         return digest.hexdigest()[:32]
+
+    @staticmethod
+    def _surroundings(operation: Any) -> str:
+        """What of the root the picture depends on: the format for what has no input, colour management for what uses it."""
+        name = operation.class_name
+        if name not in _BY_ROOT and operation.input_count:
+            return ""
+        knobs = "|".join(f"{knob}={operation.root_text(knob)}" for knob in _ROOT_KNOBS)
+        return f"|{knobs}|{os.environ.get('OCIO', '')}"
 
     @staticmethod
     def _files(operation: Any) -> str:
@@ -78,7 +93,7 @@ class NodeHashes:
 
 
 def file_identity(path: str) -> str:
-    """Path, size and time of the last change, so that a rewritten file is another; ``missing`` in their place where there is none."""
+    """Path, size and time of the last change, so that a rewritten file is another one; ``missing`` where there is none."""
     if not path:
         return "|no file"
     try:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class Box:
         both = Box(max(self.x, other.x), max(self.y, other.y), min(self.r, other.r), min(self.t, other.t))
         return EMPTY if both.empty else both
 
-    def grown(self, dx: int, dy: Optional[int] = None) -> Box:
+    def grown(self, dx: int, dy: int | None = None) -> Box:
         """Larger by ``dx`` pixels left and right and ``dy`` below and above; negative numbers shrink it, down to nothing."""
         dy = dx if dy is None else dy
         larger = Box(self.x - dx, self.y - dy, self.r + dx, self.t + dy)
@@ -81,7 +82,7 @@ class Format:
         return f"{self.width} {self.height} 0 0 {self.width} {self.height} {self.pixel_aspect:g} {self.name}".rstrip()
 
     @staticmethod
-    def parse(text: str) -> Optional[Format]:
+    def parse(text: str) -> Format | None:
         """Read ``W H x y r t aspect name`` or ``W H aspect name``; None for anything else, for instance a mere name."""
         words = text.replace('"', " ").split()
         try:
@@ -111,18 +112,18 @@ class Image:
     again); here the border is not stored, :func:`embedded_nuke.render.engine.bbox` adds it.
     """
 
-    channels: Tuple[str, ...]
+    channels: tuple[str, ...]
     box: Box
     format: Format
     pixels: Pixels
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    outside: Optional[Tuple[float, ...]] = None
+    outside: tuple[float, ...] | None = None
 
     def has(self, channel: str) -> bool:
         return channel in self.channels
 
-    def window(self, box: Box, channels: Optional[Sequence[str]] = None) -> Pixels:
-        """The pixels of ``box`` (height, width, channels), whether inside the picture or not; absent channels are 0.
+    def window(self, box: Box, channels: Sequence[str] | None = None) -> Pixels:
+        """The pixels of ``box`` (height, width, channels), inside the picture or not; absent channels are 0.
 
         May share memory with the picture: copy before writing.
         """
@@ -139,8 +140,8 @@ class Image:
                 result[:, :, position] = self._plane(index, box)
         return result
 
-    def plane(self, channel: str, box: Optional[Box] = None) -> Pixels:
-        """One channel over ``box`` (this picture's own box if None), shape (height, width); 0 where there is no such channel."""
+    def plane(self, channel: str, box: Box | None = None) -> Pixels:
+        """One channel over ``box`` (this picture's own box if None), shape (height, width); 0 without such a channel."""
         return self.window(box or self.box, (channel,))[:, :, 0]
 
     def _plane(self, index: int, box: Box) -> Pixels:
@@ -172,6 +173,10 @@ class Image:
         """The same picture with another bounding box; what is new follows the rule for outside."""
         return self if box == self.box else replace(self, box=box, pixels=self.window(box))
 
+    def bordered(self) -> Box:
+        """The box as Nuke counts it: with its border of one pixel where a constant lies outside."""
+        return self.box if self.outside is None else self.box.grown(1)
+
     def spread(self) -> Image:
         """With what lies outside turned into a border of one pixel, so that from now on edges repeat."""
         return self if self.outside is None else replace(self.boxed(self.box.grown(1)), outside=None)
@@ -179,12 +184,12 @@ class Image:
     def black_outside(self) -> Image:
         return replace(self, outside=(0.0,) * len(self.channels))
 
-    def with_pixels(self, pixels: Pixels, outside: Optional[Sequence[float]] = None) -> Image:
+    def with_pixels(self, pixels: Pixels, outside: Sequence[float] | None = None) -> Image:
         """The same channels and box with other values."""
         values = np.ascontiguousarray(pixels, dtype=np.float32)
         return replace(self, pixels=values, outside=None if outside is None else tuple(float(v) for v in outside))
 
-    def with_channels(self, planes: Mapping[str, Pixels], outside: Optional[Mapping[str, float]] = None) -> Image:
+    def with_channels(self, planes: Mapping[str, Pixels], outside: Mapping[str, float] | None = None) -> Image:
         """Set or add channels: each plane has the shape of the box; ``outside`` holds the constant beyond it per channel.
 
         Where this picture has constants outside and ``outside`` is None, the new channels are 0 there.
@@ -208,9 +213,25 @@ class Image:
         return replace(self, channels=wanted, pixels=np.ascontiguousarray(self.pixels[:, :, indices]), outside=kept)
 
     def with_metadata(self, **changes: Any) -> Image:
-        merged: Dict[str, Any] = dict(self.metadata)
+        merged: dict[str, Any] = dict(self.metadata)
         merged.update(changes)
         return replace(self, metadata=merged)
+
+
+def common_box(first: Image, second: Image, join: Callable[[Box, Box], Box]) -> Box:
+    """The box for a picture made of two, by ``join`` (their union, say).
+
+    Where the one repeats its edges and the other has a constant outside, the constant's border of one pixel becomes a part of
+    the picture, as it is in Nuke; then the result repeats its edges.
+    """
+    if (first.outside is None) == (second.outside is None) or first.box.empty or second.box.empty:
+        return join(first.box, second.box)
+    return join(first.bordered(), second.bordered())
+
+
+def common_outside(first: Image, second: Image) -> bool:
+    """Whether a picture made of the two has constants outside: if both have."""
+    return all(image.outside is not None for image in (first, second))
 
 
 def black(format_: Format, channels: Sequence[str] = (), box: Box = EMPTY) -> Image:

@@ -1,12 +1,13 @@
 """What Nuke wraps around most operations: channels, (un)premultiplying, mask and mix.
 
-Source of mask and mix: Keymix of the NDK's examples, where a factor of 0 or less gives the one picture, 1 or more the other, exactly,
-and between them they are added in proportion.
+Source of mask and mix: Keymix of the NDK's examples, where a factor of 0 or less gives the one picture, 1 or more the other,
+exactly, and between them they are added in proportion.
 """
 
 from __future__ import annotations
 
-from typing import Callable, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Callable
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from embedded_nuke.render import channels as channel_names
 from embedded_nuke.render.image import Image, Pixels
 from embedded_nuke.render.operation import Operation, chosen_channels, fail, refuse
 
-PixelFunction = Callable[[Pixels, Tuple[str, ...]], Pixels]
+PixelFunction = Callable[[Pixels, tuple[str, ...]], Pixels]
 
 
 def lerp(before: Pixels, after: Pixels, factor: Pixels) -> Pixels:
@@ -24,7 +25,7 @@ def lerp(before: Pixels, after: Pixels, factor: Pixels) -> Pixels:
     return np.where(factor <= 0, before, np.where(factor >= 1, after, mixed)).astype(np.float32)
 
 
-def mask_plane(o: Operation, image: Image, mask_input: int) -> Optional[Tuple[Pixels, Optional[float]]]:
+def mask_plane(o: Operation, image: Image, mask_input: int) -> tuple[Pixels, float | None] | None:
     """The mask over the box of ``image`` as (height, width, 1), and its constant outside (None: edges repeat); None: no mask.
 
     With something on the mask input, ``maskChannelMask`` names its channel; else ``maskChannelInput`` a channel of input 0.
@@ -40,7 +41,7 @@ def mask_plane(o: Operation, image: Image, mask_input: int) -> Optional[Tuple[Pi
     if o.has("fringe") and o.flag("fringe"):
         raise refuse(o, "fringe", "true", "a mask that is the edge itself")
     plane = source.plane(channel, image.box)[:, :, None]
-    beyond = None if source.outside is None else (source.outside[source.channels.index(channel)] if source.has(channel) else 0.0)
+    beyond = None if source.outside is None else dict(zip(source.channels, source.outside)).get(channel, 0.0)
     if o.flag("invert_mask"):
         return 1.0 - plane, None if beyond is None else 1.0 - beyond
     return plane, beyond
@@ -53,7 +54,7 @@ def blend(o: Operation, before: Image, after: Image, mask_input: int = 1) -> Ima
     if mask is None:
         if mix >= 1:
             return after
-        beyond: Optional[float] = 1.0
+        beyond: float | None = 1.0
         factor = np.full((1, 1, 1), mix, np.float32)
     else:
         factor, beyond = mask[0] * np.float32(mix), mask[1]
@@ -64,7 +65,7 @@ def blend(o: Operation, before: Image, after: Image, mask_input: int = 1) -> Ima
             before, after = before.boxed(wider), after.boxed(wider)
             return blend_flat(o, before, after, mask_input, mix)
         return after.with_pixels(lerp(before.pixels, after.pixels, factor))
-    outside: Optional[Sequence[float]] = before.outside
+    outside: Sequence[float] | None = before.outside
     if not same and beyond is not None and before.outside is not None and after.outside is not None:
         weight = np.float32(min(max(beyond, 0.0), 1.0) * mix)
         outside = lerp(np.array(before.outside, np.float32), np.array(after.outside, np.float32), weight).tolist()

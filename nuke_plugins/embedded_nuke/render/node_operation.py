@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable
 
 from embedded_nuke.render.image import DEFAULT_FORMAT, Format, Image, black
 from embedded_nuke.render.operation import RenderError
 
 RenderFunction = Callable[[Any, float], Image]
-RangeFunction = Callable[[Any], Tuple[int, int]]
+RangeFunction = Callable[[Any], tuple[int, int]]
 
 
 def root_of(node: Any) -> Any:
@@ -24,19 +24,13 @@ def full_name(node: Any) -> str:
     return str(name)
 
 
-def knob_format(node: Any, knob_name: str) -> Optional[Format]:
+def knob_format(node: Any, knob_name: str) -> Format | None:
     """The format that a knob of the node holds, None where it holds none."""
     knob = node.knob(knob_name)
     if knob is None:
         return None
-    text = str(knob.text_at(0.0)).strip()
-    parsed = Format.parse(text) if text else None
-    if parsed is not None or not text:
-        return parsed
-    value = knob.value()
-    if not hasattr(value, "pixelAspect"):
-        return None
-    return Format(int(value.width()), int(value.height()), float(value.pixelAspect()), str(value.name() or ""))
+    # Without words it stands for the root's format.
+    return Format.parse(str(knob.text_at(0.0))) if knob.words() else None
 
 
 def root_format(node: Any) -> Format:
@@ -81,7 +75,7 @@ class NodeOperation:
     def number(self, knob: str, index: int = 0) -> float:
         return float(self._knob(knob).number_at(self._frame, index))
 
-    def numbers(self, knob: str, count: int) -> List[float]:
+    def numbers(self, knob: str, count: int) -> list[float]:
         values = [float(value) for value in self._knob(knob).numbers_at(self._frame)]
         if len(values) == 1:
             return values * count
@@ -105,13 +99,13 @@ class NodeOperation:
     def input_count(self) -> int:
         return int(self._node.inputs())
 
-    def input(self, index: int, frame: Optional[float] = None) -> Image:
+    def input(self, index: int, frame: float | None = None) -> Image:
         connected = self._node.input(index) if index < self.input_count else None
         if connected is None:
             return black(root_format(self._node))
         return self._render(connected, self._frame if frame is None else frame)
 
-    def input_range(self, index: int) -> Tuple[int, int]:
+    def input_range(self, index: int) -> tuple[int, int]:
         connected = self._node.input(index) if index < self.input_count else None
         return self._frame_range(root_of(self._node) if connected is None else connected)
 

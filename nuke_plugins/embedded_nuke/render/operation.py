@@ -1,17 +1,18 @@
 """What one operation sees of its node: knob values at the frame, the pictures of its inputs; and the table of operations.
 
-An operation is a function marked ``@op("Class", …)``. Classes that read their inputs at other frames, or not all of them, have a
-second function marked ``@requests(…)``, which the hash of a node follows too.
+An operation is a function marked ``@op("Class", …)``. Classes that read their inputs at other frames, or not all of them, have
+a second function marked ``@requests(…)``, which the hash of a node follows too.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Protocol, Sequence, Tuple, TypeVar
+from collections.abc import Sequence
+from typing import Any, Callable, Protocol, TypeVar
 
 from embedded_nuke.render import channels as channel_names
 from embedded_nuke.render.image import Format, Image
 
-Request = Tuple[int, float]
+Request = tuple[int, float]
 
 
 class RenderError(RuntimeError):
@@ -38,7 +39,7 @@ class Operation(Protocol):
 
     def number(self, knob: str, index: int = 0) -> float: ...
 
-    def numbers(self, knob: str, count: int) -> List[float]:
+    def numbers(self, knob: str, count: int) -> list[float]:
         """``count`` numbers; a knob that holds a single one gives it for every component."""
         ...
 
@@ -59,11 +60,11 @@ class Operation(Protocol):
         """One more than the highest connected input."""
         ...
 
-    def input(self, index: int, frame: Optional[float] = None) -> Image:
+    def input(self, index: int, frame: float | None = None) -> Image:
         """The picture of an input, at the node's frame or another; black without channels where nothing is connected."""
         ...
 
-    def input_range(self, index: int) -> Tuple[int, int]:
+    def input_range(self, index: int) -> tuple[int, int]:
         """First and last frame of an input; the root's range where nothing is connected."""
         ...
 
@@ -79,8 +80,8 @@ class Operation(Protocol):
 
 OpFunction = Callable[[Any], Image]
 RequestFunction = Callable[[Any], Sequence[Request]]
-_OPS: Dict[str, OpFunction] = {}
-_REQUESTS: Dict[str, RequestFunction] = {}
+_OPS: dict[str, OpFunction] = {}
+_REQUESTS: dict[str, RequestFunction] = {}
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -106,16 +107,16 @@ def requests(*classes: str) -> Callable[[_F], _F]:
     return register
 
 
-def find_op(class_name: str) -> Optional[OpFunction]:
+def find_op(class_name: str) -> OpFunction | None:
     return _OPS.get(class_name)
 
 
-def rendered_classes() -> Tuple[str, ...]:
+def rendered_classes() -> tuple[str, ...]:
     """The classes for which there is maths here."""
     return tuple(sorted(_OPS))
 
 
-def requests_of(o: Operation) -> List[Request]:
+def requests_of(o: Operation) -> list[Request]:
     """The inputs that the node reads at its frame, each with the frame asked of it."""
     special = _REQUESTS.get(o.class_name)
     if special is not None:
@@ -133,6 +134,6 @@ def refuse(o: Operation, knob: str, value: Any, allowed: str) -> RenderError:
     return fail(o, f"{knob} '{value}' is not rendered here, since its maths is not documented; use {allowed}.")
 
 
-def chosen_channels(o: Operation, image: Image, knob: str = "channels") -> Tuple[str, ...]:
+def chosen_channels(o: Operation, image: Image, knob: str = "channels") -> tuple[str, ...]:
     """The channels of ``image`` that the node's channel knob selects."""
     return channel_names.chosen(o.text(knob), image.channels)

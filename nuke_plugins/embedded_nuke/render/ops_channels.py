@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Tuple
+from dataclasses import replace
 
 import numpy as np
 
 from embedded_nuke.render import channels as channel_names
-from embedded_nuke.render.image import Box, Image, Pixels
+from embedded_nuke.render.image import Box, Image, Pixels, common_box, common_outside
 from embedded_nuke.render.masking import blend, inject_mask
 from embedded_nuke.render.operation import Operation, fail, op
 
 # For each channel written: input (0 is B, 1 is A, -1 a constant) and the channel or constant.
-Route = Tuple[int, str]
+Route = tuple[int, str]
 
 
-def _mappings(o: Operation) -> Dict[str, Route]:
+def _mappings(o: Operation) -> dict[str, Route]:
     """``N src input index dst output index …``; NUKE: input and index are -1 for ``white`` and ``black``."""
-    words = o.text("mappings").split()
+    words = o.text("mappings").replace('"', " ").split()
     if not words or not words[0].isdigit() or len(words) != 1 + 6 * int(words[0]):
         raise fail(o, f"mappings '{o.text('mappings')[:80]}' cannot be read; write a number and six words for each channel.")
-    routes: Dict[str, Route] = {}
+    routes: dict[str, Route] = {}
     order = _input_order(o)
     for at in range(1, len(words), 6):
         source, side, target = words[at], int(words[at + 1]), words[at + 3]
@@ -31,7 +31,7 @@ def _mappings(o: Operation) -> Dict[str, Route]:
     return routes
 
 
-def _input_order(o: Operation) -> List[int]:
+def _input_order(o: Operation) -> list[int]:
     """Which input (0 is B, 1 is A) feeds the left pulldowns ``in1`` and ``in2``; ``fromInput1 {{1} B A}`` means A."""
     order = []
     for knob in ("fromInput1", "fromInput2"):
@@ -40,9 +40,9 @@ def _input_order(o: Operation) -> List[int]:
     return order
 
 
-def _shuffled(o: Operation, routes: Dict[str, Route], base: Image, inputs: List[Image], adds: Tuple[str, ...]) -> Image:
-    planes: Dict[str, Pixels] = {}
-    outside: Dict[str, float] = {}
+def _shuffled(o: Operation, routes: dict[str, Route], base: Image, inputs: list[Image], adds: tuple[str, ...]) -> Image:
+    planes: dict[str, Pixels] = {}
+    outside: dict[str, float] = {}
     for name, (source, channel) in routes.items():
         if name not in base.channels and name not in adds:
             continue
@@ -63,21 +63,16 @@ def shuffle2(o: Operation) -> Image:
     """
     first, second = o.input(0), o.input(1)
     routes = _mappings(o)
-    box = first.box
-    if any(source == 1 for source, _ in routes.values()):
-        box = box.union(second.box)
-    base, other = _same_outside(first, second, box, [source for source, _ in routes.values()])
-    adds = tuple(routes)
-    return _shuffled(o, routes, base, [base, other], adds)
+    uses_a = any(source == 1 for source, _ in routes.values())
+    box = common_box(first, second, Box.union) if uses_a else first.box
+    base = joined_base(first, second, box) if uses_a else first
+    return _shuffled(o, routes, base, [base, second], tuple(routes))
 
 
-def _same_outside(first: Image, second: Image, box: Box, used: List[int]) -> Tuple[Image, Image]:
-    """The first picture over the box; where only one of the two has constants outside, those become a border of pixels."""
-    if 1 in used and (first.outside is None) != (second.outside is None):
-        wide = box.grown(1)
-        spread = Image(first.channels, wide, first.format, first.window(wide), first.metadata, None)
-        return spread, second
-    return first.boxed(box), second
+def joined_base(first: Image, second: Image, box: Box) -> Image:
+    """The first picture over the box of the two; its edges repeat where one of them repeats them."""
+    base = first.boxed(box)
+    return base if common_outside(first, second) else replace(base, outside=None)
 
 
 @op("Shuffle")
@@ -87,11 +82,12 @@ def shuffle(o: Operation) -> Image:
     Source: files of the corpus. ``red2`` … and ``out2`` do the same for a second layer.
     """
     image = o.input(0)
-    routes: Dict[str, Route] = {}
+    routes: dict[str, Route] = {}
     for suffix in ("", "2"):
         targets = channel_names.named(o.text(f"out{suffix}"), image.channels) if o.has(f"out{suffix}") else ()
         for target, knob in zip(targets, ("red", "green", "blue", "alpha")):
-            name = f"{target.split('.', 1)[1]}{suffix}" if target.split(".", 1)[1] in ("red", "green", "blue", "alpha") else knob + suffix
+            part = target.split(".", 1)[1]
+            name = (part if part in ("red", "green", "blue", "alpha") else knob) + suffix
             choice = o.text(name) if o.has(name) and o.text(name) else name.rstrip("2")
             routes[target] = _old_route(o, choice, image)
     return _shuffled(o, routes, image, [image], tuple(routes))
@@ -113,22 +109,22 @@ def _old_route(o: Operation, choice: str, image: Image) -> Route:
 
 @op("Copy")
 def copy(o: Operation) -> Image:
-    """Channels ``from0`` … ``from3`` of A (input 1) into ``to0`` … ``to3`` of B, and those of ``channels`` into their own place.
+    """Channels ``from0`` … ``from3`` of A (input 1) into ``to0`` … ``to3`` of B, and those of ``channels`` into their own
+    place.
 
     Mask and mix as everywhere. ``bbox``: union of both, B or A (reference guide). Metadata by ``metainput``.
     """
     first, second = o.input(0), o.input(1)
-    routes: Dict[str, str] = {name: name for name in channel_names.chosen(o.text("channels"), second.channels)}
+    routes: dict[str, str] = {name: name for name in channel_names.chosen(o.text("channels"), second.channels)}
     for index in range(4):
         source, target = channel_names.one(o.text(f"from{index}")), channel_names.one(o.text(f"to{index}"))
         if source and target:
             routes[target] = source
     choice = o.text("bbox")
-    box = first.box.union(second.box) if choice == "union" else first.box if choice == "B" else second.box
-    base = inject_mask(o, first.boxed(box), 2)
-    base, other = _same_outside(base, second, base.box, [1] if routes else [])
+    box = common_box(first, second, Box.union) if choice == "union" else first.box if choice == "B" else second.box
     if not routes:
-        return base
+        return inject_mask(o, first.boxed(box), 2)
+    base, other = inject_mask(o, joined_base(first, second, box), 2), second
     names = tuple(routes)
     missing = {name: np.zeros((base.box.height, base.box.width), np.float32) for name in names if not base.has(name)}
     before = (base.with_channels(missing) if missing else base).only(names)
@@ -145,11 +141,11 @@ def copy(o: Operation) -> Image:
     return Image(merged.channels, merged.box, merged.format, merged.pixels, metadata, merged.outside)
 
 
-def merged_metadata(o: Operation, images: List[Image]) -> Dict[str, object]:
+def merged_metadata(o: Operation, images: list[Image]) -> dict[str, object]:
     """By ``metainput``: of B, of A, or of all, with B's winning."""
     choice = o.text("metainput") if o.has("metainput") else "B"
     if choice == "All":
-        merged: Dict[str, object] = {}
+        merged: dict[str, object] = {}
         for image in reversed(images):
             merged.update(image.metadata)
         return merged

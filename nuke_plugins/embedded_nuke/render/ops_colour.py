@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Tuple
-
 import numpy as np
 
 from embedded_nuke.render import channels as channel_names
@@ -13,8 +11,8 @@ from embedded_nuke.render.masking import no_luminance_mix, per_pixel
 from embedded_nuke.render.operation import Operation, fail, op, refuse
 
 
-def component_values(o: Operation, knob: str, names: Tuple[str, ...]) -> Pixels:
-    """A colour knob's number for each channel: red, green, blue, alpha by name; other channels by their place in their layer."""
+def component_values(o: Operation, knob: str, names: tuple[str, ...]) -> Pixels:
+    """A colour knob's number for each channel: red, green, blue, alpha by name; others by their place in their layer."""
     values = o.numbers(knob, 4)
     order = ("red", "green", "blue", "alpha")
     result = []
@@ -27,14 +25,15 @@ def component_values(o: Operation, knob: str, names: Tuple[str, ...]) -> Pixels:
 
 @op("Grade")
 def grade(o: Operation) -> Image:
-    """``A = multiply·(white - black)/(whitepoint - blackpoint)``, ``B = offset + black - A·blackpoint``, then ``(A·v + B)^(1/gamma)``.
+    """``A = multiply·(white - black)/(whitepoint - blackpoint)``, ``B = offset + black - A·blackpoint``, then ``(A·v +
+    B)^(1/gamma)``.
 
-    Source: the reference guide's page on Grade (``add`` is its offset). ``reverse`` is the inverse. The clamps come last, black at 0
-    and white at 1. Assumption, after the NDK's sample node: where ``A·v + B`` is negative the power is left out.
+    Source: the reference guide's page on Grade (``add`` is its offset). ``reverse`` is the inverse. The clamps come last,
+    black at 0 and white at 1. Assumption, after the NDK's sample node: where ``A·v + B`` is negative the power is left out.
     """
     no_luminance_mix(o)
 
-    def run(values: Pixels, names: Tuple[str, ...]) -> Pixels:
+    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
         knob = {key: component_values(o, key, names) for key in
                 ("blackpoint", "whitepoint", "black", "white", "multiply", "add", "gamma")}  # fmt: skip
         span = knob["whitepoint"] - knob["blackpoint"]
@@ -67,7 +66,7 @@ def _power(values: Pixels, exponents: Pixels) -> Pixels:
 def gamma(o: Operation) -> Image:
     """``v^(1/value)`` per channel (reference guide). Assumption: values of 0 and below are left alone."""
 
-    def run(values: Pixels, names: Tuple[str, ...]) -> Pixels:
+    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
         exponent = component_values(o, "value", names)
         with np.errstate(all="ignore"):
             return _power(values, 1.0 / np.where(exponent == 0, np.nan, exponent))
@@ -91,7 +90,7 @@ def multiply(o: Operation) -> Image:
 def invert(o: Operation) -> Image:
     """``1 - v`` (reference guide); ``clamp`` then holds it within 0 and 1."""
 
-    def run(values: Pixels, names: Tuple[str, ...]) -> Pixels:
+    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
         result = np.float32(1) - values
         return np.clip(result, 0, 1) if o.flag("clamp") else result
 
@@ -102,7 +101,7 @@ def invert(o: Operation) -> Image:
 def clamp(o: Operation) -> Image:
     """Values below ``minimum`` become it, or ``MinClampTo`` if that is on; above ``maximum`` likewise (reference guide)."""
 
-    def run(values: Pixels, names: Tuple[str, ...]) -> Pixels:
+    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
         result = values
         for end, below in (("minimum", True), ("maximum", False)):
             if not o.flag(f"{end}_enable"):
@@ -126,7 +125,7 @@ def saturation(o: Operation) -> Image:
     Assumption: ``Rec 709`` weighs with 0.2125, 0.7154, 0.0721, the numbers of Nuke's ``y_convert_rec709`` in the NDK.
     """
 
-    def run(values: Pixels, names: Tuple[str, ...]) -> Pixels:
+    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
         if not all(name in names for name in RGB):
             return values
         places = [names.index(name) for name in RGB]
@@ -154,7 +153,8 @@ def _premultiplied(o: Operation, multiply_by: bool) -> Image:
     for name in names:
         plane = image.plane(name)
         with np.errstate(all="ignore"):
-            planes[name] = plane * factor if multiply_by else np.where(factor == 0, plane, plane / np.where(factor == 0, 1, factor))
+            divided = np.where(factor == 0, plane, plane / np.where(factor == 0, 1, factor))
+            planes[name] = plane * factor if multiply_by else divided
         value = constants.get(name, 0.0)
         outside[name] = value * beyond if multiply_by else value / (beyond or 1.0)
     return image.with_channels(planes, outside)
@@ -176,8 +176,8 @@ def unpremult(o: Operation) -> Image:
 def color_matrix(o: Operation) -> Image:
     """Red, green and blue times a 3 × 3 matrix, rows for the results; ``invert`` uses the inverse matrix (reference guide).
 
-    The rows act on the first three chosen channels of each layer, as long as all of red, green and blue are chosen. Products are
-    added in float32, left to right.
+    The rows act on the first three chosen channels of each layer, as long as all of red, green and blue are chosen. Products
+    are added in float32, left to right.
     """
     matrix = np.array(o.numbers("matrix", 9), np.float64).reshape(3, 3)
     if o.flag("invert"):
@@ -186,7 +186,7 @@ def color_matrix(o: Operation) -> Image:
         matrix = np.linalg.inv(matrix)
     rows = matrix.astype(np.float32)
 
-    def run(values: Pixels, names: Tuple[str, ...]) -> Pixels:
+    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
         result = np.array(values)
         for layer in dict.fromkeys(channel_names.layer_of(name) for name in names):
             wanted = [f"{layer}.{part}" for part in ("red", "green", "blue")]
@@ -212,8 +212,9 @@ _CURVES = {"RGB": "linear", "sRGB": "sRGB", "rec709": "rec709", "Cineon": "Cineo
 def colorspace(o: Operation) -> Image:
     """Between linear RGB and coded RGB (sRGB, rec709, Cineon, BT1886, the gammas); primaries and white point unchanged.
 
-    The curves are those of :mod:`embedded_nuke.render.transfer`. YCbCr, YPbPr, HSV, XYZ and the like, and changes of primaries or
-    illuminant, are refused: Nuke's matrices and ranges for them are documented nowhere. Use ColorMatrix with stated coefficients.
+    The curves are those of :mod:`embedded_nuke.render.transfer`. YCbCr, YPbPr, HSV, XYZ and the like, and changes of primaries
+    or illuminant, are refused: Nuke's matrices and ranges for them are documented nowhere. Use ColorMatrix with stated
+    coefficients.
     """
     for knob in ("colorspace_in", "colorspace_out"):
         if o.text(knob) not in _CURVES:
@@ -227,7 +228,7 @@ def colorspace(o: Operation) -> Image:
             raise refuse(o, f"{kind}_out", o.text(f"{kind}_out"), f"the same as {kind}_in")
     source, target = _CURVES[o.text("colorspace_in")], _CURVES[o.text("colorspace_out")]
 
-    def run(values: Pixels, names: Tuple[str, ...]) -> Pixels:
+    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
         if source == target:
             return values
         result = np.array(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def _number(value: Any) -> Any:
     return np.asarray(value, np.float32)
 
 
-OPERATORS: Dict[str, Callable[..., Any]] = {
+OPERATORS: dict[str, Callable[..., Any]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "%": np.fmod, "^": np.power, "neg": np.negative,
     "==": lambda a, b: _number(np.equal(a, b)), "!=": lambda a, b: _number(np.not_equal(a, b)),
     "<": lambda a, b: _number(np.less(a, b)), ">": lambda a, b: _number(np.greater(a, b)),
@@ -45,18 +45,18 @@ OPERATORS: Dict[str, Callable[..., Any]] = {
 
 
 class PixelScope:
-    """Names in an Expression node: channels, ``x``, ``y``, ``cx``, ``cy``, ``frame``, the temporary names, then knobs and nodes."""
+    """Names in an Expression node: channels, ``x``, ``y``, ``cx``, ``cy``, ``frame``, temporary names, then knobs and nodes."""
 
     def __init__(self, o: Operation, image: Image, box: Box) -> None:
         self._operation = o
         self._image = image
         self._box = box
-        self._named: Dict[str, Any] = {}
+        self._named: dict[str, Any] = {}
 
     def define(self, name: str, value: Any) -> None:
         self._named[name] = value
 
-    def lookup(self, path: str, at: Optional[float]) -> Any:
+    def lookup(self, path: str, at: float | None) -> Any:
         """See :class:`embedded_nuke.script.expression.Scope`."""
         if at is None:
             if path in self._named:
@@ -93,8 +93,8 @@ def _centred(values: Pixels, width: int, height: int, path: str) -> Pixels:
 def expression(o: Operation) -> Image:
     """``expr0`` … ``expr3`` into the channels of ``channel0`` … ``channel3``; others and empty expressions keep their values.
 
-    Source: the user guide on the Expression node. All expressions see the input, not each other's results. Computed in float32, as
-    Nuke does (assumption: Nuke's own library gives the same last bits of log and pow only within a few units).
+    Source: the user guide on the Expression node. All expressions see the input, not each other's results. Computed in
+    float32, as Nuke does (assumption: Nuke's own library gives the same last bits of log and pow only within a few units).
     """
     no_luminance_mix(o)
     if o.text("unpremult") not in ("none", "") and channel_names.one(o.text("unpremult")):
@@ -110,7 +110,7 @@ def expression(o: Operation) -> Image:
     return _merged(o, image, wide, planes)
 
 
-def _merged(o: Operation, image: Image, wide: Image, planes: Dict[str, Pixels]) -> Image:
+def _merged(o: Operation, image: Image, wide: Image, planes: dict[str, Pixels]) -> Image:
     constants = None if image.outside is None else _border(wide, planes)
     if constants is None:
         base, used = Image(wide.channels, wide.box, wide.format, wide.pixels, wide.metadata, None), planes
@@ -133,7 +133,7 @@ def _merged(o: Operation, image: Image, wide: Image, planes: Dict[str, Pixels]) 
     return merged
 
 
-def _border(wide: Image, planes: Dict[str, Pixels]) -> Optional[Dict[str, float]]:
+def _border(wide: Image, planes: dict[str, Pixels]) -> dict[str, float] | None:
     """The constant beyond the box, None where an expression has different values around it."""
     constants = {}
     for name, plane in planes.items():
@@ -147,7 +147,7 @@ def _border(wide: Image, planes: Dict[str, Pixels]) -> Optional[Dict[str, float]
     return constants
 
 
-def _jobs(o: Operation, image: Image) -> List[Tuple[Tuple[str, ...], str]]:
+def _jobs(o: Operation, image: Image) -> list[tuple[tuple[str, ...], str]]:
     jobs = []
     for index in range(4):
         text = o.text(f"expr{index}").strip()
@@ -157,7 +157,7 @@ def _jobs(o: Operation, image: Image) -> List[Tuple[Tuple[str, ...], str]]:
     return jobs
 
 
-def _evaluate(o: Operation, image: Image, jobs: List[Tuple[Tuple[str, ...], str]]) -> Dict[str, Pixels]:
+def _evaluate(o: Operation, image: Image, jobs: list[tuple[tuple[str, ...], str]]) -> dict[str, Pixels]:
     scope = PixelScope(o, image, image.box)
     for index in range(4):
         name = o.text(f"temp_name{index}").strip()
@@ -165,7 +165,7 @@ def _evaluate(o: Operation, image: Image, jobs: List[Tuple[Tuple[str, ...], str]
             if not re.match(r"[A-Za-z_]\w*$", name):
                 raise fail(o, f"temp_name{index} '{name}' is no name; use letters, digits and _.")
             scope.define(name, _value(o, o.text(f"temp_expr{index}"), scope, f"temp_expr{index}"))
-    planes: Dict[str, Pixels] = {}
+    planes: dict[str, Pixels] = {}
     for number, (names, text) in enumerate(jobs):
         for channel in names:
             # In a job over several channels the same formula serves each of them.

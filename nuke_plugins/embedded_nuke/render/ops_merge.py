@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
 from embedded_nuke.render import channels as channel_names
-from embedded_nuke.render.image import ALPHA, Box, Image, Pixels
+from embedded_nuke.render.image import ALPHA, Box, Image, Pixels, common_box
 from embedded_nuke.render.masking import blend, inject_mask, lerp, mask_plane
 from embedded_nuke.render.merge_operations import ALPHA_MASKED, OPERATIONS
 from embedded_nuke.render.operation import Operation, Request, fail, op, refuse, requests
-from embedded_nuke.render.ops_channels import merged_metadata
+from embedded_nuke.render.ops_channels import joined_base, merged_metadata
 from embedded_nuke.render.ops_time import mixed
 
 
-def _a_inputs(o: Operation) -> List[int]:
+def _a_inputs(o: Operation) -> list[int]:
     """The A inputs in order: 1, then 3 and up (2 is the mask)."""
     return [index for index in range(1, o.input_count) if index != 2 and o.has_input(index)]
 
@@ -31,9 +30,10 @@ def _box(choice: str, first: Box, second: Box) -> Box:
 def merge(o: Operation) -> Image:
     """A over B and the other operations, on ``Achannels``, ``Bchannels`` into ``output``, and on ``also_merge`` by name.
 
-    Formulas: :mod:`embedded_nuke.render.merge_operations`. Further A inputs are merged one after the other, each over the result so
-    far. Absent channels are 0. ``screen_alpha`` (Alpha masking) keeps A outside b's and B outside a's matte for blends that have it.
-    Mask and mix go between B and the result. ``sRGB`` works in the coded domain (assumption: alpha is not coded).
+    Formulas: :mod:`embedded_nuke.render.merge_operations`. Further A inputs are merged one after the other, each over the
+    result so far. Absent channels are 0. ``screen_alpha`` (Alpha masking) keeps A outside b's and B outside a's matte for
+    blends that have it. Mask and mix go between B and the result. ``sRGB`` works in the coded domain (assumption: alpha is not
+    coded).
     """
     name = o.text("operation")
     if name not in OPERATIONS:
@@ -54,11 +54,9 @@ def merge(o: Operation) -> Image:
 
 
 def _merged(o: Operation, name: str, first: Image, second: Image) -> Image:
-    box = _box(o.text("bbox"), first.box, second.box)
-    if (first.outside is None) != (second.outside is None):
-        box = box.grown(1)
-        first = Image(first.channels, box, first.format, first.window(box), first.metadata, None)
-    base = inject_mask(o, first.boxed(box), 2)
+    choice = o.text("bbox")
+    box = common_box(first, second, lambda b, a: _box(choice, b, a))
+    base = inject_mask(o, joined_base(first, second, box), 2)
     box = base.box
     triples = _triples(o, base, second)
     if not triples:
@@ -81,7 +79,7 @@ def _merged(o: Operation, name: str, first: Image, second: Image) -> Image:
     return merged
 
 
-def _alphas(o: Operation) -> Tuple[str, str]:
+def _alphas(o: Operation) -> tuple[str, str]:
     """The alpha of each side: the fourth channel of its pulldown, ``rgba.alpha`` otherwise."""
     sides = []
     for knob in ("Achannels", "Bchannels"):
@@ -90,12 +88,12 @@ def _alphas(o: Operation) -> Tuple[str, str]:
     return sides[0], sides[1]
 
 
-def _triples(o: Operation, base: Image, other: Image) -> List[Tuple[str, str, str]]:
+def _triples(o: Operation, base: Image, other: Image) -> list[tuple[str, str, str]]:
     """For each channel made: A's channel, B's channel, the result's. Pulldowns pair by place, ``also_merge`` by name."""
     available = base.channels + other.channels
     outputs = channel_names.named(o.text("output"), available)
     a_names, b_names = (channel_names.named(o.text(knob), available) for knob in ("Achannels", "Bchannels"))
-    triples: Dict[str, Tuple[str, str, str]] = {}
+    triples: dict[str, tuple[str, str, str]] = {}
     for place, target in enumerate(outputs):
         source_a = a_names[place] if place < len(a_names) else ""
         source_b = b_names[place] if place < len(b_names) else ""
@@ -107,7 +105,7 @@ def _triples(o: Operation, base: Image, other: Image) -> List[Tuple[str, str, st
     return list(triples.values())
 
 
-_Side = Tuple[Pixels, Tuple[str, ...]]
+_Side = tuple[Pixels, tuple[str, ...]]
 
 
 def _pick(side: _Side, name: str) -> Pixels:
@@ -116,7 +114,7 @@ def _pick(side: _Side, name: str) -> Pixels:
 
 
 def _computed(
-    o: Operation, name: str, triples: List[Tuple[str, str, str]], a_side: _Side, b_side: _Side, alphas: Tuple[str, str]
+    o: Operation, name: str, triples: list[tuple[str, str, str]], a_side: _Side, b_side: _Side, alphas: tuple[str, str]
 ) -> Pixels:
     if o.flag("sRGB"):
         raise refuse(o, "sRGB", "true", "two Colorspace nodes around the Merge")
@@ -136,24 +134,16 @@ def _computed(
     return np.stack(planes, axis=-1).astype(np.float32)
 
 
-def _which(o: Operation) -> Tuple[int, float]:
-    """The lower of the two inputs that show, and the weight of the next; the mask input 2 is not counted."""
-    value = max(0.0, o.number("which"))
-    sides = [0, *_a_inputs(o)]
-    value = min(value, float(max(sides.index(side) for side in sides)))
-    return int(math.floor(value)), value - math.floor(value)
-
-
-def _dissolve_inputs(o: Operation) -> Tuple[List[int], float]:
+def _dissolve_inputs(o: Operation) -> tuple[list[int], float]:
     sides = [0, *_a_inputs(o)] if o.has_input(1) or o.input_count > 3 else [0, 1]
     low = min(max(0.0, o.number("which")), float(len(sides) - 1))
-    place = int(math.floor(low))
+    place = math.floor(low)
     weight = low - place
     return ([sides[place]] if weight == 0 else [sides[place], sides[place + 1]]), weight
 
 
 @requests("Dissolve")
-def _dissolve_requests(o: Operation) -> List[Request]:
+def _dissolve_requests(o: Operation) -> list[Request]:
     used, _ = _dissolve_inputs(o)
     if o.has_input(2) and 0 not in used:
         used = [0, *used]
@@ -172,21 +162,14 @@ def dissolve(o: Operation) -> Image:
     names = channel_names.chosen(o.text("channels"), picture.channels + base.channels)
     whole = set(base.channels) | set(picture.channels) <= set(names)
     mask = mask_plane(o, base, 2)
-    if mask is None and whole:
-        result = picture
-    else:
-        result = _chosen_over(o, base, picture, tuple(dict.fromkeys(names)))
+    result = picture if mask is None and whole else _chosen_over(o, base, picture, tuple(dict.fromkeys(names)))
     source = o.input(int(o.number("metainput"))) if o.number("metainput") else base
     return Image(result.channels, result.box, base.format, result.pixels, source.metadata, result.outside)
 
 
-def _chosen_over(o: Operation, base: Image, picture: Image, names: Tuple[str, ...]) -> Image:
-    box = base.box.union(picture.box)
-    if (base.outside is None) != (picture.outside is None):
-        box = box.grown(1)
-        base = Image(base.channels, box, base.format, base.window(box), base.metadata, None)
-        picture = Image(picture.channels, box, picture.format, picture.window(box), picture.metadata, None)
-    base = inject_mask(o, base.boxed(box), 2)
+def _chosen_over(o: Operation, base: Image, picture: Image, names: tuple[str, ...]) -> Image:
+    box = common_box(base, picture, Box.union)
+    base = inject_mask(o, joined_base(base, picture, box), 2)
     missing = {name: np.zeros((box.height, box.width), np.float32) for name in names if not base.has(name)}
     base = base.with_channels(missing) if missing else base
     before = base.only(names)
@@ -198,7 +181,7 @@ def _chosen_over(o: Operation, base: Image, picture: Image, names: Tuple[str, ..
 
 
 @requests("Switch")
-def _switch_requests(o: Operation) -> List[Request]:
+def _switch_requests(o: Operation) -> list[Request]:
     index = _switched(o)
     return [(index, o.frame)] if o.has_input(index) else []
 
@@ -221,15 +204,16 @@ def keymix(o: Operation) -> Image:
     Source: the NDK's sample Keymix; there 0 and less gives B exactly and 1 and more A. Without a mask connected B comes out.
     """
     first, second = o.input(0), o.input(1)
-    mask_image: Optional[Any] = o.input(2)
+    mask_image = o.input(2)
     names = channel_names.chosen(o.text("channels"), first.channels + second.channels)
     names = tuple(name for name in dict.fromkeys(names) if second.has(name))
-    box = _box(o.text("bbox"), first.box, second.box)
+    choice = o.text("bbox")
     channel = channel_names.one(o.text("maskChannel"))
-    if not names or not channel or mask_image is None:
-        return first.boxed(box)
+    if not names or not channel or not o.has_input(2):
+        return first.boxed(_box(choice, first.box, second.box))
+    box = common_box(first, second, lambda b, a: _box(choice, b, a))
     constants = [image.outside is not None for image in (first, second, mask_image)]
-    if any(constants) and not all(constants):
+    if choice == "union" and all(constants[:2]) and not constants[2]:
         box = box.grown(1)
     factor = mask_image.plane(channel, box)
     if o.flag("invertMask"):
@@ -245,8 +229,8 @@ def keymix(o: Operation) -> Image:
 
 
 def _keymix_outside(
-    o: Operation, base: Image, second: Image, mask: Image, channel: str, names: Tuple[str, ...]
-) -> Tuple[float, ...]:
+    o: Operation, base: Image, second: Image, mask: Image, channel: str, names: tuple[str, ...]
+) -> tuple[float, ...]:
     at_mask = dict(zip(mask.channels, mask.outside or ())).get(channel, 0.0)
     weight = np.float32(((1 - at_mask) if o.flag("invertMask") else at_mask) * o.number("mix"))
     ends = [dict(zip(image.channels, image.outside or ())) for image in (base, second)]

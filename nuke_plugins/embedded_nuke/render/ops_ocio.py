@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import Any, Callable, Tuple
+from typing import Any, Callable
 
 import numpy as np
 import PyOpenColorIO as ocio
@@ -17,8 +17,11 @@ from embedded_nuke.render.masking import per_pixel
 from embedded_nuke.render.operation import Operation, fail, op, refuse
 
 _INTERPOLATION = {
-    "nearest": ocio.INTERP_NEAREST, "linear": ocio.INTERP_LINEAR, "tetrahedral": ocio.INTERP_TETRAHEDRAL, "best": ocio.INTERP_BEST,
-}  # fmt: skip
+    "nearest": ocio.INTERP_NEAREST,
+    "linear": ocio.INTERP_LINEAR,
+    "tetrahedral": ocio.INTERP_TETRAHEDRAL,
+    "best": ocio.INTERP_BEST,
+}
 _VECTORFIELD = {"step field": "nearest", "trilinear field": "linear"}
 _VECTORFIELD_FILES = frozenset([".cube", ".3dl", ".csp", ".cub"])
 
@@ -26,7 +29,7 @@ _VECTORFIELD_FILES = frozenset([".cube", ".3dl", ".csp", ".cub"])
 def _on_colour(o: Operation, function: Callable[[Pixels], Pixels], masked: bool = True) -> Image:
     """Run on red, green and blue of every chosen layer; other channels stay. Absent ones count as 0."""
 
-    def run(values: Pixels, names: Tuple[str, ...]) -> Pixels:
+    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
         wanted = [names.index(name) if name in names else -1 for name in RGB]
         if not any(place >= 0 for place in wanted):
             return values
@@ -67,7 +70,7 @@ def ocio_colorspace(o: Operation) -> Image:
 
 
 @lru_cache(maxsize=16)
-def _file_processor(path: str, stamp: Tuple[int, int], interpolation: str, invert: bool, cccid: str) -> Any:
+def _file_processor(path: str, stamp: tuple[int, int], interpolation: str, invert: bool, cccid: str) -> Any:
     direction = ocio.TRANSFORM_DIR_INVERSE if invert else ocio.TRANSFORM_DIR_FORWARD
     transform = ocio.FileTransform(src=path, cccId=cccid, interpolation=_INTERPOLATION[interpolation], direction=direction)
     return ocio.Config.CreateRaw().getProcessor(transform)
@@ -105,8 +108,8 @@ def ocio_file_transform(o: Operation) -> Image:
 def vectorfield(o: Operation) -> Image:
     """A 3D LUT on values coded as ``colorspaceIn``; its result is taken as ``colorspaceOut`` and made linear again.
 
-    Cube files go through OpenColorIO; ``.vf``, ``.vfz``, ``.blut`` and ``.cms`` are Nuke's and others' own and are refused. Assumption:
-    *trilinear field* and *step field* are OpenColorIO's linear and nearest interpolation.
+    Cube files go through OpenColorIO; ``.vf``, ``.vfz``, ``.blut`` and ``.cms`` are Nuke's and others' own and are refused.
+    Assumption: *trilinear field* and *step field* are OpenColorIO's linear and nearest interpolation.
     """
     path = o.text("vfield_file")
     suffix = os.path.splitext(path)[1].lower()

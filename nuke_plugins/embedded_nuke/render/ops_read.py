@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import List, Optional
 
 import numpy as np
 
@@ -18,9 +17,9 @@ from embedded_nuke.render.reader import FileImage, asked_frame, read_file, read_
 def read(o: Operation) -> Image:
     """A file of the sequence as a picture in the working space.
 
-    Sources: the knobs' documentation; the EXR reader's *edge pixels*, whose usual setting *plate detect* repeats the edges where the
-    data window covers the format and has black outside otherwise (Foundry's reference guide, Read). Assumption: other file types
-    repeat their edges.
+    Sources: the knobs' documentation; the EXR reader's *edge pixels*, whose usual setting *plate detect* repeats the edges
+    where the data window covers the format and has black outside otherwise (Foundry's reference guide, Read). Assumption:
+    other file types repeat their edges.
     """
     frame = asked_frame(o)
     if frame is None:
@@ -54,7 +53,7 @@ def write_reading(o: Operation) -> Image:
 
 
 @requests("Write")
-def _no_inputs(o: Operation) -> List[object]:
+def _no_inputs(o: Operation) -> list[object]:
     return []
 
 
@@ -62,10 +61,7 @@ def _picture(o: Operation, found: FileImage, frame: int) -> Image:
     format_ = read_format(o, found.format, found.aspect_given)
     metadata = dict(found.metadata)
     metadata["input/frame"] = frame
-    if found.box == found.format.box or found.box.contains(found.format.box):
-        outside = None
-    else:
-        outside = (0.0,) * len(found.channels)
+    outside = None if found.box == found.format.box or found.box.contains(found.format.box) else (0.0,) * len(found.channels)
     image = Image(found.channels, found.box, format_, found.pixels, metadata, outside)
     if not o.flag("raw"):
         image = _to_working(o, image, found.depth)
@@ -104,7 +100,7 @@ def _missing(o: Operation, frame: int, error: RenderError) -> Image:
     raise fail(o, f"{error} {advice}") from error
 
 
-def _nearest(o: Operation, frame: int) -> Optional[int]:
+def _nearest(o: Operation, frame: int) -> int | None:
     """The frame of the clip nearest to ``frame`` whose file is there; the earlier one of two."""
     first, last = int(o.number("first")), int(o.number("last"))
     for candidate in sorted(range(first, last + 1), key=lambda number: (abs(number - frame), number)):
@@ -113,7 +109,7 @@ def _nearest(o: Operation, frame: int) -> Optional[int]:
     return None
 
 
-def _replacement(o: Operation, kind: str, image: Optional[Image]) -> Image:
+def _replacement(o: Operation, kind: str, image: Image | None) -> Image:
     """Black or a checkerboard of the clip's format, RGB."""
     format_ = _clip_format(o)
     if kind == "black":

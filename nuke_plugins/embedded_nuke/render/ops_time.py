@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import List, Optional, Tuple
 
 import numpy as np
 
-from embedded_nuke.render.image import Image, black
+from embedded_nuke.render.frame_expression import frame_by_expression
+from embedded_nuke.render.image import Box, Image, black, common_box
 from embedded_nuke.render.masking import lerp
 from embedded_nuke.render.operation import Operation, Request, fail, op, refuse, requests
 from embedded_nuke.render.ranges import clamp_frame, clip_starts, offset_of, read_shift
@@ -23,7 +23,7 @@ def _held(o: Operation) -> float:
 
 
 @requests("FrameHold")
-def _frame_hold(o: Operation) -> List[Request]:
+def _frame_hold(o: Operation) -> list[Request]:
     return [(0, _held(o))]
 
 
@@ -37,13 +37,11 @@ def _offset(o: Operation) -> float:
 
 
 @requests("TimeOffset")
-def _time_offset(o: Operation) -> List[Request]:
+def _time_offset(o: Operation) -> list[Request]:
     return [(0, _offset(o))]
 
 
-def _clip_frame(o: Operation) -> Optional[int]:
-    from embedded_nuke.render.frame_expression import frame_by_expression
-
+def _clip_frame(o: Operation) -> int | None:
     first, last = int(o.number("first")), int(o.number("last"))
     if o.text("frame_mode") == "expression" and o.text("frame").strip():
         frame = round(frame_by_expression(o, o.text("frame")))
@@ -54,12 +52,12 @@ def _clip_frame(o: Operation) -> Optional[int]:
 
 
 @requests("TimeClip")
-def _time_clip(o: Operation) -> List[Request]:
+def _time_clip(o: Operation) -> list[Request]:
     frame = _clip_frame(o)
     return [] if frame is None else [(0, float(frame))]
 
 
-def _retimed(o: Operation) -> Optional[float]:
+def _retimed(o: Operation) -> float | None:
     """The input's frame of a Retime: the output range is laid over the input range, then ``before`` and ``after`` apply.
 
     With both ranges of one length or ``speed`` given, the input advances ``speed`` frames a frame from ``input.first`` on.
@@ -77,7 +75,7 @@ def _retimed(o: Operation) -> Optional[float]:
 
 
 @requests("Retime")
-def _retime_requests(o: Operation) -> List[Request]:
+def _retime_requests(o: Operation) -> list[Request]:
     at = _retimed(o)
     if at is None:
         return []
@@ -88,14 +86,15 @@ def _retime_requests(o: Operation) -> List[Request]:
 
 @op("FrameHold", "TimeOffset")
 def shown_at(o: Operation) -> Image:
-    """The input at the frame that the knobs give: held (``firstFrame``, every ``increment`` frames anew), or moved and reversed."""
+    """The input at the frame that the knobs give: held (anew every ``increment`` frames), or moved and reversed."""
     (_, frame), *_ = _frame_hold(o) if o.class_name == "FrameHold" else _time_offset(o)
     return o.input(0, frame)
 
 
 @op("TimeClip")
 def time_clip(o: Operation) -> Image:
-    """A part of the input with rules for before and after, fades from and to black in ``soft`` (smoothstep) or ``linear`` steps.
+    """A part of the input with rules for before and after, fades from and to black in ``soft`` (smoothstep) or ``linear``
+    steps.
 
     Assumption: a fade of n frames has the weight i / (n + 1) on its i-th frame, so that no frame is quite black.
     """
@@ -145,7 +144,7 @@ def retime(o: Operation) -> Image:
 def mixed(first: Image, second: Image, weight: float) -> Image:
     """Two pictures in proportion, over both boxes and all channels; format and metadata of the first."""
     channels = first.channels + tuple(name for name in second.channels if name not in first.channels)
-    box = first.box.union(second.box)
+    box = common_box(first, second, Box.union)
     pixels = lerp(first.window(box, channels), second.window(box, channels), np.float32(weight))
     outside = None
     if first.outside is not None and second.outside is not None:
@@ -154,19 +153,18 @@ def mixed(first: Image, second: Image, weight: float) -> Image:
     return Image(channels, box, first.format, pixels, first.metadata, outside)
 
 
-def _constants(image: Image, channels: Tuple[str, ...]) -> List[float]:
+def _constants(image: Image, channels: tuple[str, ...]) -> list[float]:
     known = dict(zip(image.channels, image.outside or ()))
     return [known.get(name, 0.0) for name in channels]
 
 
 @requests("AppendClip")
-def _append_requests(o: Operation) -> List[Request]:
+def _append_requests(o: Operation) -> list[Request]:
     return [(index, frame) for index, frame, _ in _clips_at(o)]
 
 
-def _clips_at(o: Operation) -> List[Tuple[int, float, float]]:
-    """Which clips show at the frame: (input, its frame, weight). Before the first and after the last clip the end is held
-    (assumption)."""
+def _clips_at(o: Operation) -> list[tuple[int, float, float]]:
+    """Which clips show at the frame: (input, its frame, weight). Assumption: outside the range the ends are held."""
     clips = clip_starts(o)
     if not clips:
         return []
@@ -188,7 +186,8 @@ def _clips_at(o: Operation) -> List[Tuple[int, float, float]]:
 def append_clip(o: Operation) -> Image:
     """The inputs one after the other from ``firstFrame`` on, each as long as its own frame range; dissolves and fades.
 
-    Source: the node's reference page; fades as in TimeClip, with linear steps. ``meta_from_first`` takes the first clip's metadata.
+    Source: the node's reference page; fades as in TimeClip, with linear steps. ``meta_from_first`` takes the first clip's
+    metadata.
     """
     shown = _clips_at(o)
     if not shown:

@@ -6,12 +6,12 @@ Sources: the knobs of each class; AppendClip's clip lengths come from the frame 
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable
 
 from embedded_nuke.render.node_operation import NodeOperation, root_of
 from embedded_nuke.render.walk import is_disabled, is_group
 
-Range = Tuple[int, int]
+Range = tuple[int, int]
 # A range does not change over time; where a knob that defines it is animated, its value at the root's current frame counts.
 _GENERATORS = frozenset(["Constant", "CheckerBoard2", "Ramp", "Rectangle", "Noise"])
 
@@ -36,8 +36,8 @@ def current_frame(node: Any) -> float:
 def range_of(node: Any) -> Range:
     """First and last frame of a node: its own knobs where its class has such, else what its inputs have.
 
-    Nodes with several inputs: ``rangeinput`` where the class has it (B, A, All), else from the first to the last frame of all. The
-    root's range where nothing is connected.
+    Nodes with several inputs: ``rangeinput`` where the class has it (B, A, All), else from the first to the last frame of all.
+    The root's range where nothing is connected.
     """
     if getattr(node, "group", None) is None:
         return root_range(node)
@@ -125,14 +125,14 @@ def offset_of(o: Any) -> int:
     """
     if o.text("rounding_mode") == "Fractional time" and o.number("dtime_offset"):
         return math.floor(o.number("dtime_offset"))
-    return int(round(o.number("time_offset")))
+    return round(o.number("time_offset"))
 
 
 def _retime(o: NodeOperation) -> Range:
     return int(o.number("output.first")), int(o.number("output.last"))
 
 
-def clip_starts(o: Any) -> List[Tuple[int, int, int, int]]:
+def clip_starts(o: Any) -> list[tuple[int, int, int, int]]:
     """AppendClip's clips in order: (input, first frame in the result, length, first frame of the input).
 
     Each begins where the one before it ends, ``dissolve`` frames earlier. Inputs that are not connected are left out.
@@ -180,7 +180,7 @@ def _write(o: NodeOperation) -> Range:
     return (int(o.number("first")), int(o.number("last"))) if o.flag("use_limit") else o.input_range(0)
 
 
-_RULES: Dict[str, Callable[[NodeOperation], Range]] = {
+_RULES: dict[str, Callable[[NodeOperation], Range]] = {
     "Read": _read,
     "TimeClip": _read,
     "FrameRange": _frame_range,
@@ -196,7 +196,7 @@ _RULES: Dict[str, Callable[[NodeOperation], Range]] = {
 }
 
 
-def clamp_frame(frame: int, first: int, last: int, before: str, after: str) -> Optional[int]:
+def clamp_frame(frame: int, first: int, last: int, before: str, after: str) -> int | None:
     """A frame of the clip for any asked frame, by the rules of ``before`` and ``after``; None for black.
 
     ``hold`` repeats the end, ``loop`` starts over, ``bounce`` runs back, turning at the last frame without showing it twice

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 import numpy as np
 import OpenImageIO as oiio
 
 from embedded_nuke.render import channels as channel_names
 from embedded_nuke.render.files import located, split_prefix, with_frame
+from embedded_nuke.render.frame_expression import frame_by_expression
 from embedded_nuke.render.image import Box, Format, Pixels
 from embedded_nuke.render.operation import Operation, RenderError
 from embedded_nuke.render.ranges import clamp_frame, read_shift
@@ -24,21 +25,19 @@ _BITS = {"half": "16-bit half float", "float": "32-bit float", "double": "64-bit
 class FileImage:
     """What a file holds: channels by Nuke's names, windows with y upwards, the values as stored (no colour transform)."""
 
-    channels: Tuple[str, ...]
+    channels: tuple[str, ...]
     box: Box
     format: Format
     pixels: Pixels
-    metadata: Dict[str, Any]
+    metadata: dict[str, Any]
     depth: str  # int8, int16, log or float
     aspect_given: bool
 
 
-def asked_frame(o: Operation) -> Optional[int]:
-    """The frame of the clip that a Read shows at its frame, by ``frame_mode``, ``frame``, ``before`` and ``after``; None: black."""
+def asked_frame(o: Operation) -> int | None:
+    """The frame of the clip that a Read shows at its frame, by ``frame_mode``, ``frame``, ``before``, ``after``; None: black."""
     frame = o.frame
     if o.text("frame_mode") == "expression" and o.text("frame").strip():
-        from embedded_nuke.render.frame_expression import frame_by_expression
-
         frame = frame_by_expression(o, o.text("frame"))
     else:
         frame += read_shift(o)
@@ -48,8 +47,8 @@ def asked_frame(o: Operation) -> Optional[int]:
     return clamp_frame(round(frame), first, last, o.text("before"), o.text("after"))
 
 
-def read_file_name(o: Operation, frame: Optional[int] = None) -> str:
-    """The path that the node reads at its frame, empty for black or an empty knob. A Write with ``reading`` has its own frame."""
+def read_file_name(o: Operation, frame: int | None = None) -> str:
+    """The path that the node reads at its frame, empty for black or an empty knob. A Write reads its own frame."""
     pattern = o.text("file")
     if not pattern:
         return ""
@@ -60,7 +59,7 @@ def read_file_name(o: Operation, frame: Optional[int] = None) -> str:
     return located(with_frame(split_prefix(pattern)[1], frame), o.root_text("project_directory"))
 
 
-def header_format(o: Operation) -> Optional[Format]:
+def header_format(o: Operation) -> Format | None:
     """The format of the Read's file at its frame from the header alone, None where there is no readable file."""
     path = read_file_name(o)
     source = oiio.ImageInput.open(path) if path and os.path.isfile(path) else None
@@ -111,7 +110,7 @@ def read_file(path: str) -> FileImage:
     box = parts[0][0]
     for other, _ in parts[1:]:
         box = box.union(other)
-    planes: Dict[str, Pixels] = {}
+    planes: dict[str, Pixels] = {}
     for part_box, part_planes in parts:
         for name, plane in part_planes.items():
             planes.setdefault(name, _placed(plane, part_box, box))
@@ -127,7 +126,7 @@ def _placed(plane: Pixels, part: Box, box: Box) -> Pixels:
     return whole
 
 
-def _parts(path: str, source: Any, format_: Format) -> List[Tuple[Box, Dict[str, Pixels]]]:
+def _parts(path: str, source: Any, format_: Format) -> list[tuple[Box, dict[str, Pixels]]]:
     parts = []
     index = 0
     while index == 0 or (source.format_name() == "openexr" and source.seek_subimage(index, 0)):
@@ -140,7 +139,7 @@ def _parts(path: str, source: Any, format_: Format) -> List[Tuple[Box, Dict[str,
     return parts
 
 
-def _planes(path: str, source: Any, spec: Any, part: int) -> Dict[str, Pixels]:
+def _planes(path: str, source: Any, spec: Any, part: int) -> dict[str, Pixels]:
     values = source.read_image(part, 0, 0, spec.nchannels, "float")
     problem = source.geterror()
     if values is None or problem:
@@ -153,7 +152,7 @@ def _planes(path: str, source: Any, spec: Any, part: int) -> Dict[str, Pixels]:
     layer = spec.get_string_attribute("oiio:subimagename") if part else ""
     layer = layer[: -len(".main")] if layer.endswith(".main") else layer
     if spec.nchannels <= 2 and spec.channelnames[0] in ("Y", "I", "L", "gray"):
-        planes = {name: array[:, :, 0] for name in ("rgba.red", "rgba.green", "rgba.blue")}
+        planes = dict.fromkeys(("rgba.red", "rgba.green", "rgba.blue"), array[:, :, 0])
         if spec.nchannels == 2:
             planes["rgba.alpha"] = array[:, :, 1]
         return planes
@@ -162,13 +161,13 @@ def _planes(path: str, source: Any, spec: Any, part: int) -> Dict[str, Pixels]:
     return {names[index]: np.ascontiguousarray(array[:, :, index]) for index in ordered}
 
 
-def _rank(name: str) -> Tuple[int, str, int]:
+def _rank(name: str) -> tuple[int, str, int]:
     layer, component = name.split(".", 1)
     order = ["red", "green", "blue", "alpha", "x", "y", "z", "u", "v"]
     return (0 if layer == "rgba" else 1, layer, order.index(component) if component in order else len(order))
 
 
-def _format(spec: Any) -> Tuple[Format, bool]:
+def _format(spec: Any) -> tuple[Format, bool]:
     aspect = float(spec.get_float_attribute("PixelAspectRatio", 0.0))
     # Assumption: DPX files often hold nonsense here; what is far from any lens counts as not given.
     given = 0.1 <= aspect <= 10.0
@@ -181,7 +180,7 @@ def _box(spec: Any, format_: Format) -> Box:
     return Box(x, top - spec.height, x + spec.width, top)
 
 
-def _depth(source: Any, spec: Any) -> Tuple[str, str]:
+def _depth(source: Any, spec: Any) -> tuple[str, str]:
     kind, bits = str(spec.format), spec.get_int_attribute("oiio:BitsPerSample", 0)
     name = f"uint{bits}" if kind == "uint16" and bits in (10, 12) else kind
     if source.format_name() in ("dpx", "cineon"):
@@ -189,11 +188,11 @@ def _depth(source: Any, spec: Any) -> Tuple[str, str]:
     return ("int8" if kind == "uint8" else "int16" if kind in ("uint16", "uint") else "float"), name
 
 
-def _metadata(path: str, source: Any, spec: Any, bits: str) -> Dict[str, Any]:
+def _metadata(path: str, source: Any, spec: Any, bits: str) -> dict[str, Any]:
     """``input/…`` and, of an EXR, every header attribute as ``exr/…`` (Foundry's metadata pages)."""
     status = os.stat(path)
     reader = {"openexr": "exr"}.get(source.format_name(), source.format_name())
-    values: Dict[str, Any] = {
+    values: dict[str, Any] = {
         "input/filename": path.replace(os.sep, "/"),
         "input/width": spec.full_width,
         "input/height": spec.full_height,

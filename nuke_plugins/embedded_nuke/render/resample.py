@@ -1,16 +1,17 @@
 """Sampling pictures between pixels, with Nuke's filters.
 
-The kernels (Foundry's user guide, *Choosing a filtering algorithm*, and the NDK's Filter): impulse takes the nearest pixel; linear is
-a triangle; cubic is 1 - 3x² + 2|x|³, which neither blurs nor overshoots; Keys, Simon, Rifman, Mitchell, Parzen and notch are the
-cubics of Mitchell and Netravali (SIGGRAPH 1988) with B, C = (0, ½), (0, ¾), (0, 1), (⅓, ⅓), (1, 0), (3/2, -¼); Lanczos4, Lanczos6 and
-sinc4 are (windowed) sines. Where a picture shrinks, kernels widen with it. A pixel's middle lies at x + 0.5.
+The kernels (Foundry's user guide, *Choosing a filtering algorithm*, and the NDK's Filter): impulse takes the nearest pixel;
+linear is a triangle; cubic is 1 - 3x² + 2|x|³, which neither blurs nor overshoots; Keys, Simon, Rifman, Mitchell, Parzen and
+notch are the cubics of Mitchell and Netravali (SIGGRAPH 1988) with B, C = (0, ½), (0, ¾), (0, 1), (⅓, ⅓), (1, 0), (3/2, -¼);
+Lanczos4, Lanczos6 and sinc4 are (windowed) sines. Where a picture shrinks, kernels widen with it. A pixel's middle lies at x +
+0.5.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def _lanczos(size: int, window: float) -> Kernel:
 
 
 # Name: kernel of |x| and how far it reaches, in pixels.
-KERNELS: Dict[str, Tuple[Kernel, float]] = {
+KERNELS: dict[str, tuple[Kernel, float]] = {
     "linear": (_linear, 1.0),
     "cubic": (_cubic, 1.0),
     "keys": (_bc(0.0, 0.5), 2.0),
@@ -71,11 +72,11 @@ def is_filter(name: str) -> bool:
     return name.lower() == "impulse" or name.lower() in KERNELS
 
 
-def axis_weights(positions: Any, stretch: float, name: str) -> Tuple[Any, Any]:
+def axis_weights(positions: Any, stretch: float, name: str) -> tuple[Any, Any]:
     """Which source pixels feed each position along one axis, and how much: two arrays (positions, taps).
 
-    ``positions`` are places in source pixels (a pixel's middle is at + 0.5); ``stretch`` is how many source pixels one result pixel
-    covers, 1 or less where the picture grows.
+    ``positions`` are places in source pixels (a pixel's middle is at + 0.5); ``stretch`` is how many source pixels one result
+    pixel covers, 1 or less where the picture grows.
     """
     positions = np.asarray(positions, np.float64)
     if name.lower() == "impulse":
@@ -84,12 +85,12 @@ def axis_weights(positions: Any, stretch: float, name: str) -> Tuple[Any, Any]:
     widen = max(1.0, abs(stretch))
     span = min(reach * widen, float(_WIDEST))
     first = np.floor(positions - span - 0.5).astype(np.int64) + 1
-    indices = first[:, None] + np.arange(int(math.ceil(2 * span)) + 1)[None, :]
+    indices = first[:, None] + np.arange(math.ceil(2 * span) + 1)[None, :]
     weights = kernel(np.abs(indices + 0.5 - positions[:, None]) / widen)
     return indices, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def resample_axes(image: Image, box: Box, xs: Any, ys: Any, stretch: Tuple[float, float], name: str) -> Pixels:
+def resample_axes(image: Image, box: Box, xs: Any, ys: Any, stretch: tuple[float, float], name: str) -> Pixels:
     """Sample where columns and rows are independent: column i of ``box`` at ``xs[i]``, row j (from the top) at ``ys[j]``.
 
     ``xs`` and ``ys`` are source coordinates, y upwards.
@@ -149,9 +150,9 @@ def resample_map(image: Image, map_x: Any, map_y: Any, stretch_x: Any, stretch_y
     return total / weight_sum[:, :, None]
 
 
-def _taps(positions: Any, reach: float, widen: Any) -> Tuple[int, Any]:
+def _taps(positions: Any, reach: float, widen: Any) -> tuple[int, Any]:
     first = np.floor(positions - reach * widen - 0.5).astype(np.int64) + 1
-    return int(math.ceil(2 * reach * float(widen.max()))) + 1, first
+    return math.ceil(2 * reach * float(widen.max())) + 1, first
 
 
 def _gather(image: Image, columns: Any, rows: Any) -> Pixels:
@@ -169,7 +170,8 @@ def _gather(image: Image, columns: Any, rows: Any) -> Pixels:
 
 def resize(image: Image, scale: float) -> Image:
     """The whole picture, box and format at another scale, with the cubic filter; what proxy mode does to a full frame."""
-    small = Format(max(1, round(image.format.width * scale)), max(1, round(image.format.height * scale)), image.format.pixel_aspect)
+    size = [max(1, round(length * scale)) for length in (image.format.width, image.format.height)]
+    small = Format(size[0], size[1], image.format.pixel_aspect)
     sx, sy = small.width / image.format.width, small.height / image.format.height
     if image.box.empty:
         return replace(image, format=small)

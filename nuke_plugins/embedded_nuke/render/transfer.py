@@ -1,13 +1,13 @@
 """The curves of Nuke's own colour management, between linear light and coded values; nothing is clamped.
 
-Sources: sRGB is IEC 61966-2-1, rec709 ITU-R BT.709, Cineon Kodak's 10-bit printing density with black 95, white 685 and gamma 0.6 as
-in Nuke's Log2Lin knobs; the gammas are powers. Below the straight parts the straight line goes on, so negative values survive.
-Assumption: powers mirror negative values instead of giving NaN.
+Sources: sRGB is IEC 61966-2-1, rec709 ITU-R BT.709, Cineon Kodak's 10-bit printing density with black 95, white 685 and gamma
+0.6 as in Nuke's Log2Lin knobs; the gammas are powers. Below the straight parts the straight line goes on, so negative values
+survive. Assumption: powers mirror negative values instead of giving NaN.
 """
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Optional, Tuple
+from typing import Callable
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def _same(v: Pixels) -> Pixels:
     return v
 
 
-_CURVES: Dict[str, Tuple[Curve, Curve]] = {
+_CURVES: dict[str, tuple[Curve, Curve]] = {
     "linear": (_same, _same),
     "raw": (_same, _same),
     "sRGB": (_srgb_decode, _srgb_encode),
@@ -68,12 +68,12 @@ ROLES = {
 }  # fmt: skip
 
 
-def known_spaces() -> Tuple[str, ...]:
+def known_spaces() -> tuple[str, ...]:
     """The names that :func:`decode` and :func:`encode` take, without the roles."""
     return tuple(_CURVES)
 
 
-def _find(space: str) -> Optional[Tuple[Curve, Curve]]:
+def _find(space: str) -> tuple[Curve, Curve] | None:
     name = space.rsplit("/", 1)[-1].strip()
     return _CURVES.get(ROLES.get(name, name))
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 from embedded_nuke.render.operation import RenderError
 
 # Classes that hand their first input on unchanged. Viewer: which input shows is the GUI's matter; here it is the first.
-PASSING = frozenset("Dot NoOp PostageStamp Output Viewer FrameRange BlackInput ViewMetaData".split())
+PASSING = frozenset(
+    [
+        "Dot",
+        "NoOp",
+        "PostageStamp",
+        "Output",
+        "Viewer",
+        "FrameRange",
+        "BlackInput",
+        "ViewMetaData",
+    ]
+)
 _NO_IMAGE = frozenset(["BackdropNode", "StickyNote"])
 
 
@@ -40,11 +51,11 @@ def _inputs(node: Any) -> int:
     return int(node.inputs())
 
 
-def _first_input(node: Any) -> Optional[Any]:
+def _first_input(node: Any) -> Any | None:
     return node.input(0) if _inputs(node) > 0 else None
 
 
-def source_of(node: Any, frame: float) -> Optional[Any]:
+def source_of(node: Any, frame: float) -> Any | None:
     """The node whose operation makes the picture of ``node`` at ``frame``; None where an input is not connected.
 
     Raises:
@@ -68,7 +79,7 @@ def source_of(node: Any, frame: float) -> Optional[Any]:
     return None
 
 
-def _outer_input(node: Any, frame: float) -> Optional[Any]:
+def _outer_input(node: Any, frame: float) -> Any | None:
     group = node.group
     if getattr(group, "group", None) is None:
         return None

@@ -1,23 +1,18 @@
-"""Which metadata goes into the header of a written EXR.
-
-The five modes are those of Write's knob ``metadata``: *no metadata*; *default metadata* (time code, edge code, frame rate, exposure
-and Nuke's own version and hash); *default metadata and exr/\\**; *all metadata except input/\\**; *all metadata*. ``exr/name`` becomes
-the attribute ``name``; other keys get the prefix ``nuke/`` unless ``noprefix`` is on (Foundry's pages, and the NDK's exrWriter).
-"""
-
-from __future__ import annotations
-
-from typing import Any, Dict, Mapping
-
-import OpenImageIO as oiio
-
-from embedded_nuke.render.operation import Operation, fail
-
-MODES = ("no metadata", "default metadata", "default metadata and exr/*", "all metadata except input/*", "all metadata")
-# Filled by the writer itself, from the picture and the knobs.
-_OWN = frozenset(
-    """compression dataWindow displayWindow pixelAspectRatio screenWindowCenter screenWindowWidth lineOrder channels type name view
-    chunkCount version multiView chromaticities_ PixelAspectRatio DateTime""".split()
+[
+        "Which", "metadata", "goes", "into", "the", "header", "of", "a", "written", "EXR.", "The", "five", "modes", "are",
+        "those", "of", "Write's", "knob", "``metadata``:", "*no", "metadata*;", "*default", "metadata*", "(time", "code,",
+        "edge", "code,", "frame", "rate,", "exposure", "and", "Nuke's", "own", "version", "and", "hash);", "*default",
+        "metadata", "and", "exr/\\**;", "*all", "metadata", "except", "input/\\**;", "*all", "metadata*.", "``exr/name``",
+        "becomes", "the", "attribute", "``name``;", "other", "keys", "get", "the", "prefix", "``nuke/``", "unless",
+        "``noprefix``", "is", "on", "(Foundry's", "pages,", "and", "the", "NDK's", "exrWriter).", """"", "from", "__future__",
+        "import", "annotations", "from", "collections.abc", "import", "Mapping", "from", "typing", "import", "Any", "import",
+        "OpenImageIO", "as", "oiio", "from", "embedded_nuke.render.operation", "import", "Operation,", "fail", "MODES", "=",
+        "("no", "metadata",", ""default", "metadata",", ""default", "metadata", "and", "exr/*",", ""all", "metadata",
+        "except", "input/*",", ""all", "metadata")", "#", "Filled", "by", "the", "writer", "itself,", "from", "the",
+        "picture", "and", "the", "knobs.", "_OWN", "=", "frozenset(", """"compression", "dataWindow", "displayWindow",
+        "pixelAspectRatio", "screenWindowCenter", "screenWindowWidth", "lineOrder", "channels", "type", "name", "view",
+        "chunkCount", "version", "multiView", "PixelAspectRatio", "DateTime",
+    ]
 )
 _STANDARD = {"exr/timeCode": "smpte:TimeCode", "input/timecode": "smpte:TimeCode"}
 
@@ -29,7 +24,7 @@ def set_metadata(o: Operation, spec: Any, metadata: Mapping[str, Any], input_has
         raise fail(o, f"metadata '{mode}' does not exist; use one of {', '.join(MODES)}.")
     if mode == "no metadata":
         return
-    attributes: Dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     prefix = "" if o.has("noprefix") and o.flag("noprefix") else "nuke/"
     for key, value in sorted(metadata.items()):
         if key.startswith("exr/"):
@@ -45,7 +40,7 @@ def set_metadata(o: Operation, spec: Any, metadata: Mapping[str, Any], input_has
             _set(spec, name, value)
 
 
-def _defaults(attributes: Dict[str, Any], metadata: Mapping[str, Any]) -> None:
+def _defaults(attributes: dict[str, Any], metadata: Mapping[str, Any]) -> None:
     """The optional standard fields, from ``exr/…`` or ``input/…``."""
     for target, keys in (
         ("timeCode", ("input/timecode", "exr/timeCode")),
@@ -87,7 +82,8 @@ def _set_rate(spec: Any, value: Any) -> None:
         # 23.976 and its kin are multiples of 1000/1001.
         whole = round(rate * 1001 / 1000)
         is_ntsc = abs(rate - whole * 1000 / 1001) < 5e-4 and abs(rate - round(rate)) > 1e-3
-        numerator, denominator = (whole * 1000, 1001) if is_ntsc else (round(rate * 1000), 1000) if rate % 1 else (round(rate), 1)
+        exact = (round(rate * 1000), 1000) if rate % 1 else (round(rate), 1)
+        numerator, denominator = (whole * 1000, 1001) if is_ntsc else exact
     spec.attribute("FramesPerSecond", oiio.TypeDesc("rational"), (numerator, denominator))
 
 

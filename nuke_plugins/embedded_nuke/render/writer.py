@@ -1,14 +1,15 @@
 """Writing frames: what a Write node makes of its input, whole or not at all.
 
-Sources: the exrWriter of the NDK's examples (data window = bounding box without the black border, display window from 0, 0, channel
-names, the metadata modes and their ``nuke/`` prefix); Foundry's pages on file names and on rendering metadata.
+Sources: the exrWriter of the NDK's examples (data window = bounding box without the black border, display window from 0, 0,
+channel names, the metadata modes and their ``nuke/`` prefix); Foundry's pages on file names and on rendering metadata.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import OpenImageIO as oiio
@@ -16,6 +17,7 @@ import OpenImageIO as oiio
 from embedded_nuke.render import channels as channel_names
 from embedded_nuke.render.colour_management import convert, file_space, working_space
 from embedded_nuke.render.files import kind_of, located, split_prefix, with_frame
+from embedded_nuke.render.frame_expression import frame_by_expression
 from embedded_nuke.render.image import ALPHA, RGB, RGBA, Box, Image, Pixels
 from embedded_nuke.render.operation import Operation, RenderError, fail, refuse
 from embedded_nuke.render.resample import resize
@@ -86,8 +88,6 @@ def proxy_scale(o: Operation) -> float:
 
 
 def _number(o: Operation) -> int:
-    from embedded_nuke.render.frame_expression import frame_by_expression
-
     mode, value = o.text("frame_mode"), o.text("frame").strip()
     if not value:
         return round(o.frame)
@@ -162,14 +162,12 @@ def _coded(o: Operation, image: Image, kind: str, depth: str) -> Image:
     return image.with_channels(planes, constants)
 
 
-def _write_exr(
-    o: Operation, path: str, image: Image, depth: str, metadata: Any, input_hash: str
-) -> None:
+def _write_exr(o: Operation, path: str, image: Image, depth: str, metadata: Any, input_hash: str) -> None:
     if o.has("autocrop") and o.flag("autocrop"):
         image = image.boxed(_autocrop(image))
     if image.box.empty:
         image = image.boxed(Box(0, 0, 1, 1))
-    groups: List[Tuple[str, Tuple[str, ...]]] = [("", image.channels)]
+    groups: list[tuple[str, tuple[str, ...]]] = [("", image.channels)]
     if o.has("interleave") and o.text("interleave") == "channels":
         groups = _by_layer(o, image.channels)
     specs = []
@@ -188,15 +186,15 @@ def _write_exr(
     _finish(o, sink, done)
 
 
-def _by_layer(o: Operation, names: Tuple[str, ...]) -> List[Tuple[str, Tuple[str, ...]]]:
-    layers: Dict[str, List[str]] = {}
+def _by_layer(o: Operation, names: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
+    layers: dict[str, list[str]] = {}
     for name in names:
         layers.setdefault(channel_names.layer_of(name), []).append(name)
     first = o.text("first_part") if o.has("first_part") else ""
     return [(layer, tuple(layers[layer])) for layer in sorted(layers, key=lambda layer: (layer != first, layer))]
 
 
-def _exr_spec(o: Operation, image: Image, names: Tuple[str, ...], depth: str) -> Any:
+def _exr_spec(o: Operation, image: Image, names: tuple[str, ...], depth: str) -> Any:
     spec = oiio.ImageSpec(image.box.width, image.box.height, len(names), depth)
     spec.channelnames = tuple(channel_names.to_file(name) for name in names)
     spec.x, spec.y = image.box.x, image.format.height - image.box.t
@@ -226,9 +224,9 @@ def _autocrop(image: Image) -> Box:
     return Box(box.x + int(columns[0]), box.t - int(rows[-1]) - 1, box.x + int(columns[-1]) + 1, box.t - int(rows[0]))
 
 
-def _write_flat(o: Operation, path: str, image: Image, wanted: Tuple[str, ...], kind: str, depth: str) -> None:
+def _write_flat(o: Operation, path: str, image: Image, wanted: tuple[str, ...], kind: str, depth: str) -> None:
     """One picture over the whole format, colour and perhaps alpha."""
-    names: Tuple[str, ...] = RGBA if ALPHA in wanted and _CHANNELS[kind] == 4 else RGB
+    names: tuple[str, ...] = RGBA if ALPHA in wanted and _CHANNELS[kind] == 4 else RGB
     # A single other layer is written as the colour, as Nuke does for types without layers.
     if not any(name in wanted for name in RGBA):
         wanted = wanted[: len(RGB)]
@@ -279,14 +277,15 @@ def _flat_attributes(o: Operation, spec: Any, kind: str, bits: int) -> None:
             spec.attribute("jpeg:subsampling", o.text("_jpeg_sub_sampling"))
 
 
-def _finish(o: Operation, sink: Optional[Any], done: bool) -> None:
+def _finish(o: Operation, sink: Any | None, done: bool) -> None:
     if sink is None:
         raise fail(o, f"no writer for this type of file ({' '.join(oiio.geterror().split())}).")
     problem = sink.geterror()
     done = sink.close() and done
     late = sink.geterror()  # after every TIFF, also a good one, it holds a complaint
     if not done or problem:
-        raise fail(o, f"the file cannot be written ({' '.join((problem or late).split())[:200]}); free some space, or see the folder.")
+        reason = " ".join((problem or late).split())[:200]
+        raise fail(o, f"the file cannot be written ({reason}); free some space, or choose another folder.")
 
 
 __all__ = ["RenderError", "proxy_scale", "write_image"]

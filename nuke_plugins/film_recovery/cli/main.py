@@ -51,7 +51,7 @@ def cli() -> None:
 
 
 for command in (
-    train.train, train.resume, train.verify, train.stop, train.status, apply.apply, elements.analyse,
+    train.train, train.resume, train.verify, train.stop, train.status, apply.apply, elements.analyse, elements.balance,
     project.recover, report.compare, report.report, demo.demo, doctor.doctor,
 ):  # fmt: skip
     cli.add_command(common_options(command))

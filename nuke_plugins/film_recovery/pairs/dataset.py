@@ -28,7 +28,7 @@ from film_recovery.pairs.crop import cut
 from film_recovery.pairs.gather import Gathered, GatheredPair, gather
 from film_recovery.pairs.manifest import FILE_NAME, PARTS, Manifest, PairRecord, finite, load_manifest
 from film_recovery.pairs.registration import warp
-from film_recovery.pairs.rules import Range, raise_on_errors
+from film_recovery.pairs.rules import Finding, Range, raise_on_errors
 from film_recovery.pairs.targets import make_target
 
 FloatArray = npt.NDArray[np.float32]
@@ -119,6 +119,22 @@ def load_dataset(folder: Path, verify_hashes: bool = True) -> Dataset:
     return Dataset(manifest, pairs)
 
 
+def fit_job_balance(job: TrainingJob, reporter: Reporter | None = None) -> tuple[DensityBalance, list[Finding]]:
+    """The density balance that the training pairs of a job give, and what was found about them; writes nothing.
+
+    Raises:
+        InputError: an element does not exist, or the two do not fit together.
+        VerificationError: a pair must not be used.
+        StoppedError: the reporter asked to stop.
+    """
+    job.check()
+    tell = reporter or SilentReporter()
+    gathered = gather(job, tell)
+    raise_on_errors(gathered.findings)
+    training = [parts for pair, parts in zip(gathered.pairs, _aligned(gathered, tell), strict=True) if not pair.held_out]
+    return _fit(training, gathered.encoding), gathered.findings
+
+
 def apply_balance(source: npt.ArrayLike, balance: DensityBalance | None, encoding: str) -> FloatArray:
     """The source as the model will see it: balanced in linear light, back in the working space; float32, same shape."""
     pixels = np.asarray(source, np.float32)
@@ -148,7 +164,11 @@ def _balance(
     if job.balance == "none" or (job.balance == "auto" and job.task != "chroma"):
         return None
     training = [parts for pair, parts in zip(gathered.pairs, pictures, strict=True) if not pair.held_out]
-    linear = [[np.asarray(to_linear(part, gathered.encoding), np.float32) for part in parts] for parts in training]
+    return _fit(training, gathered.encoding)
+
+
+def _fit(training: Sequence[tuple[FloatArray, FloatArray]], encoding: str) -> DensityBalance:
+    linear = [[np.asarray(to_linear(part, encoding), np.float32) for part in parts] for parts in training]
     return fit_balance([parts[0] for parts in linear], [parts[1] for parts in linear])
 
 

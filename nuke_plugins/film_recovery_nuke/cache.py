@@ -1,0 +1,158 @@
+"""The cache of one inference node: recovered frames with a record each, which tells what they were made of."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Iterable, List, Optional
+
+from film_recovery.contract.atomic import storage_errors, write_json
+from film_recovery_nuke.frames import frame_path
+
+SCHEMA = "film-recovery/baked-frame/1"
+INPUT, RECOVERED = "input.%04d.exr", "recovered.%04d.exr"
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a baked frame was made of.
+
+    Attributes:
+        model: SHA-256 of the model file.
+        settings: precision and tile, as text.
+        input_hash: Nuke's hash of the input at this frame: cheap to ask, but only good within one Nuke version.
+        input_file: SHA-256 of the rendered input without what changes by itself; decides headless.
+        file: SHA-256 of the recovered file.
+    """
+
+    model: str
+    settings: str
+    input_hash: str
+    input_file: str
+    file: str
+
+
+class FrameCache:
+    """The folder of one node."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def input(self, frame: int) -> Path:
+        """The rendered input of a frame; removed once it is recovered."""
+        return self.folder / frame_path(INPUT, frame)
+
+    def recovered(self, frame: int) -> Path:
+        """The recovered frame."""
+        return self.folder / frame_path(RECOVERED, frame)
+
+    def pattern(self, name: str) -> str:
+        """A pattern of the folder with ``%04d`` and forward slashes."""
+        return (self.folder / name).as_posix()
+
+    def _record_path(self, frame: int) -> Path:
+        return self.recovered(frame).with_suffix(".json")
+
+    def record(self, frame: int) -> Optional[Record]:
+        """The record of a frame, or None when there is none or it is damaged: then the frame counts as not baked."""
+        try:
+            value = json.loads(self._record_path(frame).read_text(encoding="utf-8"))
+            return Record(**value["record"]) if value.get("schema") == SCHEMA else None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def write_record(self, frame: int, record: Record) -> None:
+        """Write a record, whole or not at all. Raises :class:`StorageError`."""
+        write_json(self._record_path(frame), {"schema": SCHEMA, "record": asdict(record)})
+
+    def state(self, frame: int, model: str, settings: str, input_hash: str) -> str:
+        """``fresh``, ``stale`` or ``missing``, judged without rendering and without reading pixels."""
+        record = self.record(frame)
+        if record is None or not self.recovered(frame).is_file():
+            return "missing"
+        same = (record.model, record.settings, record.input_hash) == (model, settings, input_hash)
+        return "fresh" if same else "stale"
+
+    def holds(self, frame: int, model: str, settings: str, input_file: str) -> bool:
+        """Whether a frame is whole and made of exactly this; its file is read to its last byte."""
+        record = self.record(frame)
+        if record is None or (record.model, record.settings, record.input_file) != (model, settings, input_file):
+            return False
+        return file_hash(self.recovered(frame)) == record.file
+
+    def frames(self) -> List[int]:
+        """The frames that have a record, ascending."""
+        found = []
+        for path in self.folder.glob("recovered.*.json"):
+            with contextlib.suppress(ValueError):
+                found.append(int(path.name.split(".")[1]))
+        return sorted(found)
+
+    def remove_inputs(self, frames: Iterable[int]) -> None:
+        """Remove rendered inputs."""
+        for frame in frames:
+            with contextlib.suppress(FileNotFoundError):
+                self.input(frame).unlink()
+
+    def clear(self) -> int:
+        """Remove every baked frame of this node and nothing else; returns how many there were. Raises :class:`StorageError`."""
+        count = len(self.frames())
+        with storage_errors(self.folder):
+            for pattern in ("recovered.*.exr", "recovered.*.json", "input.*.exr"):
+                for path in self.folder.glob(pattern):
+                    path.unlink()
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
+        return count
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file; empty when it is not there."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            for block in iter(lambda: stream.read(_BLOCK), b""):
+                digest.update(block)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def picture_hash(path: Path) -> str:
+    """SHA-256 of an EXR file's pixels and windows, without the rest of its header: dates and hashes there change by themselves.
+
+    The header is read after the OpenEXR file layout: a magic number, a version, attributes of name, type, size and value up to an
+    empty name; then the offset table and the chunks. Of a damaged header, or of another kind of file, all bytes count.
+    """
+    kept = (b"channels", b"compression", b"dataWindow", b"displayWindow", b"lineOrder", b"pixelAspectRatio")
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return ""
+    at = 8 if data[:4] == b"\x76\x2f\x31\x01" else -1
+    digest = hashlib.sha256()
+    while 0 < at < len(data) and data[at] != 0:
+        name_end = data.find(b"\0", at)
+        type_end = data.find(b"\0", name_end + 1)
+        if name_end < 0 or type_end < 0 or type_end + 5 > len(data):
+            at = -1
+            break
+        size = int.from_bytes(data[type_end + 1 : type_end + 5], "little")
+        value_end = type_end + 5 + size
+        if data[at:name_end] in kept:
+            digest.update(data[at:value_end])
+        at = value_end
+    if at <= 0 or at >= len(data):
+        return hashlib.sha256(data).hexdigest()
+    digest.update(_without_offsets(data, at + 1))
+    return digest.hexdigest()
+
+
+def _without_offsets(data: bytes, start: int) -> bytes:
+    """The chunks after the offset table: the first offset says where they begin. Offsets move with the header's length."""
+    first = int.from_bytes(data[start : start + 8], "little")
+    return data[first:] if start < first <= len(data) else data[start:]

@@ -1,0 +1,127 @@
+"""Frame ranges as an artist types them, and rendering frames of a branch to files."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence
+
+import nuke
+
+from film_recovery_nuke.errors import CancelledError, HostError
+
+_RANGE = re.compile(r"^(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?$")
+_MOST = 1_000_000
+Progress = Callable[[int, int, str], None]
+Cancelled = Callable[[], bool]
+
+
+def parse_frames(text: str) -> List[int]:
+    """Frame numbers, ascending and distinct, from ``1001-1055``, ``1-10x2``, ``1, 5 9-12``; negative ones too.
+
+    Raises:
+        HostError: a part is no frame range, or there are more than a million frames.
+    """
+    found = set()
+    for word in re.split(r"[\s,]+", text.strip()):
+        if not word:
+            continue
+        match = _RANGE.match(word)
+        if match is None:
+            raise HostError(f"'{word}' is no frame range; write 1001-1055, 1-10x2, or single frames with commas.")
+        first = int(match.group(1))
+        last = int(match.group(2)) if match.group(2) else first
+        step = int(match.group(3)) if match.group(3) else 1
+        if last < first or step < 1:
+            raise HostError(f"'{word}' runs backwards or stands still; write the lower frame first and a step of 1 or more.")
+        if (last - first) // step + len(found) >= _MOST:
+            raise HostError(f"'{word}' has more than a million frames; check the numbers.")
+        found.update(range(first, last + 1, step))
+    return sorted(found)
+
+
+def format_frames(frames: Iterable[int]) -> str:
+    """The shortest spelling in runs: ``1-3,8,11-15``; empty for none."""
+    runs: List[List[int]] = []
+    for frame in sorted(set(frames)):
+        if runs and frame == runs[-1][1] + 1:
+            runs[-1][1] = frame
+        else:
+            runs.append([frame, frame])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+@contextlib.contextmanager
+def full_scale() -> Iterator[None]:
+    """Switch proxy mode off for a while: Write nodes save at proxy scale."""
+    root = nuke.root()
+    was_on = bool(root["proxy"].value())
+    if was_on:
+        root["proxy"].setValue(False)
+    try:
+        yield
+    finally:
+        if was_on:
+            root["proxy"].setValue(True)
+
+
+@contextlib.contextmanager
+def switched_on(write: Any) -> Iterator[None]:
+    """Switch an internal Write on for a while; whatever happens, it is off again afterwards."""
+    write["disable"].setValue(False)
+    try:
+        yield
+    finally:
+        write["disable"].setValue(True)
+
+
+def render_frames(
+    write: Any,
+    pattern: str,
+    frames: Sequence[int],
+    cancelled: Optional[Cancelled] = None,
+    progress: Optional[Progress] = None,
+) -> List[Path]:
+    """Render frames of what feeds an internal Write, one by one: EXR, 32-bit float, raw, at full scale.
+
+    Args:
+        write: the Write, with its format set in the gizmo; it is on only during the call.
+        pattern: the files, with ``%04d``; forward slashes.
+        frames: project frames.
+        cancelled: asked before every frame.
+        progress: told ``(done, count, what)`` after every frame.
+
+    Returns:
+        The files, in the order of the frames.
+
+    Raises:
+        HostError: a frame cannot be rendered; the message names it and keeps Nuke's reason.
+        CancelledError: ``cancelled`` said so; frames that were written stay.
+    """
+    if write.input(0) is None:
+        raise HostError(f"{write.fullName()} has nothing to render; connect the input of {write.parent().name()}.")
+    written: List[Path] = []
+    write["file"].setValue(pattern.replace("\\", "/"))
+    with full_scale(), switched_on(write):
+        for number, frame in enumerate(frames):
+            if cancelled is not None and cancelled():
+                raise CancelledError(f"Cancelled at frame {frame}; {number} of {len(frames)} frames were written.")
+            try:
+                nuke.execute(write, frame, frame, 1)
+            except RuntimeError as error:
+                if str(error) == "Cancelled":  # the text of Nuke's own Cancel button
+                    raise CancelledError(f"Cancelled at frame {frame}; {number} of {len(frames)} frames were written.") from error
+                raise HostError(f"Frame {frame} of {write.parent().name()} cannot be rendered: {error}") from error
+            path = Path(frame_path(pattern, frame))
+            if not path.is_file():
+                raise HostError(f"Frame {frame} of {write.parent().name()} was rendered, but {path} is not there.")
+            written.append(path)
+            if progress is not None:
+                progress(number + 1, len(frames), f"frame {frame}")
+    return written
+
+
+def frame_path(pattern: str, frame: int) -> str:
+    """A file's name from a pattern with ``%04d``, as C's printf fills it in."""
+    return pattern.replace("%04d", f"{frame:04d}")

@@ -1,0 +1,170 @@
+"""Reading and building the node graph. Everything here runs on the main thread."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Iterator, List, Sequence, Tuple
+
+import nuke
+
+from film_recovery_nuke.errors import HostError
+
+# Colours after the trade's own scripts: grey source, violet reference, green around a stage.
+SOURCE_COLOUR, REFERENCE_COLOUR, STAGE_COLOUR = 0x9A9A9AFF, 0x7A3D8CFF, 0x4F7A52FF
+_COLUMN, _ROW = 110, 90
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A pair of frames: the source's frame, the reference's, whether it is held out, and why it was chosen."""
+
+    source: int
+    reference: int
+    held_out: bool = False
+    reason: str = ""
+
+
+def on_main_thread(call: Callable[..., Any], *arguments: Any) -> Any:
+    """Call something that touches the graph, from whichever thread.
+
+    From the main thread it is called directly (asking Nuke to do it would hang for ever), from another one through Nuke's queue,
+    without waiting. Headless there may be nobody who serves that queue, so other threads are refused.
+
+    Raises:
+        HostError: headless, off the main thread.
+    """
+    if threading.current_thread() is threading.main_thread():
+        return call(*arguments)
+    if not nuke.GUI:
+        raise HostError("The graph was to be touched off the main thread in a session without a GUI; this is a defect.")
+    return nuke.executeInMainThread(call, arguments)
+
+
+@contextlib.contextmanager
+def undo(name: str) -> Iterator[None]:
+    """Make everything inside one step of undo."""
+    nuke.Undo.begin(name)
+    try:
+        yield
+    finally:
+        nuke.Undo.end()
+
+
+def inside(group: Any, name: str) -> Any:
+    """A node inside a group, by name. Raises :class:`HostError` when the gizmo lacks it."""
+    found = group.node(name)
+    if found is None:
+        raise HostError(f"{group.name()} lacks its inner node '{name}'; it was changed by hand. Make a new {group.Class()}.")
+    return found
+
+
+def of_class(node: Any, *classes: str) -> Any:
+    """The node, if it is of one of the classes. Raises :class:`HostError` otherwise."""
+    if node is None or node.Class() not in classes:
+        raise HostError(f"Select a node of the kind {' or '.join(classes)} first.")
+    return node
+
+
+def script_path() -> str:
+    """The script's file with forward slashes; empty when it was never saved."""
+    name = nuke.root().name()
+    return "" if name in ("", "Root") else name.replace("\\", "/")
+
+
+def folder_from(text: str, setting: str, what: str) -> Path:
+    """A folder that a knob or the preferences name; relative ones begin at the script's folder.
+
+    Args:
+        text: the knob's text, evaluated.
+        setting: the preferences' text, used when the knob is empty.
+        what: for the message, as ``data directory``.
+
+    Raises:
+        HostError: a relative or no folder, and the script was never saved.
+    """
+    chosen = text.strip() or setting.strip()
+    if chosen and Path(chosen).is_absolute():
+        return Path(chosen)
+    script = script_path()
+    if not script:
+        raise HostError(f"Save the script first, or give an absolute {what}: a relative one begins at the script's folder.")
+    return Path(script).parent / (chosen or "film_recovery")
+
+
+def shortened(path: Path) -> str:
+    """A path for a knob: relative to the script where it lies beneath it, so that script and folder can be moved together."""
+    script = script_path()
+    text = path.as_posix()
+    if script:
+        with contextlib.suppress(ValueError):
+            text = path.resolve().relative_to(Path(script).parent.resolve()).as_posix()
+    return text
+
+
+def resolved(text: str) -> Path:
+    """The file or folder that a knob's evaluated text means; relative ones begin at the script's folder."""
+    path, script = Path(text), script_path()
+    return path if path.is_absolute() or not script else Path(script).parent / path
+
+
+def build_pair_stacks(pairs: Sequence[Pair], source: Any, reference: Any) -> Tuple[Any, Any]:
+    """Build one branch a side: a FrameHold per pair, stacked by AppendClip, with labels and a backdrop.
+
+    The stacks begin at frame 1: frame n shows the nth pair. Held-out pairs are marked in their labels.
+
+    Returns:
+        The two AppendClip nodes, source's and reference's.
+
+    Raises:
+        HostError: there is no pair.
+    """
+    if not pairs:
+        raise HostError("There is no pair yet; add frames to the table first.")
+    with undo("Film Recovery: pair stacks"):
+        left, top = source.xpos(), max(source.ypos(), reference.ypos()) + 2 * _ROW
+        first = _stack([(pair.source, pair) for pair in pairs], source, "source", (left, top), SOURCE_COLOUR)
+        right = left + _COLUMN * (len(pairs) + 1)
+        second = _stack([(pair.reference, pair) for pair in pairs], reference, "reference", (right, top), REFERENCE_COLOUR)
+    return first, second
+
+
+def _stack(frames: Sequence[Tuple[int, Pair]], branch: Any, side: str, place: Tuple[int, int], colour: int) -> Any:
+    ends: List[Any] = []
+    made: List[Any] = []
+    for number, (frame, pair) in enumerate(frames):
+        hold = nuke.nodes.FrameHold(inputs=[branch])
+        _set_held_frame(hold, frame)
+        hold["label"].setValue(f"{frame}{' held out' if pair.held_out else ''}{chr(10) + pair.reason if pair.reason else ''}")
+        one = nuke.nodes.FrameRange(inputs=[hold], first_frame=1, last_frame=1)
+        hold.setXYpos(place[0] + _COLUMN * number, place[1])
+        one.setXYpos(place[0] + _COLUMN * number, place[1] + _ROW)
+        ends.append(one)
+        made += [hold, one]
+    clip = nuke.nodes.AppendClip(inputs=ends)
+    clip["meta_from_first"].setValue(False)
+    clip["label"].setValue(f"{side} pairs 1-{len(frames)}")
+    clip.setXYpos(place[0], place[1] + 2 * _ROW)
+    backdrop([*made, clip], f"PAIRS {side.upper()}", colour)
+    return clip
+
+
+def _set_held_frame(hold: Any, frame: int) -> None:
+    """Set the held frame under the name that this Nuke knows: it was renamed between 12.2 and 15.1."""
+    knob = hold.knob("firstFrame") or hold.knob("first_frame")
+    knob.setValue(frame)
+
+
+def backdrop(nodes: Sequence[Any], label: str, colour: int, margin: int = 40) -> Any:
+    """A backdrop around nodes."""
+    left = min(node.xpos() for node in nodes) - margin
+    top = min(node.ypos() for node in nodes) - 2 * margin
+    right = max(node.xpos() + node.screenWidth() for node in nodes) + margin
+    bottom = max(node.ypos() + node.screenHeight() for node in nodes) + margin
+    made = nuke.nodes.BackdropNode(bdwidth=right - left, bdheight=bottom - top, label=label, note_font_size=24)
+    made["tile_color"].setValue(colour)
+    made["z_order"].setValue(-1)
+    made.setXYpos(left, top)
+    return made

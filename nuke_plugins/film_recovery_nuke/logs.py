@@ -1,0 +1,44 @@
+"""A log file for support: rotating, in the user's Nuke folder, or in the temporary one where that cannot be written."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import tempfile
+from pathlib import Path
+from typing import Optional
+
+_BYTES, _FILES = 1_000_000, 3
+_log = logging.getLogger("film_recovery_nuke")
+_where: Optional[Path] = None
+
+
+def path() -> Optional[Path]:
+    """The file that is written to; None before the first line, or where nothing can be written."""
+    return _where
+
+
+def write(text: str) -> None:
+    """Write a line. Never raises: a full disk must not keep Nuke from going on."""
+    if not _log.handlers:
+        _open()
+    _log.info("%s", text)
+
+
+def _open() -> None:
+    global _where
+    _log.setLevel(logging.INFO)
+    _log.propagate = False
+    for folder in (Path.home() / ".nuke" / "film_recovery", Path(tempfile.gettempdir()) / "film_recovery"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / "film_recovery.log"
+            handler = logging.handlers.RotatingFileHandler(file, maxBytes=_BYTES, backupCount=_FILES, encoding="utf-8")
+        except OSError:
+            continue
+        handler.setFormatter(logging.Formatter(f"%(asctime)s {os.getpid()} %(message)s"))
+        _log.addHandler(handler)
+        _where = file
+        return
+    _log.addHandler(logging.NullHandler())

@@ -1,0 +1,61 @@
+"""The menus: Film Recovery in the nodes toolbar, in the menu bar and among the panes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nuke
+
+from film_recovery_nuke.errors import HostError, shown
+
+NODES = (
+    "RecoveryBalance", "RecoveryTarget", "RecoveryTrain", "RecoveryInference", "RecoveryMerge", "RecoveryCompare",
+    "RecoveryBaseline", "RecoveryCurve",
+)  # fmt: skip
+
+
+def add_menus() -> None:
+    """Add them. Called once, with a GUI."""
+    toolbar = nuke.menu("Nodes").addMenu("Film Recovery", icon="RecoveryTrain.png")
+    for name in NODES:
+        toolbar.addCommand(name, f"nuke.createNode('{name}')", icon=f"{name}.png")
+    menu = nuke.menu("Nuke").addMenu("Film Recovery")
+    menu.addCommand("Open panel", _open_panel)
+    menu.addSeparator()
+    menu.addCommand("Train from selected frames", train_from_selected)
+    menu.addCommand("Bake what the selected node needs", bake_selected)
+    from film_recovery_nuke import panels
+
+    panels.register()
+
+
+@shown
+def train_from_selected() -> Any:
+    """Start a training from the selected FrameHolds, on the selected RecoveryTrain or a new one."""
+    from film_recovery_nuke.nodes import train
+
+    selected = nuke.selectedNodes()
+    nodes = [node for node in selected if node.Class() == train.CLASS]
+    holds = [node for node in selected if node.Class() == "FrameHold"]
+    frames = [int((node.knob("firstFrame") or node.knob("first_frame")).value()) for node in holds]
+    if not nodes:
+        raise HostError("Select a RecoveryTrain with its inputs connected, and the FrameHolds of the frames to train on.")
+    return train.train_from_selected(nodes[0], frames)
+
+
+@shown
+def bake_selected() -> int:
+    """Bake what the selected Write or inference node needs over the project's range."""
+    from film_recovery_nuke import bake
+
+    ends = [node for node in nuke.selectedNodes() if node.Class() in ("Write", "RecoveryInference")]
+    if not ends:
+        raise HostError("Select a Write or a RecoveryInference first.")
+    root = nuke.root()
+    return bake.bake_for(ends, range(root.firstFrame(), root.lastFrame() + 1), nuke.tprint)
+
+
+def _open_panel() -> None:
+    from film_recovery_nuke import panels
+
+    panels.open_panel()

@@ -1,0 +1,1 @@
+"""The behaviour behind each gizmo, one module each."""

@@ -1,0 +1,322 @@
+"""RecoveryTrain: verify, gather, start, stop, resume, and the inference node that follows."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+import nuke
+
+from film_recovery.contract.atomic import storage_errors, write_text
+from film_recovery.contract.run_folder import RunFolder
+from film_recovery_nuke import frames as frame_tools
+from film_recovery_nuke import graph, preferences, worker
+from film_recovery_nuke.errors import CancelledError, HostError, show, shown
+from film_recovery_nuke.nodes.tasks import task
+from film_recovery_nuke.run_state import GATHERED, RunState, read_run
+
+CLASS = "RecoveryTrain"
+_SIDES = ("source", "reference", "preview")
+_LABELS = {"source": "Source", "reference": "Reference", "preview": "Preview"}
+_PATTERN = "{side}.%04d.exr"
+_GATHER_SECONDS = 600.0
+_VERSION = re.compile(r"_v(\d{3,})$")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a node asks for: options of the worker's command, and the frames to render for it."""
+
+    task: str
+    frames: List[int]
+    held_out: List[int]
+    preview: Optional[int]
+    options: List[str]
+
+    @property
+    def wanted(self) -> List[int]:
+        """Every frame that is rendered from source and reference."""
+        return sorted({*self.frames, *self.held_out})
+
+
+def plan_of(node: Any) -> Plan:
+    """Read a node's knobs.
+
+    Raises:
+        HostError: no frames, a frame on both sides of the held-out line, an input that is not connected, a number that is none.
+    """
+    kind = str(node["task"].value())
+    chosen = frame_tools.parse_frames(node["frames"].value())
+    held_out = frame_tools.parse_frames(node["heldOut"].value())
+    if not chosen:
+        raise HostError(f"{node.name()}: name the frames to train on, for instance 1001,1017,1030.")
+    both = sorted(set(chosen) & set(held_out))
+    if both:
+        raise HostError(f"{node.name()}: frame {both[0]} is to be trained on and held out; take it out of one of the two.")
+    for index, side in enumerate(_SIDES[:2]):
+        if node.input(index) is None:
+            raise HostError(f"{node.name()}: connect the input {_LABELS[side]}.")
+    preview = int(node["previewFrame"].value()) if node["previewOn"].value() and node.input(2) is not None else None
+    return Plan(kind, chosen, held_out, preview, _options(node, kind, chosen, held_out, preview))
+
+
+def _options(node: Any, kind: str, chosen: Sequence[int], held_out: Sequence[int], preview: Optional[int]) -> List[str]:
+    words = ["--task", kind, "--frames", frame_tools.format_frames(chosen)]
+    if held_out:
+        words += ["--held-out", frame_tools.format_frames(held_out)]
+    minutes = node["trainFor"].value() == "minutes"
+    words += ["--minutes", f"{node['minutes'].value():g}"] if minutes else ["--steps", str(int(node["steps"].value()))]
+    balance = str(node["balance"].value())
+    if balance == "numbers":
+        numbers = re.split(r"[\s,]+", node["balanceNumbers"].value().strip())
+        if len(numbers) != 12:
+            raise HostError(f"{node.name()}: the balance has {len(numbers)} numbers; it needs 12, or choose fit or none.")
+        balance = ",".join(numbers)
+    words += [
+        "--size", str(node["modelSize"].value()).lower(), "--patch", str(node["cropSize"].value()),
+        "--batch", str(int(node["batchSize"].value())), "--seed", str(int(node["seed"].value())),
+        "--encoding", str(node["encoding"].value()), "--matrix", str(node["matrix"].value()), "--balance", balance,
+        "--align", str(node["align"].value()), "--checkpoint-interval", str(int(node["checkpointInterval"].value())),
+        "--sheet-interval", str(int(node["imageInterval"].value())),
+        "--device", preferences.get("device") if node["useGPUIfAvailable"].value() else "cpu",
+    ]  # fmt: skip
+    weights = node["initialWeights"].evaluate() or ""
+    if weights:
+        words += ["--initial-weights", str(graph.resolved(weights))]
+    if preview is not None and preview not in chosen and preview not in held_out:
+        words += ["--preview", str(preview)]
+    return words
+
+
+def data_directory(node: Any) -> Path:
+    """Where the node's runs lie. Raises :class:`HostError` for a relative folder in a script that was never saved."""
+    text = node["dataDirectory"].evaluate() or ""
+    return graph.folder_from(text, preferences.get("data_folder"), "data directory")
+
+
+def run_folder(node: Any) -> Optional[Path]:
+    """The folder of the node's newest run, or None before the first one."""
+    name = str(node["run"].value())
+    return data_directory(node) / name if name else None
+
+
+def state(node: Any) -> RunState:
+    """Where the node's newest run is."""
+    folder = run_folder(node)
+    return read_run(folder) if folder is not None else RunState(Path())
+
+
+def gather(
+    node: Any,
+    folder: Path,
+    plan: Plan,
+    cancelled: Optional[Callable[[], bool]] = None,
+    progress: Optional[frame_tools.Progress] = None,
+) -> None:
+    """Render the node's frames into ``folder/gathered``: EXR, 32-bit float, raw, at full scale, numbered as in the project.
+
+    Raises:
+        HostError: a frame cannot be rendered.
+        StorageError: the folder cannot be written.
+        CancelledError: ``cancelled`` said so; what was written is left for the caller to remove.
+    """
+    place = folder / GATHERED
+    with storage_errors(place):
+        place.mkdir(parents=True, exist_ok=True)
+    wanted = {"source": plan.wanted, "reference": plan.wanted, "preview": [] if plan.preview is None else [plan.preview]}
+    count = sum(len(numbers) for numbers in wanted.values())
+    before = 0
+    for side in _SIDES:
+        if not wanted[side]:
+            continue
+        write = graph.inside(node, f"Gather{_LABELS[side]}")
+        # The preview is one more source frame for the worker, of whatever branch the artist chose to watch.
+        name = _PATTERN.format(side="source" if side == "preview" else side)
+        numbers = [frame for frame in wanted[side] if side != "preview" or frame not in plan.wanted]
+        done = before
+
+        def told(index: int, _: int, what: str, done: int = done, label: str = _LABELS[side]) -> None:
+            if progress is not None:
+                progress(done + index, count, f"{label}, {what}")
+
+        frame_tools.render_frames(write, (place / name).as_posix(), numbers, cancelled, told)
+        before += len(wanted[side])
+
+
+def worker_inputs(folder: Path, plan: Plan) -> List[str]:
+    """The options that name the gathered files."""
+    second = "--target" if plan.task == "as-is" else "--reference"
+    place = folder / GATHERED
+    return ["--source", (place / "source.####.exr").as_posix(), second, (place / "reference.####.exr").as_posix()]
+
+
+@shown
+def verify(node: Any) -> List[Dict[str, Any]]:
+    """Gather the frames, let the worker look them over, and tell the artist; returns the findings."""
+    plan = plan_of(node)
+    worker.check(worker.find_python())
+    folder = data_directory(node) / f".verify_{node.name()}"
+    try:
+        with task("Film Recovery: verifying") as (cancelled, progress):
+            gather(node, folder, plan, cancelled, progress)
+            code, said, tail = worker.call(["verify", *plan.options, *worker_inputs(folder, plan)], _GATHER_SECONDS, cancelled)
+    finally:
+        _remove(folder)
+    if said is None:
+        raise HostError(f"The worker could not look the frames over (code {code}): {tail}")
+    findings: List[Dict[str, Any]] = said.get("findings", [])
+    text = "\n".join(f"{finding['severity']}: {finding['message']}" for finding in findings)
+    held = f", {len(plan.held_out)} held out" if plan.held_out else ""
+    show(f"{len(plan.frames)} pairs to train on{held}.\n" + (text or "Nothing stands against training."))
+    return findings
+
+
+@shown
+def start(node: Any) -> Optional[Path]:
+    """Gather the frames and start a training that goes on when Nuke is closed; returns the run's folder."""
+    if state(node).state in ("running", "starting"):
+        raise HostError(f"{node.name()} is training already; stop it first, or make another node.")
+    plan = plan_of(node)
+    worker.check(worker.find_python())
+    folder = _new_run(node)
+    try:
+        with task("Film Recovery: gathering frames") as (cancelled, progress):
+            gather(node, folder, plan, cancelled, progress)
+        with storage_errors(folder):
+            write_text(folder / "pairs.json", json.dumps(_reasons(node), indent=1) + "\n")
+        arguments = ["train", *plan.options, *worker_inputs(folder, plan), "--out", str(folder)]
+        worker.start_detached(arguments, folder / "worker.log")
+    except (HostError, CancelledError):
+        _remove(folder)
+        raise
+    node["run"].setValue(folder.name)
+    refresh(node)
+    return folder
+
+
+@shown
+def stop(node: Any) -> None:
+    """Ask the run to write a checkpoint and end."""
+    folder = run_folder(node)
+    if folder is None or state(node).state not in ("running", "starting"):
+        raise HostError(f"{node.name()} is not training.")
+    request = RunFolder(folder).stop_request
+    with storage_errors(request):
+        request.touch()
+    refresh(node)
+
+
+@shown
+def resume(node: Any) -> None:
+    """Go on with a run that was stopped or killed, exactly where it was."""
+    folder = run_folder(node)
+    found = state(node)
+    if folder is None or found.state not in ("stopped", "interrupted", "failed"):
+        raise HostError(f"{node.name()} has nothing to resume: {found.sentence()}")
+    if not RunFolder(folder).job.is_file():
+        raise HostError(f"{node.name()}: the run never came to its first step ({found.sentence()}) Press Start.")
+    worker.check(worker.find_python())
+    worker.start_detached(["resume", str(folder)], folder / "worker.log")
+    refresh(node)
+
+
+@shown
+def create_inference(node: Any) -> Any:
+    """Make a RecoveryInference with the newest model, beside the node and on its source; returns it."""
+    model = state(node).model
+    if model is None:
+        raise HostError(f"{node.name()} has no model yet: {state(node).sentence()}")
+    group = node.parent() or nuke.root()
+    with group, graph.undo("Film Recovery: create inference"):
+        made = nuke.createNode("RecoveryInference", inpanel=False)
+        for index in range(made.maxInputs()):
+            made.setInput(index, None)
+        made.setInput(0, node.input(0))
+        made.setXYpos(node.xpos() + 120, node.ypos())
+        made["modelFile"].setValue(graph.shortened(model))
+    return made
+
+
+@shown
+def train_from_selected(node: Any, selected: Sequence[int]) -> Optional[Path]:
+    """Set the node's frames to the selected ones, hold out one in four if there are enough, and start."""
+    chosen = sorted(set(selected))
+    if len(chosen) < 2:
+        raise HostError("Select at least two frames; four to nine serve a shot.")
+    held_out = chosen[2::4] if len(chosen) >= 4 else []
+    node["frames"].setValue(frame_tools.format_frames(frame for frame in chosen if frame not in held_out))
+    node["heldOut"].setValue(frame_tools.format_frames(held_out))
+    found: Optional[Path] = start(node)
+    return found
+
+
+def refresh(node: Any) -> RunState:
+    """Bring the node's status line up to date; returns the state."""
+    found = state(node)
+    text = found.sentence()
+    if found.warnings:
+        text += "\n" + found.warnings[-1]
+    if node["status"].value() != text:
+        node["status"].setValue(text)
+    return found
+
+
+def on_create(node: Any) -> None:
+    """When a node is made or a script is opened: tell how its run stands. Never raises."""
+    with contextlib.suppress(HostError, RuntimeError):
+        refresh(node)
+
+
+def knob_changed(node: Any, knob: Any) -> None:
+    """Grey out what has no effect."""
+    name = knob.name()
+    if name in ("trainFor", "showPanel"):
+        minutes = node["trainFor"].value() == "minutes"
+        node["minutes"].setEnabled(minutes)
+        node["steps"].setEnabled(not minutes)
+    if name in ("balance", "showPanel"):
+        node["balanceNumbers"].setEnabled(node["balance"].value() == "numbers")
+    if name in ("task", "showPanel"):
+        node["balance"].setEnabled(node["task"].value() == "chroma")
+    if name == "showPanel":
+        on_create(node)
+
+
+def _reasons(node: Any) -> Dict[str, str]:
+    """Why each frame was chosen, as the panel noted it."""
+    try:
+        value = json.loads(node["pairReasons"].value() or "{}")
+    except json.JSONDecodeError as error:
+        raise HostError(f"{node.name()}: the notes on its pairs are damaged; clear the knob pairReasons.") from error
+    return {str(key): str(text) for key, text in value.items()} if isinstance(value, dict) else {}
+
+
+def _new_run(node: Any) -> Path:
+    """A new folder ``<node>_v###``; versions are never used twice."""
+    home = data_directory(node)
+    with storage_errors(home):
+        home.mkdir(parents=True, exist_ok=True)
+        while True:
+            taken = [int(match.group(1)) for entry in home.glob(f"{node.name()}_v*") if (match := _VERSION.search(entry.name))]
+            folder = home / f"{node.name()}_v{max(taken, default=0) + 1:03d}"
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue  # another Nuke was faster
+            return folder
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with gathered frames, and nothing else: no folder with a run in it."""
+    if folder.is_dir() and not RunFolder(folder).job.exists():
+        for place in (folder / GATHERED, folder):
+            if place.is_dir():
+                for file in [entry for entry in place.iterdir() if entry.is_file()]:
+                    file.unlink()
+                with contextlib.suppress(OSError):
+                    place.rmdir()
+

@@ -1,0 +1,201 @@
+"""Where a training is, read from its folder alone: that is how Nuke finds it again after it was closed."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+from film_recovery.contract.errors import BusyError, StorageError
+from film_recovery.contract.run_folder import RunFolder
+
+GATHERED = "gathered"
+Points = List[Tuple[int, float]]
+_ENDS = ("finished", "failed", "stopped")
+
+
+@dataclass
+class RunState:
+    """A run as it stands.
+
+    Attributes:
+        folder: the run's folder.
+        state: ``absent``, ``gathered`` (frames are there, nothing was started), ``starting``, ``running``, ``stopped``,
+            ``interrupted`` (killed: it can be resumed), ``failed``, ``finished``.
+        step, steps: how far it is; ``steps`` 0 before it is known.
+        losses, held_out: points ``(step, value)``; held-out figures are PSNR in dB, higher is better.
+        start_psnr: what the closed-form start reaches on the held-out pairs, dB.
+        stage: what it is doing, in words.
+        warnings: what it warned about, newest last; ``failure`` is why it failed.
+        sheet, preview, model: the newest contact sheet and preview, and the exported model.
+        seconds_left: a guess from the last steps; None without one.
+    """
+
+    folder: Path
+    state: str = "absent"
+    task: str = ""
+    step: int = 0
+    steps: int = 0
+    losses: Points = field(default_factory=list)
+    held_out: Points = field(default_factory=list)
+    start_psnr: Optional[float] = None
+    stage: str = ""
+    warnings: List[str] = field(default_factory=list)
+    failure: str = ""
+    sheet: Optional[Path] = None
+    preview: Optional[Path] = None
+    model: Optional[Path] = None
+    seconds_left: Optional[float] = None
+
+    def sentence(self) -> str:
+        """The state in words, for a node's status line."""
+        of = f"step {self.step} of {self.steps}" if self.steps else ""
+        best = f"held-out {max(value for _, value in self.held_out):.2f} dB" if self.held_out else ""
+        left = f"about {_duration(self.seconds_left)} left" if self.state == "running" and self.seconds_left else ""
+        texts = {
+            "absent": "No training yet.",
+            "gathered": "The frames are gathered; no training was started.",
+            "interrupted": "Interrupted: it was killed. Press Resume.",
+            "failed": f"Failed: {self.failure or 'see worker.log in the run folder'}",
+        }
+        if self.state in texts:
+            return texts[self.state]
+        parts = [part for part in (self.state, of, best, left) if part]
+        return ", ".join(parts).capitalize() + "."
+
+
+class RunReader:
+    """Follows a run's diary; every :meth:`read` takes only what was added since, so it can be called every second."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = RunFolder(folder)
+        self._state = RunState(Path(folder))
+        self._at = 0
+        self._last = ""
+        self._times: List[Tuple[float, int]] = []
+
+    def read(self) -> RunState:
+        """The state now."""
+        self._follow()
+        state = self._state
+        found = self.folder.model(state.task) if state.task else None
+        state.model = found if found is not None and found.is_file() else None
+        state.state = self._judge()
+        return state
+
+    def _judge(self) -> str:
+        if not self.folder.path.is_dir():
+            return "absent"
+        if self._last in _ENDS:
+            return self._last
+        if self._is_locked():
+            return "running" if self._last else "starting"
+        if self._last or self.folder.job.is_file():
+            return "interrupted"
+        failure = _last_words(self.folder.path / "worker.log")
+        if failure:
+            self._state.failure = failure
+            return "failed"
+        return "gathered" if (self.folder.path / GATHERED).is_dir() else "absent"
+
+    def _is_locked(self) -> bool:
+        """Whether a process holds the folder; the lock is only tried where there is one, so that nothing is made."""
+        if not (self.folder.path / "lock").is_file():
+            return False
+        try:
+            with self.folder.locked():
+                return False
+        except BusyError:
+            return True
+        except StorageError:
+            return False  # a read-only folder: nobody works in it
+
+    def _follow(self) -> None:
+        try:
+            size = self.folder.events.stat().st_size
+            if size < self._at:  # a resumed run has cut its diary back
+                self.__init__(self.folder.path)  # type: ignore[misc]
+            with open(self.folder.events, "rb") as stream:
+                stream.seek(self._at)
+                new = stream.read()
+        except OSError:
+            return  # not there yet
+        whole = new.rfind(b"\n") + 1
+        self._at += whole
+        for line in new[:whole].splitlines():
+            try:
+                event = json.loads(line.decode("utf-8", "replace"))
+            except json.JSONDecodeError:
+                continue  # torn by a killed process
+            if isinstance(event, dict) and isinstance(event.get("event"), str):
+                self._take(event["event"], event)
+
+    def _take(self, kind: str, event: Dict[str, Any]) -> None:
+        state = self._state
+        self._last = kind
+        state.step = max(state.step, int(event.get("step", 0) or 0))
+        if kind == "started":
+            state.task = str(event.get("task", state.task))
+            state.steps = int(event.get("steps", state.steps) or 0)
+            state.failure = ""
+        elif kind == "start":
+            state.start_psnr = _number(event.get("held_out"))
+        elif kind in ("progress", "held_out"):
+            value = _number(event.get("loss" if kind == "progress" else "psnr"))
+            if value is not None:
+                (state.losses if kind == "progress" else state.held_out).append((int(event.get("step", 0)), value))
+            self._time(float(event.get("time", 0.0)), state)
+        elif kind in ("contact_sheet", "preview"):
+            path = self.folder.path / str(event.get("path", ""))
+            if kind == "preview":
+                state.preview = path
+            else:
+                state.sheet = path
+        elif kind == "warning":
+            state.warnings.append(str(event.get("text", "")))
+        elif kind == "failed":
+            state.failure = str(event.get("text", ""))
+        state.stage = kind.replace("_", " ")
+
+    def _time(self, at: float, state: RunState) -> None:
+        self._times = [*self._times[-40:], (at, state.step)]
+        (begin, first), (end, last) = self._times[0], self._times[-1]
+        if last > first and end > begin and state.steps:
+            state.seconds_left = (end - begin) / (last - first) * max(state.steps - last, 0)
+
+
+def read_run(folder: Path) -> RunState:
+    """The state of a run, read once."""
+    return RunReader(folder).read()
+
+
+def smoothed(points: Points, smoothness: float) -> Points:
+    """Exponentially smoothed points, as CopyCat's graph shows them; ``smoothness`` 0 (as they are) to below 1."""
+    out: Points = []
+    for step, value in points:
+        before = out[-1][1] if out else value
+        out.append((step, smoothness * before + (1.0 - smoothness) * value))
+    return out
+
+
+def _number(value: Any) -> Optional[float]:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def _last_words(log: Path) -> str:
+    """The last line of the worker's output: why it ended before it had a diary."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
+
+
+def _duration(seconds: Optional[float]) -> str:
+    if seconds is None:
+        return "?"
+    if seconds < 90:
+        return f"{max(round(seconds / 10), 1) * 10:d} s"
+    return f"{round(seconds / 60):d} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,207 @@
+"""The worker: finding its Python, asking what it is, running its commands, starting it so that it outlives Nuke."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+from film_recovery.contract.environment import clean_variables, environment_python
+from film_recovery.contract.protocol import PROTOCOL
+from film_recovery_nuke import preferences
+from film_recovery_nuke.errors import CancelledError, WorkerError
+
+VARIABLE = "FILM_RECOVERY_PYTHON"
+PACKAGE = Path(__file__).resolve().parents[2]
+_ANSWER_SECONDS = 20.0
+_TAIL = 12  # lines of the worker's output that an error quotes
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """What a worker said of itself."""
+
+    python: Path
+    version: str
+    protocol: int
+    python_version: str
+
+
+def find_python() -> Path:
+    """The Python of the worker's environment: the variable, then the preferences, then ``.venv`` beside the package.
+
+    Raises:
+        WorkerError: the one that is named does not exist, or there is none.
+    """
+    named = os.environ.get(VARIABLE, "")
+    where = f"the environment variable {VARIABLE}"
+    if not named:
+        setting = preferences.load()[0]["worker_python"]
+        named, where = setting.value, f"the preferences ({setting.layer})"
+    if named:
+        if not Path(named).is_file():
+            raise WorkerError(f"The worker's Python {named}, named by {where}, does not exist; correct it or make the environment.")
+        return Path(named)
+    found = environment_python(PACKAGE / ".venv")
+    if not found.is_file():
+        raise WorkerError("The worker's environment does not exist yet; make it on the Environment page of Film Recovery.")
+    return found
+
+
+def check(python: Path, seconds: float = _ANSWER_SECONDS) -> WorkerInfo:
+    """Ask a worker for its version.
+
+    Raises:
+        WorkerError: it does not start, does not answer in time, answers nonsense, or is of another protocol.
+    """
+    command = [str(python), "-m", "film_recovery.contract.protocol"]
+    try:
+        answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                                timeout=seconds, env=variables(), check=False)  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise WorkerError(f"The worker {python} does not answer within {seconds:.0f} s; check the disk it lies on.") from error
+    except OSError as error:
+        raise WorkerError(f"The worker {python} cannot be started: {error.strerror or error}.") from error
+    if answer.returncode:
+        last = (answer.stderr.strip().splitlines() or ["no message"])[-1]
+        raise WorkerError(f"The worker {python} fails ({last}); make its environment anew on the Environment page.")
+    try:
+        said = json.loads(answer.stdout.strip().splitlines()[-1])
+        info = WorkerInfo(python, str(said["version"]), int(said["protocol"]), str(said["python"]))
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise WorkerError(f"{python} answers, but is no worker of Film Recovery; name another Python.") from error
+    if info.protocol != PROTOCOL:
+        raise WorkerError(
+            f"The worker {python} speaks protocol {info.protocol} (version {info.version}) and this package {PROTOCOL}; "
+            "bring both to the same version."
+        )
+    return info
+
+
+def command(*arguments: str) -> List[str]:
+    """The command line of a worker's command. Raises :class:`WorkerError` as :func:`find_python` does."""
+    return [str(find_python()), "-m", "film_recovery.cli.main", *arguments]
+
+
+def variables() -> Dict[str, str]:
+    """The environment for the worker: Nuke's own Python paths must not lead it to Nuke's packages."""
+    return {**clean_variables(), "PYTHONUNBUFFERED": "1"}
+
+
+def start_detached(arguments: Sequence[str], log: Path) -> int:
+    """Start a worker's command that goes on when Nuke is closed; what it prints goes to ``log``. Returns its process id.
+
+    Raises:
+        WorkerError: it cannot be started, or the log cannot be written.
+    """
+    line = command(*arguments)
+    try:
+        with open(log, "ab") as output:
+            return subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=variables(),
+                                    **_detached()).pid  # fmt: skip
+    except OSError as error:
+        raise WorkerError(f"The worker cannot be started: {error.strerror or error} ({error.filename or line[0]}).") from error
+
+
+def call(
+    arguments: Sequence[str],
+    seconds: Optional[float] = None,
+    cancelled: Optional[Callable[[], bool]] = None,
+    on_line: Optional[Callable[[str], None]] = None,
+) -> Tuple[int, Optional[Dict[str, Any]], str]:
+    """Run a worker's command with ``--json`` and wait for it.
+
+    Args:
+        arguments: the command and its options.
+        seconds: after which it counts as hanging and is ended; None waits as long as it takes.
+        cancelled: asked ten times a second; True ends the worker, politely first.
+        on_line: told every line that it prints for people.
+
+    Returns:
+        Exit code, the JSON object (None if there is none), and the last lines that it printed.
+
+    Raises:
+        WorkerError: it cannot be started, or hangs.
+        CancelledError: ``cancelled`` said so.
+    """
+    line = command(*arguments, "--json")
+    try:
+        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   encoding="utf-8", errors="replace", env=variables())  # fmt: skip
+    except OSError as error:
+        raise WorkerError(f"The worker cannot be started: {error.strerror or error} ({line[0]}).") from error
+    said: "queue.Queue[Tuple[str, str]]" = queue.Queue()
+    readers = [_reader(process.stdout, "out", said), _reader(process.stderr, "err", said)]
+    output: List[str] = []
+    tail: List[str] = []
+    begin = time.monotonic()
+    try:
+        while process.poll() is None or any(reader.is_alive() for reader in readers) or not said.empty():
+            _take(said, output, tail, on_line)
+            if cancelled is not None and cancelled():
+                raise CancelledError(f"Cancelled while the worker ran '{arguments[0]}'.")
+            if seconds is not None and time.monotonic() - begin > seconds:
+                raise WorkerError(f"The worker's '{arguments[0]}' has not ended after {seconds:.0f} s; it was stopped.")
+    finally:
+        _end(process)
+    return process.returncode, _last_object(output), "\n".join(tail[-_TAIL:])
+
+
+def _take(said: "queue.Queue[Tuple[str, str]]", output: List[str], tail: List[str],
+          on_line: Optional[Callable[[str], None]]) -> None:  # fmt: skip
+    try:
+        stream, text = said.get(timeout=_POLL_SECONDS)
+    except queue.Empty:
+        return
+    if stream == "out":
+        output.append(text)
+        return
+    tail.append(text)
+    if on_line is not None:
+        on_line(text)
+
+
+def _reader(stream: Any, name: str, said: "queue.Queue[Tuple[str, str]]") -> threading.Thread:
+    """A thread that passes lines on; it touches nothing of Nuke."""
+
+    def read() -> None:
+        with stream:
+            for text in stream:
+                said.put((name, text.rstrip("\n")))
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    return thread
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """See that a process has ended: ask, wait a little, and kill."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(5.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _last_object(lines: Sequence[str]) -> Optional[Dict[str, Any]]:
+    try:
+        value = json.loads("\n".join(lines))
+    except json.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _detached() -> Dict[str, Any]:
+    """What keeps a process alive when its parent goes."""
+    if os.name == "nt":
+        return {"creationflags": 0x00000008 | 0x00000200}  # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP
+    return {"start_new_session": True}

@@ -15,6 +15,7 @@ from film_recovery_nuke.errors import HostError
 # Colours after the trade's own scripts: grey source, violet reference, green around a stage.
 SOURCE_COLOUR, REFERENCE_COLOUR, STAGE_COLOUR = 0x9A9A9AFF, 0x7A3D8CFF, 0x4F7A52FF
 _COLUMN, _ROW = 110, 90
+FOLDER = "recovery"  # beside the script, where neither node nor preferences name another
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def folder_from(text: str, setting: str, what: str) -> Path:
     script = script_path()
     if not script:
         raise HostError(f"Save the script first, or give an absolute {what}: a relative one begins at the script's folder.")
-    return Path(script).parent / (chosen or "film_recovery")
+    return Path(script).parent / (chosen or FOLDER)
 
 
 def shortened(path: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from film_recovery.contract.errors import BusyError, StorageError
 from film_recovery.contract.run_folder import RunFolder
+from film_recovery_nuke import worker
 
 GATHERED = "gathered"
 Points = List[Tuple[int, float]]
@@ -62,8 +63,8 @@ class RunState:
         }
         if self.state in texts:
             return texts[self.state]
-        parts = [part for part in (self.state, of, best, left) if part]
-        return ", ".join(parts).capitalize() + "."
+        words = ", ".join(part for part in (self.state, of, best, left) if part)
+        return words[0].upper() + words[1:] + "."
 
 
 class RunReader:
@@ -94,7 +95,9 @@ class RunReader:
             return "running" if self._last else "starting"
         if self._last or self.folder.job.is_file():
             return "interrupted"
-        failure = _last_words(self.folder.path / "worker.log")
+        if worker.is_alive(self.folder.path):
+            return "starting"  # it loads its packages, before it takes the lock
+        failure = _last_words(self.folder.path / worker.LOG)
         if failure:
             self._state.failure = failure
             return "failed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import queue
 import subprocess
 import threading
@@ -19,9 +20,13 @@ from film_recovery_nuke.errors import CancelledError, WorkerError
 
 VARIABLE = "FILM_RECOVERY_PYTHON"
 PACKAGE = Path(__file__).resolve().parents[2]
+LOG, PROCESS = "worker.log", "worker.pid"
 _ANSWER_SECONDS = 20.0
 _TAIL = 12  # lines of the worker's output that an error quotes
 _POLL_SECONDS = 0.1
+
+
+_children: Dict[int, "subprocess.Popen[bytes]"] = {}
 
 
 @dataclass(frozen=True)
@@ -91,23 +96,47 @@ def command(*arguments: str) -> List[str]:
 
 
 def variables() -> Dict[str, str]:
-    """The environment for the worker: Nuke's own Python paths must not lead it to Nuke's packages."""
-    return {**clean_variables(), "PYTHONUNBUFFERED": "1"}
+    """The environment for the worker: neither Nuke's Python paths nor a folder beside the script may lead it to other packages."""
+    return {**clean_variables(), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
 
 
-def start_detached(arguments: Sequence[str], log: Path) -> int:
-    """Start a worker's command that goes on when Nuke is closed; what it prints goes to ``log``. Returns its process id.
+def start_detached(arguments: Sequence[str], folder: Path) -> int:
+    """Start a worker's command that goes on when Nuke is closed; returns its process id, which ``worker.pid`` holds too.
+
+    What it prints goes to ``worker.log`` in ``folder``.
 
     Raises:
-        WorkerError: it cannot be started, or the log cannot be written.
+        WorkerError: it cannot be started, or the folder cannot be written.
     """
     line = command(*arguments)
     try:
-        with open(log, "ab") as output:
-            return subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=variables(),
-                                    **_detached()).pid  # fmt: skip
+        with open(folder / LOG, "ab") as output:
+            process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=variables(),
+                                       **_detached())  # fmt: skip
+        (folder / PROCESS).write_text(f"{process.pid} {platform.node()}\n", encoding="utf-8")
     except OSError as error:
         raise WorkerError(f"The worker cannot be started: {error.strerror or error} ({error.filename or line[0]}).") from error
+    _children[process.pid] = process
+    return process.pid
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether the process that was started in a folder still runs; False for one of another machine, which cannot be asked."""
+    try:
+        number, _, machine = (folder / PROCESS).read_text(encoding="utf-8").strip().partition(" ")
+        pid = int(number)
+    except (OSError, ValueError):
+        return False
+    if machine != platform.node():
+        return False
+    child = _children.get(pid)
+    if child is not None:  # our own child would stay a zombie if nobody asked
+        return child.poll() is None
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
 
 
 def call(

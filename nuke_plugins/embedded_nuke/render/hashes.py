@@ -1,31 +1,58 @@
-[
-        "The", "hash", "of", "a", "node", "at", "a", "frame:", "class,", "knobs", "at", "that", "frame,", "files,", "and",
-        "the", "hashes", "of", "what", "it", "asks", "of", "its", "inputs."""", "from", "__future__", "import", "annotations",
-        "import", "hashlib", "import", "os", "import", "sys", "from", "typing", "import", "Any,", "Callable", "from",
-        "embedded_nuke.render.operation", "import", "RenderError,", "requests_of", "from",
-        "embedded_nuke.render.ops_metadata", "import", "metadata_changes", "from", "embedded_nuke.render.reader", "import",
-        "read_file_name", "from", "embedded_nuke.render.walk", "import", "source_of", "#", "Knobs", "that", "no", "picture",
-        "depends", "on:", "looks,", "callbacks,", "names.", "``disable``", "and", "lifetime", "act", "through", "the",
-        "walk.", "_COSMETIC", "=", "frozenset(", """"autolabel", "bookmark", "cached", "disable", "dope_sheet", "gl_color",
-        "help", "hide_input", "icon", "indicators", "knobChanged", "label", "lifetimeEnd", "lifetimeStart", "name",
-        "note_font", "note_font_color", "note_font_size", "onCreate", "onDestroy", "panel", "postage_stamp",
-        "postage_stamp_frame", "rootNodeUpdated", "selected", "tile_color", "updateUI", "useLifetime", "xpos", "ypos",
-        "beforeRender", "afterRender", "beforeFrameRender", "afterFrameRender", "process_mask", "maskFromFlag", "version",
+"""The hash of a node at a frame: class, knobs at that frame, files, and the hashes of what it asks of its inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from typing import Any, Callable
+
+from embedded_nuke.render.operation import RenderError, requests_of
+from embedded_nuke.render.ops_metadata import metadata_changes
+from embedded_nuke.render.reader import read_file_name
+from embedded_nuke.render.walk import source_of
+
+# Knobs that no picture depends on: looks, callbacks, names. ``disable`` and lifetime act through the walk.
+_COSMETIC = frozenset(
+    [
+        "autolabel", "bookmark", "cached", "disable", "dope_sheet", "gl_color", "help", "hide_input", "icon", "indicators",
+        "knobChanged", "label", "lifetimeEnd", "lifetimeStart", "name", "note_font", "note_font_color", "note_font_size",
+        "onCreate", "onDestroy", "panel", "postage_stamp", "postage_stamp_frame", "rootNodeUpdated", "selected", "tile_color",
+        "updateUI", "useLifetime", "xpos", "ypos", "beforeRender", "afterRender", "beforeFrameRender", "afterFrameRender",
+        "process_mask", "maskFromFlag", "version",
     ]
-)
+)  # fmt: skip
 _NO_VALUE = frozenset(
     [
-        "PyScript_Knob", "Script_Knob", "PythonKnob", "PythonCustomKnob", "PyCustom_Knob", "Tab_Knob", "Text_Knob",
-        "BeginTabGroup_Knob", "EndTabGroup_Knob", "Obsolete_Knob", "Link_Knob_button", "Help_Knob",
+        "PyScript_Knob",
+        "Script_Knob",
+        "PythonKnob",
+        "PythonCustomKnob",
+        "PyCustom_Knob",
+        "Tab_Knob",
+        "Text_Knob",
+        "BeginTabGroup_Knob",
+        "EndTabGroup_Knob",
+        "Obsolete_Knob",
+        "Link_Knob_button",
+        "Help_Knob",
     ]
 )
 # Their text does not tell whether the frame number is in it.
 _BY_FRAME = frozenset(["Expression", "MergeExpression"])
 _BY_ROOT = frozenset(["Read", "Write", "OCIOColorSpace", "OCIOFileTransform", "Reformat"])
 _ROOT_KNOBS = [
-        "format", "project_directory", "colorManagement", "OCIO_config", "customOCIOConfigPath", "workingSpaceLUT", "int8Lut",
-        "int16Lut", "logLut", "floatLut",
-    ]
+    "format",
+    "project_directory",
+    "colorManagement",
+    "OCIO_config",
+    "customOCIOConfigPath",
+    "workingSpaceLUT",
+    "int8Lut",
+    "int16Lut",
+    "logLut",
+    "floatLut",
+]
 _READS_FILES = {"OCIOFileTransform": "file", "Vectorfield": "vfield_file", "OCIOCDLTransform": "file"}
 
 

@@ -156,7 +156,7 @@ def merged_metadata(o: Operation, images: list[Image]) -> dict[str, object]:
 def remove(o: Operation) -> Image:
     """Without the channels of ``channels`` … ``channels4``, or with only those (``operation keep``)."""
     image = o.input(0)
-    named = set()
+    named: set[str] = set()
     for knob in ("channels", "channels2", "channels3", "channels4"):
         named.update(channel_names.chosen(o.text(knob), image.channels))
     keep = o.text("operation") == "keep"

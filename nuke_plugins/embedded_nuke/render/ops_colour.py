@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from embedded_nuke.render import channels as channel_names
@@ -179,7 +181,7 @@ def color_matrix(o: Operation) -> Image:
     The rows act on the first three chosen channels of each layer, as long as all of red, green and blue are chosen. Products
     are added in float32, left to right.
     """
-    matrix = np.array(o.numbers("matrix", 9), np.float64).reshape(3, 3)
+    matrix: Any = np.array(o.numbers("matrix", 9), np.float64).reshape(3, 3)
     if o.flag("invert"):
         if np.linalg.det(matrix) == 0:
             raise fail(o, "the matrix has no inverse; change it, or turn invert off.")
@@ -190,8 +192,11 @@ def color_matrix(o: Operation) -> Image:
         result = np.array(values)
         for layer in dict.fromkeys(channel_names.layer_of(name) for name in names):
             wanted = [f"{layer}.{part}" for part in ("red", "green", "blue")]
-            if not any(name in names for name in wanted):
+            present = [name for name in wanted if name in names]
+            if not present:
                 continue
+            if any(o.input(0).has(name) and name not in names for name in wanted):
+                raise fail(o, f"the matrix needs all of red, green and blue of '{layer}'; choose the whole layer.")
             planes = [values[..., names.index(name)] if name in names else np.zeros_like(values[..., 0]) for name in wanted]
             with np.errstate(all="ignore"):
                 for row, name in enumerate(wanted):

@@ -124,8 +124,10 @@ def offset_of(o: Any) -> int:
     ``dtime_offset`` holds the same as a fraction; ``rounding_mode`` decides which of the two counts.
     """
     if o.text("rounding_mode") == "Fractional time" and o.number("dtime_offset"):
-        return math.floor(o.number("dtime_offset"))
-    return round(o.number("time_offset"))
+        shift: float = o.number("dtime_offset")
+        return math.floor(shift)
+    shift = o.number("time_offset")
+    return round(shift)
 
 
 def _retime(o: NodeOperation) -> Range:

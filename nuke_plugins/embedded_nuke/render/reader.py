@@ -35,7 +35,7 @@ class FileImage:
 
 
 def asked_frame(o: Operation) -> int | None:
-    """The frame of the clip that a Read shows at its frame, by ``frame_mode``, ``frame``, ``before``, ``after``; None: black."""
+    """The frame of the clip that a Read shows at its frame, by ``frame_mode``, ``before``, ``after``; None: black."""
     frame = o.frame
     if o.text("frame_mode") == "expression" and o.text("frame").strip():
         frame = frame_by_expression(o, o.text("frame"))

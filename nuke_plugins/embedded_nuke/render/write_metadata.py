@@ -1,20 +1,28 @@
-[
-        "Which", "metadata", "goes", "into", "the", "header", "of", "a", "written", "EXR.", "The", "five", "modes", "are",
-        "those", "of", "Write's", "knob", "``metadata``:", "*no", "metadata*;", "*default", "metadata*", "(time", "code,",
-        "edge", "code,", "frame", "rate,", "exposure", "and", "Nuke's", "own", "version", "and", "hash);", "*default",
-        "metadata", "and", "exr/\\**;", "*all", "metadata", "except", "input/\\**;", "*all", "metadata*.", "``exr/name``",
-        "becomes", "the", "attribute", "``name``;", "other", "keys", "get", "the", "prefix", "``nuke/``", "unless",
-        "``noprefix``", "is", "on", "(Foundry's", "pages,", "and", "the", "NDK's", "exrWriter).", """"", "from", "__future__",
-        "import", "annotations", "from", "collections.abc", "import", "Mapping", "from", "typing", "import", "Any", "import",
-        "OpenImageIO", "as", "oiio", "from", "embedded_nuke.render.operation", "import", "Operation,", "fail", "MODES", "=",
-        "("no", "metadata",", ""default", "metadata",", ""default", "metadata", "and", "exr/*",", ""all", "metadata",
-        "except", "input/*",", ""all", "metadata")", "#", "Filled", "by", "the", "writer", "itself,", "from", "the",
-        "picture", "and", "the", "knobs.", "_OWN", "=", "frozenset(", """"compression", "dataWindow", "displayWindow",
-        "pixelAspectRatio", "screenWindowCenter", "screenWindowWidth", "lineOrder", "channels", "type", "name", "view",
-        "chunkCount", "version", "multiView", "PixelAspectRatio", "DateTime",
+"""Which metadata goes into the header of a written EXR.
+
+The five modes are those of Write's knob ``metadata``: *no metadata*; *default metadata* (time code, edge code, frame rate,
+exposure and the hash of the node graph); *default metadata and exr/* the same with all ``exr/`` keys; *all metadata except
+input/*; *all metadata*. ``exr/name`` becomes the attribute ``name``; other keys get the prefix ``nuke/`` unless ``noprefix`` is
+on (Foundry's pages, and the NDK's exrWriter).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import OpenImageIO as oiio
+
+from embedded_nuke.render.operation import Operation, fail
+
+MODES = ("no metadata", "default metadata", "default metadata and exr/*", "all metadata except input/*", "all metadata")
+# Filled by the writer itself, from the picture and the knobs.
+_OWN = frozenset(
+    [
+        "compression", "dataWindow", "displayWindow", "pixelAspectRatio", "screenWindowCenter", "screenWindowWidth",
+        "lineOrder", "channels", "type", "name", "view", "chunkCount", "version", "multiView", "PixelAspectRatio",
     ]
-)
-_STANDARD = {"exr/timeCode": "smpte:TimeCode", "input/timecode": "smpte:TimeCode"}
+)  # fmt: skip
 
 
 def set_metadata(o: Operation, spec: Any, metadata: Mapping[str, Any], input_hash: str) -> None:

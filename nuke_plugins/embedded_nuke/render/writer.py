@@ -178,7 +178,9 @@ def _write_exr(o: Operation, path: str, image: Image, depth: str, metadata: Any,
         set_metadata(o, spec, metadata, input_hash)
         specs.append(spec)
     sink = oiio.ImageOutput.create(path)
-    done = sink is not None and (sink.open(path, tuple(specs)) if len(specs) > 1 else sink.open(path, specs[0]))
+    if sink is None:
+        raise fail(o, f"no writer for EXR files ({oiio.geterror()}).")
+    done = sink.open(path, tuple(specs)) if len(specs) > 1 else sink.open(path, specs[0])
     for index, (_, names) in enumerate(groups):
         if done and index:
             done = sink.open(path, specs[index], "AppendSubimage")

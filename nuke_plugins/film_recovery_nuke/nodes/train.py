@@ -12,10 +12,11 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 import nuke
 
 from film_recovery.contract.atomic import storage_errors, write_text
+from film_recovery.contract.errors import FilmRecoveryError
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, preferences, worker
-from film_recovery_nuke.errors import CancelledError, HostError, show, shown
+from film_recovery_nuke.errors import HostError, show, shown
 from film_recovery_nuke.nodes.tasks import task
 from film_recovery_nuke.run_state import GATHERED, RunState, read_run
 
@@ -189,8 +190,8 @@ def start(node: Any) -> Optional[Path]:
         with storage_errors(folder):
             write_text(folder / "pairs.json", json.dumps(_reasons(node), indent=1) + "\n")
         arguments = ["train", *plan.options, *worker_inputs(folder, plan), "--out", str(folder)]
-        worker.start_detached(arguments, folder / "worker.log")
-    except (HostError, CancelledError):
+        worker.start_detached(arguments, folder)
+    except FilmRecoveryError:
         _remove(folder)
         raise
     node["run"].setValue(folder.name)
@@ -220,7 +221,7 @@ def resume(node: Any) -> None:
     if not RunFolder(folder).job.is_file():
         raise HostError(f"{node.name()}: the run never came to its first step ({found.sentence()}) Press Start.")
     worker.check(worker.find_python())
-    worker.start_detached(["resume", str(folder)], folder / "worker.log")
+    worker.start_detached(["resume", str(folder)], folder)
     refresh(node)
 
 

@@ -1,0 +1,121 @@
+"""A session of the stand-in with the package installed as in Nuke, and film elements to train on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import pytest
+
+import embedded_nuke
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKER = Path(os.environ.get("FILM_RECOVERY_PYTHON", str(ROOT / ".venv" / "bin" / "python")))
+
+
+def _forget_host() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "film_recovery_nuke"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def start_nuke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Start the stand-in as Nuke is started; again for a Nuke that was closed and reopened. The home is empty."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(WORKER))
+    (tmp_path / "home").mkdir()
+
+    def start(gui: bool = True, **options: Any) -> Any:
+        _forget_host()
+        return embedded_nuke.install(gui=gui, plugin_path=[str(ROOT / "gizmos")], **options)
+
+    yield start
+    embedded_nuke.uninstall()
+    _forget_host()
+
+
+@pytest.fixture
+def nuke(start_nuke: Callable[..., Any]) -> Any:
+    """A fresh session with a GUI."""
+    return start_nuke()
+
+
+@pytest.fixture
+def worker() -> Path:
+    """The worker's Python; without one the test is skipped, loudly."""
+    if not WORKER.is_file():
+        pytest.skip(f"NOT RUN: there is no worker at {WORKER}; run tests/run_tests.py once.")
+    return WORKER
+
+
+def write_exr(path: Path, picture: Any, **header: Any) -> None:
+    """Write a float picture, (H, W, 3); ``header`` sets attributes, ``window`` the data window's origin, ``full`` the display."""
+    import numpy as np
+    import OpenImageIO as oiio  # noqa: N813
+
+    height, width, channels = picture.shape
+    spec = oiio.ImageSpec(width, height, channels, oiio.FLOAT)
+    spec.x, spec.y = header.pop("window", (0, 0))
+    spec.full_x, spec.full_y, spec.full_width, spec.full_height = header.pop("full", (0, 0, width, height))
+    for key, value in header.items():
+        spec.attribute(key, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    output = oiio.ImageOutput.create(str(path))
+    assert output is not None
+    assert output.open(str(path), spec), output.geterror()
+    output.write_image(np.ascontiguousarray(picture, np.float32))
+    output.close()
+
+
+def scene(frame: int, width: int = 128, height: int = 96) -> Any:
+    """A coloured picture that moves with the frame, (height, width, 3) in 0.02 to 0.9: shapes with edges, for registration."""
+    import numpy as np
+
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    random = np.random.default_rng(3)
+    picture = np.full((height, width, 3), 0.25, np.float32)
+    for _ in range(40):
+        centre = random.uniform(0, 1, 2) * (width, height) + (0.7 * frame, 0.3 * frame)
+        radius, colour = random.uniform(3, 14), random.uniform(0.04, 0.9, 3)
+        inside = np.hypot(x - centre[0] % width, y - centre[1] % height) < radius
+        picture[inside] = colour
+    grain = np.random.default_rng(frame).normal(0.0, 0.004, picture.shape)
+    return np.clip(picture + grain, 0.02, 0.95).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def elements(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Patterns of a faded source and its reference, frames 1001 to 1012, 128x96."""
+    import numpy as np
+
+    folder = tmp_path_factory.mktemp("elements")
+    for frame in range(1001, 1013):
+        truth = scene(frame - 1000)
+        faded = 10.0 ** -(-np.log10(truth) @ np.array([[0.6, 0.1, 0.0], [0.05, 0.8, 0.05], [0.0, 0.1, 0.7]]) + 0.05)
+        write_exr(folder / f"source.{frame}.exr", faded.astype(np.float32))
+        write_exr(folder / f"reference.{frame}.exr", truth)
+    return {side: (folder / f"{side}.####.exr").as_posix() for side in ("source", "reference")}
+
+
+@pytest.fixture
+def reads(elements: dict[str, str]) -> Callable[[Any], tuple[Any, Any]]:
+    """Make the two Reads in a session, with the project's range and format set."""
+
+    def make(nuke: Any) -> tuple[Any, Any]:
+        root = nuke.root()
+        root["first_frame"].setValue(1001)
+        root["last_frame"].setValue(1012)
+        root["format"].setValue("128 96 0 0 128 96 1 small")
+        made = []
+        for number, side in enumerate(("source", "reference")):
+            node = nuke.nodes.Read(file=elements[side], file_type="exr", first=1001, last=1012, raw=True, name=side.capitalize())
+            node.setXYpos(200 * number, 0)
+            made.append(node)
+        return made[0], made[1]
+
+    return make

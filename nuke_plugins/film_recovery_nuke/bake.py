@@ -1,16 +1,27 @@
-"""Headless baking: every inference node that the Writes of a script need, in the order in which they depend on each other."""
+"""Headless work: every inference node that the Writes of a script need is baked, in the order in which they depend on each other.
+
+With training asked for, the RecoveryTrain nodes to which these inference nodes are linked are trained first.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Any, List, Optional, Sequence
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 import nuke
 
+from film_recovery.contract.atomic import write_json
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import needs
+from film_recovery_nuke.cache import RECOVERED
 from film_recovery_nuke.errors import HostError
-from film_recovery_nuke.nodes import inference
+from film_recovery_nuke.nodes import inference, train
+
+
+_LINE = "bake_script.py script.nk [node …] [1001-1055] [--bake-only] [--train] [--record FILE]"
+_LINK = re.compile(r"^\[value (\w+)\.model\]$")
 
 
 @dataclass
@@ -21,27 +32,36 @@ class Order:
     nodes: List[str] = field(default_factory=list)
     frames: List[int] = field(default_factory=list)
     render: bool = True
+    train: bool = False
+    record: str = ""
 
 
 def parse_order(words: Sequence[str]) -> Order:
-    """``script.nk [node …] [1001-1055] [--bake-only]``.
+    """``script.nk [node …] [1001-1055] [--bake-only] [--train] [--record FILE]``.
 
     Raises:
         HostError: no script is named, or an option is unknown.
     """
-    names, ranges, render = [], [], True
-    for word in words:
+    names, ranges = [], []
+    render, training, record = True, False, ""
+    todo = list(words)
+    while todo:
+        word = todo.pop(0)
         if word == "--bake-only":
             render = False
+        elif word == "--train":
+            training = True
+        elif word == "--record" and todo:
+            record = todo.pop(0)
         elif word.startswith("--"):
-            raise HostError(f"'{word}' is not known; the line is: bake_script.py script.nk [node …] [1001-1055] [--bake-only].")
+            raise HostError(f"'{word}' is not known. The line is: {_LINE}")
         elif _is_range(word):
             ranges.append(word)
         else:
             names.append(word)
     if not names:
-        raise HostError("Name the script: bake_script.py script.nk [node …] [1001-1055].")
-    return Order(names[0], names[1:], frame_tools.parse_frames(",".join(ranges)), render)
+        raise HostError(f"Name the script. The line is: {_LINE}")
+    return Order(names[0], names[1:], frame_tools.parse_frames(",".join(ranges)), render, training, record)
 
 
 def run(order: Order, say: Any = print) -> int:
@@ -58,26 +78,65 @@ def run(order: Order, say: Any = print) -> int:
     root = nuke.root()
     frames = order.frames or list(range(root.firstFrame(), root.lastFrame() + 1))
     ends = [_named(name) for name in order.nodes] or _writes()
-    count = bake_for(ends, frames, say)
+    count = bake_for(ends, frames, say, order.train)
     writes = [node for node in ends if node.Class() == "Write"]
     if order.render and writes:
         _render(writes, frames, say)
+    if order.record:
+        write_json(Path(order.record), _record(needs.needed(ends, frames), writes))
     return count
 
 
-def bake_for(ends: Sequence[Any], frames: Sequence[int], say: Any = print) -> int:
-    """Bake what rendering ``ends`` at ``frames`` asks for; returns how many frames were baked anew."""
+def bake_for(ends: Sequence[Any], frames: Iterable[int], say: Any = print, training: bool = False) -> int:
+    """Bake what rendering ``ends`` at ``frames`` asks for; with ``training`` models are trained first where nodes are linked.
+
+    Returns how many frames were baked anew.
+    """
     found = needs.needed(ends, frames)
     for warning in found.warnings:
         say(warning)
     baked = 0
     for node in found.order:
         wanted = found.of(node)
+        if training:
+            _train_for(node, say)
         say(f"{node.fullName()}: baking {frame_tools.format_frames(wanted)}")
         report = inference.bake(node, wanted)
         say(f"{node.fullName()}: {len(report.baked)} baked, {len(report.kept)} were there and are whole")
         baked += len(report.baked)
     return baked
+
+
+def linked_train(node: Any) -> Any:
+    """The RecoveryTrain whose model an inference node is linked to by ``[value NAME.model]``; None if it names a file."""
+    match = _LINK.match(str(node["modelFile"].value()).strip())
+    found = nuke.toNode(match.group(1)) if match else None
+    return found if found is not None and found.Class() == train.CLASS else None
+
+
+def _train_for(node: Any, say: Any) -> None:
+    """Train the model of an inference node, after the inference nodes that its own inputs need."""
+    trainer = linked_train(node)
+    if trainer is None:
+        return
+    inputs = [trainer.input(index) for index in range(2)]
+    bake_for([entry for entry in inputs if entry is not None], train.plan_of(trainer).wanted, say, training=True)
+    train.ensure_trained(trainer, say)
+
+
+def _record(found: needs.Needs, writes: Sequence[Any]) -> Dict[str, Any]:
+    """Where everything lies, for programs that go on from here."""
+    passes = {}
+    for node in found.order:
+        cache, trainer = inference.cache_of(node), linked_train(node)
+        run = train.run_folder(trainer) if trainer is not None else None
+        passes[node.fullName()] = {
+            "model": str(inference.model_path(node)),
+            "run": None if run is None else str(run),
+            "frames": frame_tools.format_frames(found.of(node)),
+            "files": "" if cache is None else cache.pattern(RECOVERED).replace("%04d", "####"),
+        }
+    return {"passes": passes, "writes": {write.fullName(): write["file"].getEvaluatedValue() for write in writes}}
 
 
 def _render(writes: Sequence[Any], frames: Sequence[int], say: Any) -> None:
@@ -100,10 +159,20 @@ def _named(name: str) -> Any:
 
 
 def _writes() -> List[Any]:
-    found = [node for node in nuke.allNodes("Write") if not node["disable"].value()]
+    """The enabled Writes, also those in groups: ``nuke -x`` renders them too. The package's own are off."""
+    found = [node for node in nuke.allNodes("Write", recurseGroups=True) if _is_enabled(node)]
     if not found:
-        raise HostError("The script has no enabled Write outside of groups; name the nodes to bake.")
+        raise HostError("The script has no enabled Write; name the nodes to bake.")
     return found
+
+
+def _is_enabled(node: Any) -> bool:
+    one: Any = node
+    while one is not None and one.knob("disable") is not None:
+        if one["disable"].value():
+            return False
+        one = one.parent()
+    return True
 
 
 def _is_range(word: str) -> bool:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Iterable, List, Optional
 
 from film_recovery.contract.atomic import storage_errors, write_json
 from film_recovery_nuke.frames import frame_path
 
 SCHEMA = "film-recovery/baked-frame/1"
 INPUT, RECOVERED = "input.%04d.exr", "recovered.%04d.exr"
+_INPUTS = ".input_"
 _BLOCK = 1 << 20
 
 
@@ -26,7 +31,7 @@ class Record:
         settings: precision and tile, as text.
         input_hash: Nuke's hash of the input at this frame: cheap to ask, but only good within one Nuke version.
         input_file: SHA-256 of the rendered input without what changes by itself; decides headless.
-        file: SHA-256 of the recovered file.
+        file: SHA-256 of the recovered file; empty while it is being made, and after a bake that was killed.
     """
 
     model: str
@@ -42,9 +47,25 @@ class FrameCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def input(self, frame: int) -> Path:
-        """The rendered input of a frame; removed once it is recovered."""
-        return self.folder / frame_path(INPUT, frame)
+    @contextlib.contextmanager
+    def inputs(self) -> Iterator[Path]:
+        """A folder of this process for rendered inputs, removed afterwards: slices of a farm share the cache.
+
+        What killed processes of this machine left is removed too.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        with storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for left in self.folder.glob(_INPUTS + "*"):
+                if _is_left(left.name):
+                    shutil.rmtree(left, ignore_errors=True)
+            place = Path(tempfile.mkdtemp(prefix=f"{_INPUTS}{_machine()}_{os.getpid()}_", dir=self.folder))
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
 
     def recovered(self, frame: int) -> Path:
         """The recovered frame."""
@@ -57,7 +78,7 @@ class FrameCache:
     def _record_path(self, frame: int) -> Path:
         return self.recovered(frame).with_suffix(".json")
 
-    def record(self, frame: int) -> Optional[Record]:
+    def record(self, frame: int) -> Record | None:
         """The record of a frame, or None when there is none or it is damaged: then the frame counts as not baked."""
         try:
             value = json.loads(self._record_path(frame).read_text(encoding="utf-8"))
@@ -72,7 +93,7 @@ class FrameCache:
     def state(self, frame: int, model: str, settings: str, input_hash: str) -> str:
         """``fresh``, ``stale`` or ``missing``, judged without rendering and without reading pixels."""
         record = self.record(frame)
-        if record is None or not self.recovered(frame).is_file():
+        if record is None or not record.file or not self.recovered(frame).is_file():
             return "missing"
         same = (record.model, record.settings, record.input_hash) == (model, settings, input_hash)
         return "fresh" if same else "stale"
@@ -82,9 +103,9 @@ class FrameCache:
         record = self.record(frame)
         if record is None or (record.model, record.settings, record.input_file) != (model, settings, input_file):
             return False
-        return file_hash(self.recovered(frame)) == record.file
+        return bool(record.file) and file_hash(self.recovered(frame)) == record.file
 
-    def frames(self) -> List[int]:
+    def frames(self) -> list[int]:
         """The frames that have a record, ascending."""
         found = []
         for path in self.folder.glob("recovered.*.json"):
@@ -92,22 +113,52 @@ class FrameCache:
                 found.append(int(path.name.split(".")[1]))
         return sorted(found)
 
-    def remove_inputs(self, frames: Iterable[int]) -> None:
-        """Remove rendered inputs."""
-        for frame in frames:
-            with contextlib.suppress(FileNotFoundError):
-                self.input(frame).unlink()
+    def begin(self, frame: int, record: Record) -> None:
+        """Note that a frame is being made. A file that is there stays only where a killed bake was making this very frame.
+
+        So a record never stands beside a file that it does not describe. Raises :class:`StorageError`.
+        """
+        pending = Record(record.model, record.settings, record.input_hash, record.input_file, "")
+        before = self.record(frame)
+        resumed = before is not None and before.file == "" and (before.model, before.settings, before.input_file) == (
+            record.model, record.settings, record.input_file
+        )  # fmt: skip
+        if not resumed:
+            with storage_errors(self.folder), contextlib.suppress(FileNotFoundError):
+                self.recovered(frame).unlink()
+        self.write_record(frame, pending)
 
     def clear(self) -> int:
         """Remove every baked frame of this node and nothing else; returns how many there were. Raises :class:`StorageError`."""
         count = len(self.frames())
         with storage_errors(self.folder):
-            for pattern in ("recovered.*.exr", "recovered.*.json", "input.*.exr"):
+            for pattern in ("recovered.*.exr", "recovered.*.json"):
                 for path in self.folder.glob(pattern):
                     path.unlink()
+            for left in self.folder.glob(_INPUTS + "*"):
+                shutil.rmtree(left, ignore_errors=True)
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
         return count
+
+
+def _machine() -> str:
+    """This machine's name in letters that file names may have."""
+    return "".join(letter if letter.isalnum() else "-" for letter in platform.node()) or "here"
+
+
+def _is_left(name: str) -> bool:
+    """Whether a folder of inputs belongs to a process of this machine that lives no more."""
+    words = name[len(_INPUTS) :].split("_")
+    if len(words) < 2 or words[0] != _machine() or not words[1].isdigit() or os.name != "posix":
+        return False  # elsewhere there is no harmless way to ask
+    try:
+        os.kill(int(words[1]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def file_hash(path: Path) -> str:
@@ -125,8 +176,8 @@ def file_hash(path: Path) -> str:
 def picture_hash(path: Path) -> str:
     """SHA-256 of an EXR file's pixels and windows, without the rest of its header: dates and hashes there change by themselves.
 
-    The header is read after the OpenEXR file layout: a magic number, a version, attributes of name, type, size and value up to an
-    empty name; then the offset table and the chunks. Of a damaged header, or of another kind of file, all bytes count.
+    The header is read after the OpenEXR file layout: a magic number, a version, attributes of name, type, size and value up to
+    an empty name; then the offset table and the chunks. Of a damaged header, or of another kind of file, all bytes count.
     """
     kept = (b"channels", b"compression", b"dataWindow", b"displayWindow", b"lineOrder", b"pixelAspectRatio")
     try:

@@ -169,3 +169,33 @@ def backdrop(nodes: Sequence[Any], label: str, colour: int, margin: int = 40) ->
     made["z_order"].setValue(-1)
     made.setXYpos(left, top)
     return made
+
+
+def write_thumbnail(branch: Any, frame: int, path: Path, width: int = 160) -> None:
+    """Write a small picture of a branch at a frame as PNG, as a viewer would show linear light.
+
+    The nodes for it live in a group that is removed again, and leave no step of undo.
+
+    Raises:
+        HostError: the frame cannot be rendered.
+    """
+    nuke.Undo.disable()
+    group = None
+    try:
+        home = branch.parent() or nuke.root()
+        with home:
+            group = nuke.nodes.Group()
+            group.setName("FilmRecoveryThumbnail")
+        with group:
+            entry = nuke.nodes.Input()
+            small = nuke.nodes.Reformat(inputs=[entry], type="to box", box_width=width, resize="width")
+            write = nuke.nodes.Write(inputs=[small], file_type="png", channels="rgb", create_directories=True)
+            write["file"].setValue(path.as_posix())
+        group.setInput(0, branch)
+        nuke.execute(write, frame, frame, 1)
+    except RuntimeError as error:
+        raise HostError(f"Frame {frame} of {branch.name()} cannot be shown: {error}") from error
+    finally:
+        if group is not None:
+            nuke.delete(group)
+        nuke.Undo.enable()

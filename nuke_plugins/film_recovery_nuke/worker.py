@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from film_recovery.contract.environment import clean_variables, environment_python
+from film_recovery.contract.exit_codes import ExitCode
 from film_recovery.contract.protocol import PROTOCOL
 from film_recovery_nuke import preferences
 from film_recovery_nuke.errors import CancelledError, WorkerError
@@ -181,6 +182,15 @@ def call(
     finally:
         _end(process)
     return process.returncode, _last_object(output), "\n".join(tail[-_TAIL:])
+
+
+def failed(what: str, code: int, tail: str) -> WorkerError:
+    """The error for a command that ended with ``code``: its own last sentence, and its own exit code."""
+    lines = [line for line in tail.splitlines() if line.strip()]
+    error = WorkerError(f"{what}: {lines[-1] if lines else f'the worker ended with code {code} and no word'}")
+    if code in set(ExitCode):
+        error.exit_code = ExitCode(code)
+    return error
 
 
 def _take(said: "queue.Queue[Tuple[str, str]]", output: List[str], tail: List[str],

@@ -23,12 +23,18 @@ def nuke() -> Iterator[Any]:
 
 @pytest.fixture
 def write_file() -> Callable[..., Path]:
-    """Write pixels (H, W, C) into a file: ``kind`` is the data type, ``window`` the data window's corner, ``full`` the display."""
+    """Write pixels (H, W, C): ``kind`` is the data type, ``window`` the data window's corner, ``full`` the display's size."""
     import numpy as np
-    import OpenImageIO as oiio  # noqa: N813
+    import OpenImageIO as oiio
 
     def write(
-        path: Path, pixels: Any, channels: Any = None, kind: str = "float", window: Any = (0, 0), full: Any = None, **header: Any
+        path: Path,
+        pixels: Any,
+        channels: Any = None,
+        kind: str = "float",
+        window: Any = (0, 0),
+        full: Any = None,
+        **header: Any,
     ) -> Path:
         values = np.ascontiguousarray(pixels)
         spec = oiio.ImageSpec(values.shape[1], values.shape[0], values.shape[2], kind)
@@ -48,7 +54,7 @@ def write_file() -> Callable[..., Path]:
 @pytest.fixture
 def read_file() -> Callable[[Any], Any]:
     """OpenImageIO's own view of a file: an ImageBuf, read."""
-    import OpenImageIO as oiio  # noqa: N813
+    import OpenImageIO as oiio
 
     def read(path: Any) -> Any:
         buffer = oiio.ImageBuf(str(path))

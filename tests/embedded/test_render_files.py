@@ -47,9 +47,7 @@ def test_a_data_window_inside_the_format_is_black_outside(picture: Any) -> None:
 
 
 @pytest.mark.parametrize(("datatype", "kind"), [("16 bit half", "half"), ("32 bit float", "float")])
-def test_exr_round_trip_is_exact(
-    nuke: Any, picture: Any, tmp_path: Path, read_file: Any, datatype: str, kind: str
-) -> None:
+def test_exr_round_trip_is_exact(nuke: Any, picture: Any, tmp_path: Path, read_file: Any, datatype: str, kind: str) -> None:
     pixels = WILD.astype(np.float16).astype(np.float32)
     node = write_node(nuke, picture(pixels), tmp_path / "new" / "out.####.exr", create_directories=True)
     node["file_type"].setValue("exr")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Union
@@ -9,6 +10,8 @@ from typing import Protocol, Union
 from embedded_nuke.script.curve import Curve, CurveError, number_text, parse_curve
 from embedded_nuke.script.expression import Expression, ExpressionError, Scope
 from embedded_nuke.script.words import ScriptSyntaxError, split_words, value_of
+
+_HEXADECIMAL = re.compile(r"^0x[0-9a-fA-F]{1,8}$")
 
 
 class KnobValueError(ValueError):
@@ -23,6 +26,8 @@ class Formula:
 
     def evaluate(self, scope: Scope) -> float:
         """The number it gives. Raises :class:`ExpressionError`."""
+        if _HEXADECIMAL.match(self.text):  # colours of nodes; kept as text, so that they are written as they were read
+            return float(int(self.text, 16))
         return float(Expression(self.text).evaluate(scope))
 
 

@@ -25,6 +25,7 @@ class ImageCache:
 
     @property
     def limit(self) -> int:
+        """The bound, in bytes."""
         return self._limit
 
     def resize(self, limit: int) -> None:
@@ -34,6 +35,7 @@ class ImageCache:
             self._shrink()
 
     def get(self, key: str) -> Image | None:
+        """The picture of a hash, None if it is not held; makes it the most recently used."""
         with self._lock:
             image = self._images.get(key)
             if image is not None:
@@ -41,6 +43,7 @@ class ImageCache:
             return image
 
     def put(self, key: str, image: Image) -> None:
+        """Keep a picture and drop old ones until all fit."""
         with self._lock:
             if key in self._images or image.pixels.nbytes > self._limit:
                 return
@@ -49,6 +52,7 @@ class ImageCache:
             self._shrink()
 
     def clear(self) -> None:
+        """Drop everything."""
         with self._lock:
             self._images.clear()
             self._used = 0

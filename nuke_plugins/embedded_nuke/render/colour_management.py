@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from functools import lru_cache
 from typing import Any
@@ -93,7 +94,7 @@ def convert(o: Operation, pixels: Pixels, source: str, target: str) -> Pixels:
 
 
 def _context(o: Operation, config: Any) -> Any:
-    context = config.getCurrentContext().createEditableCopy()
+    context = copy.deepcopy(config.getCurrentContext())
     for index in range(1, 5):
         if o.has(f"key{index}") and o.text(f"key{index}"):
             context.setStringVar(o.text(f"key{index}"), o.text(f"value{index}"))

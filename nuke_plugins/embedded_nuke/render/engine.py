@@ -167,13 +167,22 @@ def format_of(node: Any, frame: float | None = None) -> Format:
         knob = root_of(node).knob("frame")
         frame = float(knob.number_at(0.0)) if knob is not None else 1.0
     source = source_of(node, frame)
-    while source is not None and source.Class() not in _OWN_FORMAT and source.Class() != "Read" and source.inputs() > 0:
+    while source is not None and source.Class() != "Read" and _keeps_format(source, frame):
         source = source_of(source.input(0), frame) if source.input(0) is not None else None
     if source is None:
         return root_format(node)
     if source.Class() == "Read":
         return header_format(_engine._operation(source, frame)) or knob_format(source, "format") or root_format(source)
+    if source.Class() in ("Constant", "CheckerBoard2"):
+        return knob_format(source, "format") or root_format(source)
     return render_node(source, frame).format
+
+
+def _keeps_format(node: Any, frame: float) -> bool:
+    """Whether the node has the format of its first input at the same frame."""
+    if node.Class() == "Crop":
+        return node.inputs() > 0 and not node.knob("reformat").bool_at(frame)
+    return node.inputs() > 0 and node.Class() not in _OWN_FORMAT
 
 
 def bbox(node: Any, frame: float) -> Box:

@@ -8,9 +8,10 @@ import sys
 from typing import Any, Callable
 
 from embedded_nuke.render.operation import RenderError, requests_of
+from embedded_nuke.render.ops_expression import named_values
 from embedded_nuke.render.ops_metadata import metadata_changes
 from embedded_nuke.render.reader import read_file_name
-from embedded_nuke.render.walk import source_of
+from embedded_nuke.render.walk import is_disabled, source_of
 
 # Knobs that no picture depends on: looks, callbacks, names. ``disable`` and lifetime act through the walk.
 _COSMETIC = frozenset(
@@ -34,12 +35,12 @@ _NO_VALUE = frozenset(
         "BeginTabGroup_Knob",
         "EndTabGroup_Knob",
         "Obsolete_Knob",
-        "Link_Knob_button",
+        "Link_Knob",
         "Help_Knob",
     ]
 )
 # Their text does not tell whether the frame number is in it.
-_BY_FRAME = frozenset(["Expression", "MergeExpression"])
+_BY_FRAME = frozenset(["Expression"])
 _BY_ROOT = frozenset(["Read", "Write", "OCIOColorSpace", "OCIOFileTransform", "Reformat"])
 _ROOT_KNOBS = [
     "format",
@@ -87,8 +88,10 @@ class NodeHashes:
     def _work_out(self, node: Any, frame: float) -> str:
         operation = self._operation(node, frame)
         digest = hashlib.sha256(operation.class_name.encode())
+        if is_disabled(node, frame):
+            digest.update(b"|disabled")
         if operation.class_name in _BY_FRAME:
-            digest.update(f"|frame {frame!r}".encode())
+            digest.update(f"|frame {frame!r} {named_values(operation)!r}".encode())
         by_value = operation.class_name == "ModifyMetaData"
         for name, knob in sorted(node.knobs().items()):
             if name not in _COSMETIC and knob.Class() not in _NO_VALUE and not (name == "metadata" and by_value):

@@ -28,17 +28,21 @@ class Box:
 
     @property
     def width(self) -> int:
+        """In pixels; 0 for an empty box."""
         return max(0, self.r - self.x)
 
     @property
     def height(self) -> int:
+        """In pixels; 0 for an empty box."""
         return max(0, self.t - self.y)
 
     @property
     def empty(self) -> bool:
+        """Whether it holds no pixel."""
         return self.r <= self.x or self.t <= self.y
 
     def union(self, other: Box) -> Box:
+        """The smallest box that holds both; an empty one does not count."""
         if self.empty or other.empty:
             return self if other.empty else other
         return Box(min(self.x, other.x), min(self.y, other.y), max(self.r, other.r), max(self.t, other.t))
@@ -55,9 +59,11 @@ class Box:
         return self if self.empty else (EMPTY if larger.empty else larger)
 
     def moved(self, dx: int, dy: int) -> Box:
+        """Moved right and up, in pixels."""
         return Box(self.x + dx, self.y + dy, self.r + dx, self.t + dy)
 
     def contains(self, other: Box) -> bool:
+        """Whether the other lies wholly inside."""
         return self.x <= other.x and self.y <= other.y and self.r >= other.r and self.t >= other.t
 
 
@@ -75,6 +81,7 @@ class Format:
 
     @property
     def box(self) -> Box:
+        """The format's own area, from 0, 0."""
         return Box(0, 0, self.width, self.height)
 
     def text(self) -> str:
@@ -120,6 +127,7 @@ class Image:
     outside: tuple[float, ...] | None = None
 
     def has(self, channel: str) -> bool:
+        """Whether it has a channel of this full name."""
         return channel in self.channels
 
     def window(self, box: Box, channels: Sequence[str] | None = None) -> Pixels:
@@ -182,6 +190,7 @@ class Image:
         return self if self.outside is None else replace(self.boxed(self.box.grown(1)), outside=None)
 
     def black_outside(self) -> Image:
+        """The same with black outside the box."""
         return replace(self, outside=(0.0,) * len(self.channels))
 
     def with_pixels(self, pixels: Pixels, outside: Sequence[float] | None = None) -> Image:
@@ -213,6 +222,7 @@ class Image:
         return replace(self, channels=wanted, pixels=np.ascontiguousarray(self.pixels[:, :, indices]), outside=kept)
 
     def with_metadata(self, **changes: Any) -> Image:
+        """With these metadata keys set."""
         merged: dict[str, Any] = dict(self.metadata)
         merged.update(changes)
         return replace(self, metadata=merged)

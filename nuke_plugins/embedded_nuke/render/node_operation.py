@@ -92,6 +92,9 @@ class NodeOperation:
     def format(self, knob: str) -> Format:
         return knob_format(self._node, knob) or root_format(self._node)
 
+    def own_format(self, knob: str) -> Format | None:
+        return knob_format(self._node, knob)
+
     def has_input(self, index: int) -> bool:
         return index < self.input_count and self._node.input(index) is not None
 

@@ -53,6 +53,10 @@ class Operation(Protocol):
         """A format knob; the root's format where it is unset."""
         ...
 
+    def own_format(self, knob: str) -> Format | None:
+        """A format knob; None where it is unset."""
+        ...
+
     def has_input(self, index: int) -> bool: ...
 
     @property
@@ -108,6 +112,7 @@ def requests(*classes: str) -> Callable[[_F], _F]:
 
 
 def find_op(class_name: str) -> OpFunction | None:
+    """The function that renders nodes of a class, None if there is none."""
     return _OPS.get(class_name)
 
 

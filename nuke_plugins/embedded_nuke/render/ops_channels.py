@@ -36,7 +36,7 @@ def _input_order(o: Operation) -> list[int]:
     order = []
     for knob in ("fromInput1", "fromInput2"):
         value = o.text(knob)
-        order.append(1 if value.strip() == "A" or value.replace("{", " ").split()[:1] == ["1"] else 0)
+        order.append(1 if value.strip() == "A" or value.replace("{", " ").replace("}", " ").split()[:1] == ["1"] else 0)
     return order
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any, Callable
 
@@ -54,6 +55,7 @@ class PixelScope:
         self._named: dict[str, Any] = {}
 
     def define(self, name: str, value: Any) -> None:
+        """Give a temporary name its value."""
         self._named[name] = value
 
     def lookup(self, path: str, at: float | None) -> Any:
@@ -174,8 +176,28 @@ def _evaluate(o: Operation, image: Image, jobs: list[tuple[tuple[str, ...], str]
     return planes
 
 
+def named_values(o: Operation) -> list[tuple[str, float]]:
+    """What the expressions name beside pixels, with its value: knobs of this and other nodes, for the node's hash."""
+    found = {}
+    temporary = {o.text(f"temp_name{index}").strip() for index in range(4)}
+    for knob in [*(f"expr{index}" for index in range(4)), *(f"temp_expr{index}" for index in range(4))]:
+        if o.text(knob).strip():
+            for name in _parsed(o, o.text(knob), knob).names:
+                if name not in temporary and name not in _PIXEL and name not in ("x", "y", "cx", "cy", "frame"):
+                    with contextlib.suppress(ExpressionError):  # a channel, or a mistake that rendering tells of
+                        found[name] = look_up(o, name, None)
+    return sorted(found.items())
+
+
+def _parsed(o: Operation, text: str, knob: str) -> Expression:
+    try:
+        return Expression(text)
+    except ExpressionError as error:
+        raise fail(o, f"{knob} cannot be read: {error}") from error
+
+
 def _value(o: Operation, text: str, scope: PixelScope, knob: str) -> Any:
     try:
-        return _number(Expression(text).evaluate(scope, OPERATORS))
+        return _number(_parsed(o, text, knob).evaluate(scope, OPERATORS))
     except ExpressionError as error:
         raise fail(o, f"{knob} cannot be evaluated: {error}") from error

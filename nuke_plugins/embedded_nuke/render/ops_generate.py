@@ -16,6 +16,7 @@ def constant(o: Operation) -> Image:
     """One colour over the format, in the chosen channels and red, green, blue, alpha where the colour has an alpha.
 
     Source: the reference guide; the four numbers go to the channels of the layer in order. The box is the format, edges repeat.
+    Assumption: with the fresh ``channels rgb`` a colour whose alpha is not 0 fills the alpha too.
     """
     format_ = o.format("format")
     values = o.numbers("color", 4)
@@ -25,7 +26,6 @@ def constant(o: Operation) -> Image:
     for place, name in enumerate(chosen):
         part = name.split(".", 1)[1]
         numbers.append(values[order.index(part)] if part in order else values[min(place, 3)])
-    # A colour with an alpha fills it too, unless only other layers are chosen.
     if o.text("channels").strip() == "rgb" and values[3]:
         chosen, numbers = RGBA, values
     pixels = np.broadcast_to(np.array(numbers, np.float32), (format_.height, format_.width, len(chosen)))

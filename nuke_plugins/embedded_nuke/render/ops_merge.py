@@ -32,8 +32,7 @@ def merge(o: Operation) -> Image:
 
     Formulas: :mod:`embedded_nuke.render.merge_operations`. Further A inputs are merged one after the other, each over the
     result so far. Absent channels are 0. ``screen_alpha`` (Alpha masking) keeps A outside b's and B outside a's matte for
-    blends that have it. Mask and mix go between B and the result. ``sRGB`` works in the coded domain (assumption: alpha is not
-    coded).
+    blends that have it. Mask and mix go between B and the result. ``sRGB`` is refused.
     """
     name = o.text("operation")
     if name not in OPERATIONS:

@@ -7,8 +7,8 @@ import os
 import numpy as np
 
 from embedded_nuke.render.colour_management import convert, file_space, working_space
-from embedded_nuke.render.image import ALPHA, RGB, Image, black
-from embedded_nuke.render.operation import Operation, RenderError, fail, op, requests
+from embedded_nuke.render.image import ALPHA, RGB, Format, Image, black
+from embedded_nuke.render.operation import Operation, RenderError, Request, fail, op, requests
 from embedded_nuke.render.ops_generate import checker_pattern
 from embedded_nuke.render.reader import FileImage, asked_frame, read_file, read_file_name, read_format
 
@@ -23,7 +23,7 @@ def read(o: Operation) -> Image:
     """
     frame = asked_frame(o)
     if frame is None:
-        return _replacement(o, "black", None)
+        return _replacement(o, "black")
     path = read_file_name(o, frame)
     if not path:
         raise fail(o, "the knob 'file' is empty; choose a file.")
@@ -47,13 +47,13 @@ def write_reading(o: Operation) -> Image:
         if choice == "read input":
             return o.input(0)
         if choice in ("black", "checkerboard"):
-            return _replacement(o, choice, None)
+            return _replacement(o, choice)
         raise fail(o, f"{error} Render it, or turn reading off.") from error
     return _picture(o, found, round(o.frame))
 
 
 @requests("Write")
-def _no_inputs(o: Operation) -> list[object]:
+def _no_inputs(o: Operation) -> list[Request]:
     return []
 
 
@@ -91,7 +91,7 @@ def _missing(o: Operation, frame: int, error: RenderError) -> Image:
     """What ``on_error`` says where a frame is missing or damaged."""
     choice = o.text("on_error")
     if choice in ("black", "checkerboard"):
-        return _replacement(o, choice, None)
+        return _replacement(o, choice)
     if choice == "nearest frame":
         nearest = _nearest(o, frame)
         if nearest is not None:
@@ -109,7 +109,7 @@ def _nearest(o: Operation, frame: int) -> int | None:
     return None
 
 
-def _replacement(o: Operation, kind: str, image: Image | None) -> Image:
+def _replacement(o: Operation, kind: str) -> Image:
     """Black or a checkerboard of the clip's format, RGB."""
     format_ = _clip_format(o)
     if kind == "black":
@@ -118,10 +118,11 @@ def _replacement(o: Operation, kind: str, image: Image | None) -> Image:
     return Image(RGB, format_.box, format_, pixels)
 
 
-def _clip_format(o: Operation):  # type: ignore[no-untyped-def]
+def _clip_format(o: Operation) -> Format:
     """The knob's format if set, else that of the nearest file that is there, else the root's."""
-    if o.has("format") and o.text("format"):
-        return o.format("format")
+    chosen = o.own_format("format")
+    if chosen is not None:
+        return chosen
     if o.class_name == "Read":
         nearest = _nearest(o, int(o.number("first")))
         if nearest is not None:

@@ -73,10 +73,8 @@ def header_format(o: Operation) -> Format | None:
 
 def read_format(o: Operation, found: Format, aspect_given: bool) -> Format:
     """Name and pixel aspect of the knob ``format`` where the file has the same size and states no other aspect."""
-    if not o.has("format") or not o.text("format"):
-        return found
-    chosen = o.format("format")
-    if (chosen.width, chosen.height) != (found.width, found.height):
+    chosen = o.own_format("format")
+    if chosen is None or (chosen.width, chosen.height) != (found.width, found.height):
         return found
     return Format(found.width, found.height, found.pixel_aspect if aspect_given else chosen.pixel_aspect, chosen.name)
 

@@ -69,6 +69,7 @@ def kernel_reach(name: str) -> float:
 
 
 def is_filter(name: str) -> bool:
+    """Whether Nuke has a filter of this name; case does not matter."""
     return name.lower() == "impulse" or name.lower() in KERNELS
 
 

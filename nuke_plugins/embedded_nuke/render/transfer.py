@@ -79,6 +79,7 @@ def _find(space: str) -> tuple[Curve, Curve] | None:
 
 
 def knows(space: str) -> bool:
+    """Whether there is a curve for this name or role."""
     return _find(space) is not None
 
 

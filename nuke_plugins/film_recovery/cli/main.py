@@ -51,8 +51,8 @@ def cli() -> None:
 
 
 for command in (
-    train.train, train.resume, train.verify, train.stop, train.status, apply.apply, export.export, elements.analyse, elements.balance,
-    project.recover, report.compare, report.report, demo.demo, doctor.doctor,
+    train.train, train.resume, train.verify, train.stop, train.status, apply.apply, export.export, elements.analyse,
+    elements.balance, project.recover, report.compare, report.report, demo.demo, doctor.doctor,
 ):  # fmt: skip
     cli.add_command(common_options(command))
 common_options(cli)

@@ -1,7 +1,7 @@
 """The version of the agreement between Nuke's side and the worker, and how one asks the other for it.
 
-``python -m film_recovery.contract.protocol`` prints one JSON object; it loads nothing but the standard library, so it answers in
-a moment also where the worker's packages are broken.
+``python -m film_recovery.contract.protocol`` prints one JSON object. It loads nothing but the standard library, so it
+answers in a moment, also where the worker's packages are broken.
 """
 
 from __future__ import annotations

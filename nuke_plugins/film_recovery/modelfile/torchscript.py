@@ -41,7 +41,7 @@ def write_torchscript(module: torch.jit.ScriptModule, model: LoadedModel, path: 
     """
     path = Path(path)
     with atomic_path(path) as temporary:
-        torch.jit.save(module, str(temporary), _extra_files={METADATA_KEY: model.card.to_json()})  # type: ignore[no-untyped-call]
+        torch.jit.save(module, str(temporary), _extra_files={METADATA_KEY: model.card.to_json()})
         _check_format(temporary, path.name)
         return _largest_difference(temporary, model, path.name)
 
@@ -86,6 +86,7 @@ def _largest_difference(path: Path, model: LoadedModel, name: str) -> float:
             )
         change = kept_change(image[0].transpose(1, 2, 0), given[0].transpose(1, 2, 0), model.card)
         if not change <= KEPT:
-            raise ModelFileError(f"{name} changes the kept {model.card.kept} by {change:.2g} (limit {KEPT:g}); this is a defect.")
+            kept = model.card.kept
+            raise ModelFileError(f"{name} changes the kept {kept} by {change:.2g} (limit {KEPT:g}); this is a defect.")
         largest = max(largest, difference)
     return largest

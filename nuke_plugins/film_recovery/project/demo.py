@@ -11,15 +11,17 @@ from typing import Any
 from film_recovery.contract.atomic import write_json, write_text
 from film_recovery.contract.errors import InputError, UsageError
 from film_recovery.contract.progress import Reporter, SilentReporter
+from film_recovery.project.demo_graph import run_graph
 from film_recovery.project.demo_measure import DemoPlaces, measure_demo
 from film_recovery.project.demo_report import write_demo_report
-from film_recovery.project.run import run_project
 
-FRAMES, SIZE = 64, (960, 540)
+FIRST, FRAMES, SIZE = 1001, 64, (960, 540)
 _PROJECT = """\
-# The demonstration's project: the internegative gets the print's colour; where it is missing, the print gets its detail.
+# The demonstration's recovery as a project file: `film-recovery recover project.toml` does from the command line what the
+# script combined.nk does through the node graph, with the same pairs and seeds.
+# The internegative gets the print's colour; where it is missing, the print gets its detail.
 name = "Big Buck Bunny"
-output = "recovery"
+output = "recovery_by_command_line"
 
 [elements.internegative]
 files = "elements/internegative_35mm/internegative.####.exr"
@@ -85,7 +87,7 @@ def run_demo(out: Path, minutes: float, seed: int, reporter: Reporter | None = N
     text = _PROJECT.format(minutes=minutes, seed=seed)
     if not places.project.is_file() or places.project.read_text(encoding="utf-8") != text:
         write_text(places.project, text)
-    done = run_project(places.project, reporter)
+    done = run_graph(places.out, minutes, seed, f"{FIRST}-{FIRST + FRAMES - 1}", reporter)
     reporter.stage("Measuring against the truth")
     measured = measure_demo(places, reporter)
     reporter.stage("Writing comparisons and the report")
@@ -94,7 +96,7 @@ def run_demo(out: Path, minutes: float, seed: int, reporter: Reporter | None = N
         **measured.figures(),
         "passes": done["passes"],
         "report": str(places.report),
-        "sequence": done["sequence"],
+        "sequence": str(places.sequence),
         "seconds": round(time.monotonic() - begin, 1),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0),
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from film_recovery.contract.progress import Reporter
+from film_recovery.contract.run_folder import RunFolder
 from film_recovery.elements.selection import spread_frames
 from film_recovery.images.density import apply_balance
 from film_recovery.images.encodings import from_linear, to_linear
+from film_recovery.images.ranges import parse_frames
 from film_recovery.images.sequence import Sequence, open_sequence
 from film_recovery.inference.session import InferenceOptions, ModelSession
 from film_recovery.inference.tiles import recover
 from film_recovery.modelfile.check import kept_change
 from film_recovery.modelfile.load import load_model
 from film_recovery.pairs.dataset import Dataset, load_dataset
-from film_recovery.project.schema import WHOLE, load_project
-from film_recovery.project.state import Places
 from film_recovery.review.baselines import Baseline, fit_baselines, write_cubes
 from film_recovery.review.flicker import ChromaFlicker
 from film_recovery.review.metrics import FrameMetrics, SequenceMetrics, measure, summarise
@@ -44,9 +45,23 @@ class DemoPlaces:
         self.proof = out / "proof"
 
     @property
-    def passes(self) -> Places:
-        """Where the project's passes lie."""
-        return Places(self.project, load_project(self.project))
+    def sequence(self) -> Path:
+        """The pattern of the finished sequence."""
+        return self.out / "recovery" / "sequence" / "recovered.####.exr"
+
+    def run(self, name: str) -> RunFolder:
+        """The training run of a pass, ``colour`` or ``detail``, as the headless run recorded it."""
+        return RunFolder(Path(self._pass(name)["run"]))
+
+    def recovered(self, name: str) -> Sequence:
+        """The frames that a pass recovered for the sequence."""
+        whole = open_sequence(self.sequence)
+        return replace(whole, files={frame: whole.files[frame] for frame in parse_frames(self._pass(name)["frames"])})
+
+    def _pass(self, name: str) -> dict[str, Any]:
+        record = json.loads((self.out / "graph.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = record["passes"][f"Recover_{name}"]
+        return found
 
     def element(self, name: str) -> Path:
         """The pattern of an element or of a truth: ``internegative_35mm``, ``print_16mm``, ``truth_35mm``, ``truth_16mm``."""
@@ -106,9 +121,8 @@ class DemoFigures:
 
 def measure_demo(places: DemoPlaces, reporter: Reporter) -> DemoFigures:
     """Measure both parts. Writes the LUT baselines as ``.cube`` files into the proof folder."""
-    paths = places.passes
-    dataset = load_dataset(paths.run("colour", WHOLE).dataset, verify_hashes=False)
-    detail_dataset = load_dataset(paths.run("detail", WHOLE).dataset, verify_hashes=False)
+    dataset = load_dataset(places.run("colour").dataset, verify_hashes=False)
+    detail_dataset = load_dataset(places.run("detail").dataset, verify_hashes=False)
     baselines = fit_baselines(dataset)
     write_cubes(baselines, places.proof)
     both, flicker_of_truth = _measure_both(places, dataset, baselines, reporter)
@@ -125,7 +139,7 @@ def _measure_both(
     seen = {pair.frame for pair in dataset.pairs}
     internegative, truth = _open(places, "internegative_35mm"), _open(places, "truth_35mm")
     prints, print_truth = _open(places, "print_16mm"), _open(places, "truth_16mm")
-    recovered = places.passes.open("colour")
+    recovered = places.recovered("colour")
     frames = spread_frames([frame for frame in recovered.frames if frame not in seen], _JUDGED)
     taken: dict[str, list[FrameMetrics]] = {}
     for count, frame in enumerate(frames, start=1):
@@ -150,7 +164,7 @@ def _measure_both(
 
 def _measure_alone(places: DemoPlaces, dataset: Dataset, reporter: Reporter) -> Part:
     manifest = dataset.manifest
-    prints, truth, recovered = _open(places, "print_16mm"), _open(places, "truth_16mm"), places.passes.open("detail")
+    prints, truth, recovered = _open(places, "print_16mm"), _open(places, "truth_16mm"), places.recovered("detail")
     frames = spread_frames(recovered.frames, _JUDGED)
     taken: dict[str, list[FrameMetrics]] = {REFERENCE: [], RESULT: []}
     for count, frame in enumerate(frames, start=1):
@@ -168,7 +182,7 @@ def _measure_alone(places: DemoPlaces, dataset: Dataset, reporter: Reporter) -> 
 
 def _float_identity(places: DemoPlaces, dataset: Dataset, frame: int) -> float:
     """Largest change of the kept luma in what the model returns, before anything is stored as half."""
-    session = ModelSession(load_model(places.passes.run("colour", WHOLE).path), InferenceOptions())
+    session = ModelSession(load_model(places.run("colour").path), InferenceOptions())
     source = _cut(_open(places, "internegative_35mm"), frame, dataset.manifest.crop)
     card = session.model.card
     return kept_change(source, recover(session.run, source, None, card.receptive_field, card.multiple), card)

@@ -15,7 +15,6 @@ from film_recovery.elements.selection import spread_frames
 from film_recovery.images.drawing import save_png
 from film_recovery.images.sequence import Sequence, open_sequence
 from film_recovery.project.demo_measure import REFERENCE, RESULT, SOURCE, TRUTH, DemoFigures, DemoPlaces
-from film_recovery.project.schema import WHOLE
 from film_recovery.review.plots import Curve, per_frame, power_curves
 from film_recovery.review.report import build_report
 from film_recovery.review.report_data import BeforeAfter, Chart, ElementFigures, Picture, ReportData, ScoreTable
@@ -37,7 +36,7 @@ def write_demo_report(places: DemoPlaces, measured: DemoFigures) -> None:
     encoding = measured.dataset.manifest.encoding
     internegative, prints = (open_sequence(places.element(name)) for name in ("internegative_35mm", "print_16mm"))
     truth, print_truth = (open_sequence(places.element(name)) for name in ("truth_35mm", "truth_16mm"))
-    finished = open_sequence(places.passes.sequence())
+    finished = open_sequence(places.sequence)
     middle = measured.both.frames[len(measured.both.frames) // 2]
     late = measured.alone.frames[len(measured.alone.frames) // 2]
     fitted = [baseline for baseline in measured.baselines if baseline.name != "nothing"]
@@ -64,7 +63,7 @@ def write_demo_report(places: DemoPlaces, measured: DemoFigures) -> None:
         save_png(places.proof / f"{name}.png", picture)
     _write_movie(places, internegative, prints, finished, encoding)
     analyses = [_analyse(SOURCE, internegative, encoding), _analyse(REFERENCE, prints, encoding)]
-    runs = [places.passes.run(name, WHOLE) for name in ("colour", "detail")]
+    runs = [places.run(name) for name in ("colour", "detail")]
     data = ReportData(
         title="Big Buck Bunny, combined recovery",
         subtitle="Simulated elements: a faded 35 mm internegative without its last quarter, and a whole 16 mm print",

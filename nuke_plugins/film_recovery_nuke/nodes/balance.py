@@ -51,7 +51,7 @@ def fit(node: Any) -> List[float]:
             words += [option, pattern.replace("%04d", "####")]
         code, said, tail = worker.call(words, _SECONDS, cancelled)
     if code or said is None:
-        raise HostError(f"{node.name()}: the balance could not be fitted: {(tail.splitlines() or ['no message'])[-1]}")
+        raise worker.failed(f"{node.name()}: the balance could not be fitted", code, tail)
     found = [float(value) for value in said["balance"]]
     set_numbers(node, found)
     node["status"].setValue(f"Fitted from {len(wanted)} pairs: {frame_tools.format_frames(wanted)}.")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, List, Optional, Sequence
+from typing import Any
 
 import nuke
-
 from film_recovery.contract.card import ModelCard, load_card
 from film_recovery.contract.errors import FilmRecoveryError, InputError
+from film_recovery.contract.job import TASKS
+from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, preferences, worker
 from film_recovery_nuke.cache import INPUT, RECOVERED, FrameCache, Record, file_hash, picture_hash
@@ -21,69 +24,119 @@ from film_recovery_nuke.nodes.tasks import task
 
 CLASS = "RecoveryInference"
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+_ENCODINGS, _MATRICES = ("display", "log", "none"), ("709", "601", "2020")
 _COLOURS = {"fresh": 0x4F7A52FF, "stale": 0x9A8A3AFF, "missing": 0x9A6A3AFF}
 _MOST_TOLD = 500  # frames of which a status is looked up at once
+_AT_ONCE = 24  # frames whose inputs lie on disk at once, 100 MB each in 4K; a bake that is killed loses at most so many records
+_model_hashes: dict[tuple[str, int, int], str] = {}
 
 
 @dataclass
 class BakeReport:
     """What a bake did, frames each."""
 
-    baked: List[int] = field(default_factory=list)
-    kept: List[int] = field(default_factory=list)
+    baked: list[int] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
 
 
 def model_path(node: Any) -> Path:
-    """The model file. Raises :class:`HostError` when none is chosen or it does not exist."""
+    """The model file; of a run's folder the model that it exported.
+
+    Raises:
+        HostError: none is chosen, or it does not exist.
+    """
     text = node["modelFile"].evaluate() or ""
     if not text:
         raise HostError(f"{node.fullName()}: choose a model file first, the .onnx in the folder export of a run.")
     path = graph.resolved(text)
+    if path.is_dir():
+        exported = sorted(RunFolder(path).export.glob("[!.]*.onnx"), key=lambda file: len(file.name))
+        if not exported:
+            raise HostError(f"{node.fullName()}: the folder {path} holds no exported model; choose an .onnx file.")
+        return exported[0]
     if not path.is_file():
         raise HostError(f"{node.fullName()}: the model {path} does not exist; choose another, or restore it.")
     return path
 
 
 def card_of(path: Path) -> ModelCard:
-    """The card beside a model. Raises :class:`HostError` when it is missing or damaged."""
-    beside = path.with_name(path.name.replace(".fp16.onnx", ".onnx")).with_suffix(".json")
-    try:
-        return load_card(beside)
-    except InputError as error:
-        raise HostError(f"The model's card {beside} cannot be used: {error}") from error
-
-
-def cache_of(node: Any, make_key: bool = False) -> Optional[FrameCache]:
-    """The node's cache; None before the first bake, unless ``make_key``.
+    """The card beside a model.
 
     Raises:
-        HostError: a relative folder in a script that was never saved.
+        HostError: it is missing, damaged, or says what this release does not know.
     """
+    beside = path.with_name(path.name.replace(".fp16.onnx", ".onnx")).with_suffix(".json")
+    if not beside.is_file():
+        raise HostError(f"The model {path} has no card: {beside.name} has to lie beside it; copy both from the run's export.")
+    try:
+        card = load_card(beside)
+    except (InputError, OSError, ValueError) as error:
+        raise HostError(f"The model's card {beside} cannot be used: {error}") from error
+    for name, value, known in (
+        ("task", card.task, TASKS), ("encoding", card.encoding, _ENCODINGS), ("matrix", card.matrix, _MATRICES),
+    ):  # fmt: skip
+        if value not in known:
+            raise HostError(f"The model's card {beside} says {name} = {value}; this release knows {', '.join(known)}.")
+    numbers = card.balance
+    if numbers is not None and (len(numbers) != 12 or not all(isinstance(number, (int, float)) for number in numbers)):
+        raise HostError(f"The model's card {beside} has a balance that is not 12 numbers; copy it again from its run.")
+    return card
+
+
+def model_hash(path: Path) -> str:
+    """SHA-256 of a model file; read once for as long as the file does not change."""
+    status = path.stat()
+    key = (str(path), status.st_size, status.st_mtime_ns)
+    if key not in _model_hashes:
+        _model_hashes[key] = file_hash(path)
+    return _model_hashes[key]
+
+
+def cache_of(node: Any, make_key: bool = False) -> FrameCache | None:
+    """The node's cache for the model that it has now; None in a GUI session before the first bake, unless ``make_key``.
+
+    Another model has another folder: frames of the old one can never pass for frames of the new one.
+
+    Raises:
+        HostError: there is no model, or a relative folder in a script that was never saved.
+    """
+    stem = _cache_stem(node, make_key)
+    if stem is None:
+        return None
+    return FrameCache(stem.with_name(f"{stem.name}_{model_hash(model_path(node))[:8]}"))
+
+
+def _cache_stem(node: Any, make_key: bool = False) -> Path | None:
+    """The cache's folder without the model's part of its name."""
     key = str(node["cacheKey"].value())
-    if not key:
-        if not make_key:
-            return None
+    if not key and not nuke.GUI:
+        # Never baked by hand. What is baked on a farm has to be found again by the render, which reads the same script.
+        key = hashlib.sha256(f"{Path(graph.script_path()).stem} {node.fullName()}".encode()).hexdigest()[:8]
+    elif not key and make_key:
         key = uuid.uuid4().hex[:8]
         node["cacheKey"].setValue(key)
+    if not key:
+        return None
     text = node["cacheFolder"].evaluate() or ""
     home = graph.folder_from(text, preferences.get("cache_folder"), "cache folder")
-    return FrameCache(home / f"{node.fullName().replace('.', '_')}_{key}")
+    return home / f"{node.fullName().replace('.', '_')}_{key}"
 
 
 def settings_of(node: Any) -> str:
-    """What of the node's settings changes pixels, as text."""
+    """What of the node's settings changes pixels, as text. Tiles do not."""
     return f"precision {node['precision'].value()}"
 
 
 def bake(
     node: Any,
     frames: Sequence[int],
-    cancelled: Optional[frame_tools.Cancelled] = None,
-    progress: Optional[frame_tools.Progress] = None,
+    cancelled: frame_tools.Cancelled | None = None,
+    progress: frame_tools.Progress | None = None,
 ) -> BakeReport:
     """Render the node's input at these frames, recover what is not there already, and let the inner Read show it.
 
-    What is there is not believed: the input is rendered and compared, the recovered file read to its last byte.
+    What is there is not believed: the input is rendered and compared, the recovered file read to its last byte. Stopped or
+    killed at any moment, the next bake goes on from the frames that are whole.
 
     Raises:
         HostError: no model, no input, a frame that cannot be rendered, or the worker fails.
@@ -97,46 +150,71 @@ def bake(
     worker.check(worker.find_python())
     cache = cache_of(node, make_key=True)
     assert cache is not None
-    hashes, settings, wanted = file_hash(model), settings_of(node), sorted(set(frames))
-    report = BakeReport()
     _point_read(node, cache)
+    report, wanted = BakeReport(), sorted(set(frames))
     try:
-        write = graph.inside(node, "BakeWrite")
-        frame_tools.render_frames(write, cache.pattern(INPUT), wanted, cancelled, progress)
-        inputs = {frame: picture_hash(cache.input(frame)) for frame in wanted}
-        for frame in wanted:
-            there = cache.holds(frame, hashes, settings, inputs[frame])
-            (report.kept if there else report.baked).append(frame)
-        if report.baked:
-            _recover(node, model, cache, report.baked, cancelled)
-        for frame in wanted:
-            files = cache.recovered(frame)
-            record = Record(hashes, settings, input_hash(node, frame), inputs[frame], file_hash(files))
-            cache.write_record(frame, record)
+        for start in range(0, len(wanted), _AT_ONCE):
+
+            def told(done: int, _: int, what: str, start: int = start) -> None:
+                if progress is not None:
+                    progress(start + done, len(wanted), what)
+
+            part = wanted[start : start + _AT_ONCE]
+            kept = _bake_part(node, model, cache, part, cancelled, told)
+            report.kept += kept
+            report.baked += [frame for frame in part if frame not in kept]
     finally:
-        cache.remove_inputs(wanted)
-    _reload(node)
+        _reload(node)
     return report
 
 
-def _recover(node: Any, model: Path, cache: FrameCache, frames: Sequence[int],
-             cancelled: Optional[frame_tools.Cancelled]) -> None:  # fmt: skip
-    for frame in frames:  # a record must never stand beside a file that it does not describe
-        with contextlib.suppress(FileNotFoundError):
-            cache.recovered(frame).with_suffix(".json").unlink()
+def _bake_part(
+    node: Any, model: Path, cache: FrameCache, part: Sequence[int],
+    cancelled: frame_tools.Cancelled | None, progress: frame_tools.Progress,
+) -> list[int]:  # fmt: skip
+    """Bake some frames; returns those that were there."""
+    digest, settings = model_hash(model), settings_of(node)
+    with cache.inputs() as place:
+        write = graph.inside(node, "BakeWrite")
+        pattern = (place / INPUT).as_posix()
+        files = dict(zip(part, frame_tools.render_frames(write, pattern, part, cancelled, progress)))
+        records = {
+            frame: Record(digest, settings, input_hash(node, frame), picture_hash(files[frame]), "") for frame in part
+        }  # fmt: skip
+        kept = [frame for frame in part if cache.holds(frame, digest, settings, records[frame].input_file)]
+        missing = [frame for frame in part if frame not in kept]
+        for frame in missing:
+            cache.begin(frame, records[frame])
+        if missing:
+            _recover(node, model, cache, pattern, missing, cancelled, lambda line: progress(len(part), 0, line))
+        for frame in part:
+            made = records[frame]
+            found = file_hash(cache.recovered(frame))
+            if not found:
+                raise HostError(
+                    f"{node.fullName()}: {cache.recovered(frame)} was made and is gone again; is another process clearing or "
+                    "baking the same node? Bake again."
+                )
+            cache.write_record(frame, Record(made.model, made.settings, made.input_hash, made.input_file, found))
+    return kept
+
+
+def _recover(
+    node: Any, model: Path, cache: FrameCache, pattern: str, frames: Sequence[int],
+    cancelled: frame_tools.Cancelled | None, told: Any,
+) -> None:  # fmt: skip
     words = [
-        "apply", str(model), "--input", cache.pattern(INPUT).replace("%04d", "####"),
+        "apply", str(model), "--input", pattern.replace("%04d", "####"),
         "--output", cache.pattern(RECOVERED).replace("%04d", "####"), "--frames", frame_tools.format_frames(frames),
-        "--precision", str(node["precision"].value()),
+        "--skip-existing", "--precision", str(node["precision"].value()),
         "--device", preferences.get("device") if node["useGPUIfAvailable"].value() else "cpu",
     ]  # fmt: skip
     tile = str(node["tileSize"].value())
     if tile != "Auto":
         words += ["--tile", tile]
-    code, said, tail = worker.call(words, None, cancelled)
+    code, said, tail = worker.call(words, None, cancelled, told)
     if code or said is None:
-        last = (tail.strip().splitlines() or ["no message"])[-1]
-        raise HostError(f"{node.fullName()}: frames {frame_tools.format_frames(frames)} could not be recovered: {last}")
+        raise worker.failed(f"{node.fullName()}: frames {frame_tools.format_frames(frames)} could not be recovered", code, tail)
 
 
 def input_hash(node: Any, frame: int) -> str:
@@ -147,21 +225,21 @@ def input_hash(node: Any, frame: int) -> str:
     return str(source.metadata("nuke/node_hash", frame) or "")
 
 
-def states(node: Any, frames: Sequence[int]) -> List[str]:
+def states(node: Any, frames: Sequence[int]) -> list[str]:
     """``fresh``, ``stale`` or ``missing`` for each frame, without rendering files."""
+    model = model_path(node)
     cache = cache_of(node)
     if cache is None:
         return ["missing"] * len(frames)
-    hashes, settings = file_hash(model_path(node)), settings_of(node)
+    digest, settings = model_hash(model), settings_of(node)
     found = []
     for frame in frames:
-        record = cache.record(frame)
-        known = "" if record is None else input_hash(node, frame)
-        found.append(cache.state(frame, hashes, settings, known))
+        known = "" if cache.record(frame) is None else input_hash(node, frame)
+        found.append(cache.state(frame, digest, settings, known))
     return found
 
 
-def frames_of(node: Any) -> List[int]:
+def frames_of(node: Any) -> list[int]:
     """The frames of Bake range: the knob's, or the project's range."""
     text = str(node["bakeFrames"].value())
     root = nuke.root()
@@ -174,14 +252,18 @@ def refresh(node: Any) -> str:
         if not node["modelFile"].value():
             text, worst = "No model.", "missing"
         else:
+            card_of(model_path(node))
             wanted = frames_of(node)
             found = states(node, wanted[:_MOST_TOLD])
             text, worst = _sentence(wanted, found), _worst(found)
     except FilmRecoveryError as error:
         text, worst = str(error), "missing"
+    except RuntimeError as error:  # the input cannot be rendered, so nothing is known of it
+        text, worst = f"The input cannot be looked at: {error}", "missing"
     if node["status"].value() != text:
         node["status"].setValue(text)
-    node["tile_color"].setValue(_COLOURS[worst])
+    if node["tile_color"].value() != _COLOURS[worst]:
+        node["tile_color"].setValue(_COLOURS[worst])
     return text
 
 
@@ -202,13 +284,13 @@ def _sentence(wanted: Sequence[int], found: Sequence[str]) -> str:
 
 
 @shown
-def bake_frame(node: Any) -> Optional[BakeReport]:
+def bake_frame(node: Any) -> BakeReport | None:
     """Bake the current frame."""
     return _bake_shown(node, [int(nuke.frame())])
 
 
 @shown
-def bake_range(node: Any) -> Optional[BakeReport]:
+def bake_range(node: Any) -> BakeReport | None:
     """Bake the frames of the knob; what is fresh is left alone."""
     return _bake_shown(node, frames_of(node))
 
@@ -231,9 +313,13 @@ def check_cache(node: Any) -> None:
 
 @shown
 def clear_cache(node: Any) -> int:
-    """Remove the node's baked frames; returns how many there were."""
-    cache = cache_of(node)
-    count = cache.clear() if cache is not None else 0
+    """Remove the node's baked frames, of earlier models too; returns how many there were."""
+    stem = _cache_stem(node)
+    count = 0
+    if stem is not None:
+        for folder in sorted(stem.parent.glob(f"{stem.name}_*")):
+            if folder.is_dir():
+                count += FrameCache(folder).clear()
     _reload(node)
     refresh(node)
     return count
@@ -264,10 +350,12 @@ def knob_changed(node: Any, knob: Any) -> None:
     if name == "modelFile" and node["modelFile"].value():
         with contextlib.suppress(FilmRecoveryError):  # the status tells what is wrong
             apply_card(node, card_of(model_path(node)))
+        on_create(node)
         refresh(node)
     elif name in ("cacheFolder", "cacheKey"):
         on_create(node)
     elif name == "showPanel":
+        on_create(node)
         refresh(node)
 
 

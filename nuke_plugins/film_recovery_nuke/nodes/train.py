@@ -11,11 +11,12 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import nuke
 
-from film_recovery.contract.atomic import storage_errors, write_text
+from film_recovery.contract.atomic import storage_errors, write_json
 from film_recovery.contract.errors import FilmRecoveryError
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, preferences, worker
+from film_recovery_nuke.cache import picture_hash
 from film_recovery_nuke.errors import HostError, show, shown
 from film_recovery_nuke.nodes.tasks import task
 from film_recovery_nuke.run_state import GATHERED, RunState, read_run
@@ -24,6 +25,7 @@ CLASS = "RecoveryTrain"
 _SIDES = ("source", "reference", "preview")
 _LABELS = {"source": "Source", "reference": "Reference", "preview": "Preview"}
 _PATTERN = "{side}.%04d.exr"
+REQUEST = "request.json"
 _GATHER_SECONDS = 600.0
 _VERSION = re.compile(r"_v(\d{3,})$")
 
@@ -148,6 +150,70 @@ def gather(
         before += len(wanted[side])
 
 
+def request_of(folder: Path, plan: Plan) -> Dict[str, Any]:
+    """What a run was asked: the options and the pictures. Two equal requests give the same model."""
+    files = sorted((folder / GATHERED).glob("*.exr"))
+    return {"options": plan.options, "pictures": {file.name: picture_hash(file) for file in files}}
+
+
+def train_arguments(folder: Path, plan: Plan) -> List[str]:
+    """The worker's command that trains from the gathered frames of a folder, in that folder."""
+    return ["train", *plan.options, *worker_inputs(folder, plan), "--out", str(folder)]
+
+
+def ensure_trained(node: Any, say: Callable[[str], None]) -> Path:
+    """Headless: see that the node has a finished model for just this request, and wait for it; returns the model.
+
+    A finished run of an equal request serves as it is, a stopped or killed one goes on, otherwise a new one is trained.
+
+    Raises:
+        HostError: the node's settings or inputs do not allow a training, or the worker fails (with the worker's exit code).
+    """
+    plan = plan_of(node)
+    worker.check(worker.find_python())
+    folder = _new_run(node)
+    try:
+        gather(node, folder, plan)
+        request = request_of(folder, plan)
+        write_json(folder / REQUEST, request)
+    except FilmRecoveryError:
+        _remove(folder)
+        raise
+    earlier = _equal_run(node, folder, request)
+    if earlier is not None:
+        _remove(folder)
+        folder = earlier
+    found = read_run(folder)
+    if found.state != "finished" or found.model is None:
+        say(f"{node.fullName()}: {'goes on with' if earlier else 'trains'} {folder.name}")
+        words = ["resume", str(folder)] if RunFolder(folder).job.is_file() else train_arguments(folder, plan)
+        code, _, tail = worker.call(words, None, None, say)
+        if code:
+            raise worker.failed(f"{node.fullName()} could not be trained", code, tail)
+        found = read_run(folder)
+    else:
+        say(f"{node.fullName()}: {folder.name} is trained already")
+    if found.model is None:
+        raise HostError(f"{node.fullName()}: {folder} is finished and has no model; remove the folder and train again.")
+    node["run"].setValue(folder.name)
+    node["model"].setValue(graph.shortened(found.model))
+    return found.model
+
+
+def _equal_run(node: Any, own: Path, request: Dict[str, Any]) -> Optional[Path]:
+    """The newest other run of the node with an equal request."""
+    for folder in sorted(data_directory(node).glob(f"{node.name()}_v*"), reverse=True):
+        if folder == own or not (folder / REQUEST).is_file():
+            continue
+        try:
+            known = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue  # damaged: then it is not equal
+        if known == request and RunFolder(folder).job.is_file():
+            return folder
+    return None
+
+
 def worker_inputs(folder: Path, plan: Plan) -> List[str]:
     """The options that name the gathered files."""
     second = "--target" if plan.task == "as-is" else "--reference"
@@ -168,7 +234,7 @@ def verify(node: Any) -> List[Dict[str, Any]]:
     finally:
         _remove(folder)
     if said is None:
-        raise HostError(f"The worker could not look the frames over (code {code}): {tail}")
+        raise worker.failed(f"{node.name()}: the frames could not be looked over", code, tail)
     findings: List[Dict[str, Any]] = said.get("findings", [])
     text = "\n".join(f"{finding['severity']}: {finding['message']}" for finding in findings)
     held = f", {len(plan.held_out)} held out" if plan.held_out else ""
@@ -187,10 +253,9 @@ def start(node: Any) -> Optional[Path]:
     try:
         with task("Film Recovery: gathering frames") as (cancelled, progress):
             gather(node, folder, plan, cancelled, progress)
-        with storage_errors(folder):
-            write_text(folder / "pairs.json", json.dumps(_reasons(node), indent=1) + "\n")
-        arguments = ["train", *plan.options, *worker_inputs(folder, plan), "--out", str(folder)]
-        worker.start_detached(arguments, folder)
+        write_json(folder / "pairs.json", _reasons(node))
+        write_json(folder / REQUEST, request_of(folder, plan))
+        worker.start_detached(train_arguments(folder, plan), folder)
     except FilmRecoveryError:
         _remove(folder)
         raise
@@ -259,6 +324,8 @@ def refresh(node: Any) -> RunState:
     """Bring the node's status line up to date; returns the state."""
     found = state(node)
     text = found.sentence()
+    if found.model is not None and node["model"].value() != graph.shortened(found.model):
+        node["model"].setValue(graph.shortened(found.model))
     if found.warnings:
         text += "\n" + found.warnings[-1]
     if node["status"].value() != text:

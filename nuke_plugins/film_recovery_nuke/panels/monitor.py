@@ -1,0 +1,217 @@
+"""The training monitor: reads a run's folder, so it finds a training again after Nuke was closed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Optional
+
+from film_recovery_nuke.panels.loss_graph import LossGraph
+from film_recovery_nuke.panels.qt import Qt, QtCore, QtGui, QtWidgets
+from film_recovery_nuke.run_state import RunReader, RunState, read_run
+
+_EVERY_MS = 1000
+_RUNNING = ("running", "starting")
+
+
+class PictureLabel(QtWidgets.QLabel):  # type: ignore[misc,valid-type]
+    """A picture from a file, scaled to the space there is; a sentence while there is none."""
+
+    def __init__(self, empty: str, parent: Any = None) -> None:
+        super().__init__(empty, parent)
+        self._empty = empty
+        self._pixmap: Any = None
+        self._path: Optional[Path] = None
+        self._changed = 0.0
+        self.setAlignment(Qt.AlignCenter)
+        self.setWordWrap(True)
+        self.setMinimumSize(160, 90)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Ignored, QtWidgets.QSizePolicy.Expanding)
+
+    def show_file(self, path: Optional[Path]) -> None:
+        """Show a file; nothing is read while it has not changed."""
+        if path is None or not path.is_file():
+            self._pixmap, self._path = None, None
+            self.setText(self._empty)
+            return
+        changed = path.stat().st_mtime
+        if path == self._path and changed == self._changed:
+            return
+        self._path, self._changed = path, changed
+        self._pixmap = QtGui.QPixmap(str(path))
+        self._fit()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        """Scale anew."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        if self._pixmap is not None and not self._pixmap.isNull():
+            ratio = self.devicePixelRatioF()
+            size = QtCore.QSize(int(self.width() * ratio), int(self.height() * ratio))
+            scaled = self._pixmap.scaled(size, Qt.KeepAspectRatio, Qt.SmoothTransformation)
+            scaled.setDevicePixelRatio(ratio)
+            self.setPixmap(scaled)
+
+
+class TrainingMonitor(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+    """Runs of a data directory in a table, and the chosen run's curves, pictures and warnings."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._home: Optional[Path] = None
+        self._prefix = ""
+        self._reader: Optional[RunReader] = None
+        self._build()
+        self._timer = QtCore.QTimer(self)
+        self._timer.setInterval(_EVERY_MS)
+        self._timer.timeout.connect(self.refresh)
+
+    def watch(self, home: Optional[Path], prefix: str = "", current: str = "") -> None:
+        """Follow the runs ``<prefix>_v###`` of a folder; ``current`` is chosen, else the newest."""
+        self._home, self._prefix, self._reader = home, prefix, None
+        self._fill_table(current)
+        self.refresh()
+        self._timer.start()
+
+    def set_view(self, log_scale: bool, smoothness: float) -> None:
+        """How the loss is drawn."""
+        self._log.setChecked(log_scale)
+        self._smooth.setValue(int(100 * smoothness))
+
+    def refresh(self) -> Optional[RunState]:
+        """Read what was added to the chosen run; returns its state, None without a run."""
+        if self._home is not None and self._names() != self._listed:
+            self._fill_table(self._chosen())
+        name = self._chosen()
+        if not name or self._home is None:
+            self._status.setText("No training yet. Choose pairs, then press Start.")
+            return None
+        folder = self._home / name
+        if self._reader is None or self._reader.folder.path != folder:
+            self._reader = RunReader(folder)
+        state = self._reader.read()
+        self._show(state)
+        return state
+
+    def stop(self) -> None:
+        """Stop looking; the training goes on."""
+        self._timer.stop()
+
+    def hideEvent(self, event: Any) -> None:  # noqa: N802
+        """Nobody looks: rest."""
+        self._timer.stop()
+        super().hideEvent(event)
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802
+        """Somebody looks again."""
+        super().showEvent(event)
+        if self._home is not None:
+            self._timer.start()
+
+    def _build(self) -> None:
+        self._listed: list[str] = []
+        self._table = QtWidgets.QTableWidget(0, 4, self)
+        self._table.setHorizontalHeaderLabels(["run", "state", "step", "held-out dB"])
+        self._table.horizontalHeader().setSectionResizeMode(QtWidgets.QHeaderView.Stretch)
+        self._table.verticalHeader().hide()
+        self._table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectRows)
+        self._table.setSelectionMode(QtWidgets.QAbstractItemView.SingleSelection)
+        self._table.setEditTriggers(QtWidgets.QAbstractItemView.NoEditTriggers)
+        self._table.setMinimumHeight(90)
+        self._table.setMaximumHeight(160)
+        self._table.itemSelectionChanged.connect(self._choose)
+        self._status = QtWidgets.QLabel("No training yet. Choose pairs, then press Start.")
+        self._status.setWordWrap(True)
+        self._bar = QtWidgets.QProgressBar()
+        self._graph = LossGraph()
+        self._log = QtWidgets.QCheckBox("log scale")
+        self._log.setChecked(True)
+        self._log.toggled.connect(self._restyle)
+        self._smooth = QtWidgets.QSlider(Qt.Horizontal)
+        self._smooth.setRange(0, 99)
+        self._smooth.setValue(60)
+        self._smooth.setMaximumWidth(160)
+        self._smooth.valueChanged.connect(self._restyle)
+        tools = QtWidgets.QHBoxLayout()
+        tools.addWidget(self._log)
+        tools.addSpacing(12)
+        tools.addWidget(QtWidgets.QLabel("smoothness"))
+        tools.addWidget(self._smooth)
+        tools.addStretch(1)
+        self._sheet = PictureLabel("The contact sheet comes with the first interval: input, target, output.")
+        self._preview = PictureLabel("No preview. Connect Preview and switch it on to watch an unseen frame.")
+        pictures = QtWidgets.QTabWidget()
+        pictures.addTab(self._sheet, "Contact sheet")
+        pictures.addTab(self._preview, "Preview")
+        self._warnings = QtWidgets.QPlainTextEdit()
+        self._warnings.setReadOnly(True)
+        self._warnings.setPlaceholderText("Warnings appear here in words.")
+        self._warnings.setMaximumHeight(80)
+        split = QtWidgets.QSplitter(Qt.Vertical)
+        split.addWidget(self._graph)
+        split.addWidget(pictures)
+        split.setStretchFactor(0, 3)
+        split.setStretchFactor(1, 4)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for part in (self._table, self._status, self._bar):
+            layout.addWidget(part)
+        layout.addLayout(tools)
+        layout.addWidget(split, 1)
+        layout.addWidget(self._warnings)
+
+    def _names(self) -> list[str]:
+        if self._home is None or not self._home.is_dir():
+            return []
+        found = [entry.name for entry in self._home.iterdir() if entry.is_dir() and entry.name.startswith(f"{self._prefix}_v")]
+        return sorted(found, reverse=True)
+
+    def _fill_table(self, current: str) -> None:
+        names = self._names()
+        self._listed = names
+        self._table.blockSignals(True)
+        self._table.setRowCount(len(names))
+        for row, name in enumerate(names):
+            state = read_run(self._home / name) if self._home is not None else RunState(Path())
+            self._fill_row(row, name, state)
+        chosen = names.index(current) if current in names else 0
+        if names:
+            self._table.selectRow(chosen)
+        self._table.blockSignals(False)
+
+    def _fill_row(self, row: int, name: str, state: RunState) -> None:
+        best = f"{max(value for _, value in state.held_out):.2f}" if state.held_out else ""
+        step = f"{state.step} of {state.steps}" if state.steps else ""
+        for column, text in enumerate((name, state.state, step, best)):
+            item = self._table.item(row, column)
+            if item is None:
+                item = QtWidgets.QTableWidgetItem()
+                self._table.setItem(row, column, item)
+            item.setText(text)
+
+    def _chosen(self) -> str:
+        row = self._table.currentRow()
+        item = self._table.item(row, 0) if row >= 0 else None
+        return item.text() if item is not None else ""
+
+    def _choose(self) -> None:
+        self._reader = None
+        self.refresh()
+
+    def _restyle(self) -> None:
+        self._graph.log_scale = self._log.isChecked()
+        self._graph.smoothness = self._smooth.value() / 100.0
+        self._graph.update()
+
+    def _show(self, state: RunState) -> None:
+        self._fill_row(self._table.currentRow(), state.folder.name, state)
+        self._status.setText(state.sentence())
+        self._bar.setRange(0, state.steps if state.steps else (0 if state.state in _RUNNING else 1))
+        self._bar.setValue(state.step)
+        self._graph.show_state(state)
+        self._sheet.show_file(state.sheet)
+        self._preview.show_file(state.preview)
+        text = "\n".join(reversed(state.warnings))
+        if text != self._warnings.toPlainText():
+            self._warnings.setPlainText(text)

@@ -1,0 +1,182 @@
+"""The table of pairs: thumbnails, frame numbers, held-out, reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nuke
+
+from film_recovery_nuke import graph, pair_list
+from film_recovery_nuke.errors import HostError, shown
+from film_recovery_nuke.graph import Pair
+from film_recovery_nuke.panels.qt import Qt, QtCore, QtGui, QtWidgets, Signal
+
+_THUMBNAIL = (96, 54)
+_HEADERS = ("source", "reference", "frame", "ref. frame", "held out", "why this pair")
+_EMPTY = (
+    "No pairs yet. Go to a frame that both elements have and press Add frame, or select FrameHolds and press Add selected.\n"
+    "Choose few and different ones: warm and cool, light and dark, skin, foliage, sky, neutrals. Hold one in four out."
+)
+
+
+class PairTable(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+    """Edits a list of :class:`Pair`. ``changed`` is emitted after every change, ``jump(int)`` asks for a frame."""
+
+    changed = Signal()
+    jump = Signal(int)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._filling = False
+        self._table = QtWidgets.QTableWidget(0, len(_HEADERS), self)
+        self._table.setHorizontalHeaderLabels(list(_HEADERS))
+        self._table.setIconSize(QtCore.QSize(*_THUMBNAIL))
+        self._table.verticalHeader().hide()
+        self._table.verticalHeader().setDefaultSectionSize(_THUMBNAIL[1] + 8)
+        self._table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectRows)
+        header = self._table.horizontalHeader()
+        for column in range(len(_HEADERS) - 1):
+            header.setSectionResizeMode(column, QtWidgets.QHeaderView.ResizeToContents)
+        header.setStretchLastSection(True)
+        self._table.itemChanged.connect(self._edited)
+        self._table.itemDoubleClicked.connect(lambda item: self._jump(item.row()))
+        self._hint = QtWidgets.QLabel(_EMPTY)
+        self._hint.setWordWrap(True)
+        self._counts = QtWidgets.QLabel("")
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._hint)
+        layout.addWidget(self._table, 1)
+        layout.addWidget(self._counts)
+        self._tell()
+
+    def pairs(self) -> list[Pair]:
+        """The pairs in the order of their source frames."""
+        found = []
+        for row in range(self._table.rowCount()):
+            text = [self._table.item(row, column).text() for column in (2, 3, 5)]
+            held_out = self._table.item(row, 4).checkState() == Qt.Checked
+            found.append(Pair(int(text[0]), int(text[1]), held_out, text[2]))
+        return sorted(found, key=lambda pair: pair.source)
+
+    def set_pairs(self, pairs: list[Pair]) -> None:
+        """Show other pairs; thumbnails that are known stay."""
+        icons = {self._key(row): (self._icon(row, 0), self._icon(row, 1)) for row in range(self._table.rowCount())}
+        self._filling = True
+        self._table.setRowCount(0)
+        for pair in sorted(pairs, key=lambda entry: entry.source):
+            self._append(pair, icons.get((pair.source, pair.reference)))
+        self._filling = False
+        self._tell()
+        self.changed.emit()
+
+    def add(self, pair: Pair) -> None:
+        """Add a pair. Raises :class:`HostError` when its source frame is there already."""
+        if any(known.source == pair.source for known in self.pairs()):
+            raise HostError(f"Frame {pair.source} is in the table already.")
+        self.set_pairs([*self.pairs(), pair])
+
+    def remove_selected(self) -> int:
+        """Remove the selected rows; returns how many."""
+        rows = self.selected_rows()
+        kept = [pair for row, pair in enumerate(self.pairs()) if row not in rows]
+        self.set_pairs(kept)
+        return len(rows)
+
+    def selected_rows(self) -> list[int]:
+        """The selected rows, ascending."""
+        return sorted({index.row() for index in self._table.selectionModel().selectedRows()})
+
+    def toggle_held_out(self) -> None:
+        """Hold the selected pairs out, or take them back."""
+        for row in self.selected_rows():
+            item = self._table.item(row, 4)
+            item.setCheckState(Qt.Unchecked if item.checkState() == Qt.Checked else Qt.Checked)
+
+    def jump_to_selected(self) -> None:
+        """Go to the selected pair's frame."""
+        rows = self.selected_rows()
+        if rows:
+            self._jump(rows[0])
+
+    @shown
+    def import_file(self, path: Path) -> None:
+        """Replace the pairs by those of a file."""
+        self.set_pairs(pair_list.load(path))
+
+    @shown
+    def export_file(self, path: Path) -> None:
+        """Write the pairs."""
+        pair_list.save(self.pairs(), path)
+
+    @shown
+    def render_thumbnails(self, source: Any, reference: Any, folder: Path) -> int:
+        """Render the missing thumbnails, with a progress bar that can be cancelled; returns how many were made."""
+        made = 0
+        task = nuke.ProgressTask("Film Recovery: thumbnails")
+        pairs = self.pairs()
+        for row, pair in enumerate(pairs):
+            for column, (branch, frame) in enumerate(((source, pair.source), (reference, pair.reference))):
+                if task.isCancelled():
+                    return made
+                if branch is None or not self._icon(row, column).isNull():
+                    continue
+                path = folder / f"{branch.name()}.{frame}.png"
+                graph.write_thumbnail(branch, frame, path, 2 * _THUMBNAIL[0])
+                self._filling = True
+                self._table.item(row, column).setIcon(QtGui.QIcon(str(path)))
+                self._filling = False
+                made += 1
+            task.setProgress(int(100 * (row + 1) / len(pairs)))
+        self._table.resizeColumnsToContents()
+        return made
+
+    def _append(self, pair: Pair, icons: Any) -> None:
+        row = self._table.rowCount()
+        self._table.insertRow(row)
+        for column, text in enumerate(("", "", str(pair.source), str(pair.reference), "", pair.reason)):
+            item = QtWidgets.QTableWidgetItem(text)
+            if column in (0, 1):
+                item.setFlags(item.flags() & ~Qt.ItemIsEditable)
+                if icons is not None:
+                    item.setIcon(icons[column])
+            if column == 4:
+                item.setFlags((item.flags() | Qt.ItemIsUserCheckable) & ~Qt.ItemIsEditable)
+                item.setCheckState(Qt.Checked if pair.held_out else Qt.Unchecked)
+            self._table.setItem(row, column, item)
+
+    def _key(self, row: int) -> tuple[int, int]:
+        return int(self._table.item(row, 2).text()), int(self._table.item(row, 3).text())
+
+    def _icon(self, row: int, column: int) -> Any:
+        return self._table.item(row, column).icon()
+
+    def _edited(self, item: Any) -> None:
+        """A number that is none is put back; the rest is taken."""
+        if self._filling:
+            return
+        if item.column() in (2, 3):
+            text = item.text().strip()
+            if not text.lstrip("-").isdigit():
+                self._filling = True
+                item.setText(str(item.data(Qt.UserRole) or 0))
+                self._filling = False
+                return
+        self._tell()
+        self.changed.emit()
+
+    def _jump(self, row: int) -> None:
+        self.jump.emit(int(self._table.item(row, 2).text()))
+
+    def _tell(self) -> None:
+        pairs = self.pairs()
+        held = sum(pair.held_out for pair in pairs)
+        self._hint.setVisible(not pairs)
+        self._table.setVisible(bool(pairs))
+        scope = "a shot" if len(pairs) - held <= 9 else "a scene" if len(pairs) - held <= 24 else "a sequence"
+        text = f"{len(pairs) - held} to train on, enough for {scope}; {held} held out." if pairs else ""
+        if pairs and not held:
+            text += " Hold at least one out: without it nothing tells when the network begins to memorise."
+        self._counts.setText(text)
+        self._counts.setWordWrap(True)

@@ -9,7 +9,7 @@ import importlib
 import traceback
 from typing import Any
 
-_BEHAVIOURS = {"train", "inference", "balance"}
+_BEHAVIOURS = {"train", "inference", "balance", "target", "compare"}
 _CALLBACKS = {"on_create", "knob_changed"}
 
 

@@ -32,7 +32,6 @@ def main() -> int:
     with contextlib.suppress(ValueError):  # off the main thread signals cannot be had; then a stop is a kill
         signal.signal(signal.SIGTERM, _interrupt)
     import nuke
-
     from film_recovery.contract.errors import FilmRecoveryError
     from film_recovery_nuke import bake
 

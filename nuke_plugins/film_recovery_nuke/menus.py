@@ -24,6 +24,7 @@ def add_menus() -> None:
     menu.addSeparator()
     menu.addCommand("Train from selected frames", train_from_selected)
     menu.addCommand("Bake what the selected node needs", bake_selected)
+    menu.addCommand("Write a .cat recipe for the selected node", write_cat_recipe)
     from film_recovery_nuke import panels
 
     panels.register()
@@ -53,6 +54,15 @@ def bake_selected() -> int:
         raise HostError("Select a Write or a RecoveryInference first.")
     root = nuke.root()
     return bake.bake_for(ends, range(root.firstFrame(), root.lastFrame() + 1), nuke.tprint)
+
+
+@shown
+def write_cat_recipe() -> Any:
+    """Write TorchScript and the nodes that make a .cat of it, for the selected RecoveryTrain or RecoveryInference."""
+    from film_recovery_nuke import cat_file
+
+    selected = nuke.selectedNodes()
+    return cat_file.write_recipe(selected[0] if selected else None)
 
 
 def _open_panel() -> None:

@@ -185,7 +185,7 @@ def _time_clip(node: Any, inputs: Sequence[Any], frame: int) -> list[Ask]:
 
 
 def _retime(node: Any, inputs: Sequence[Any], frame: int) -> list[Ask]:
-    if re.sub(r"[\s{}]|warp", "", str(node["warp"].toScript())):
+    if re.sub(r'[\s{}"\\]|warp', "", str(node["warp"].toScript())):  # a curve
         raise UnknownTimingError
     first, last = _number(node, "input.first", frame), _number(node, "input.last", frame)
     at = first + (frame - _number(node, "output.first", frame)) * _number(node, "speed", frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,3 +120,26 @@ def reads(elements: dict[str, str]) -> Callable[[Any], tuple[Any, Any]]:
         return made[0], made[1]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_run(elements: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a real run, trained by the worker in a few steps: too little to be good, enough to change pixels."""
+    if not WORKER.is_file():
+        pytest.skip(f"NOT RUN: there is no worker at {WORKER}; run tests/run_tests.py once.")
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    command = [
+        str(WORKER), "-m", "film_recovery.cli.main", "train", "--task", "chroma", "--source", elements["source"],
+        "--reference", elements["reference"], "--frames", "1001,1005,1009", "--size", "small", "--patch", "32", "--batch", "1",
+        "--steps", "3", "--align", "none", "--device", "cpu", "--out", str(folder),
+    ]  # fmt: skip
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(command, cwd=str(folder.parent), env=clean, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_run: Path) -> Path:
+    """The model of that run, its card beside it. Copy it before changing anything."""
+    return tiny_run / "export" / "chroma.onnx"

@@ -119,7 +119,7 @@ class TrainingMonitor(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         self._table.setSelectionMode(QtWidgets.QAbstractItemView.SingleSelection)
         self._table.setEditTriggers(QtWidgets.QAbstractItemView.NoEditTriggers)
         self._table.setMinimumHeight(90)
-        self._table.setMaximumHeight(160)
+        self._table.setMaximumHeight(120)
         self._table.itemSelectionChanged.connect(self._choose)
         self._status = QtWidgets.QLabel("No training yet. Choose pairs, then press Start.")
         self._status.setWordWrap(True)

@@ -137,6 +137,8 @@ class PairTable(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         self._table.insertRow(row)
         for column, text in enumerate(("", "", str(pair.source), str(pair.reference), "", pair.reason)):
             item = QtWidgets.QTableWidgetItem(text)
+            if column in (2, 3):
+                item.setData(Qt.UserRole, int(text))
             if column in (0, 1):
                 item.setFlags(item.flags() & ~Qt.ItemIsEditable)
                 if icons is not None:
@@ -158,11 +160,13 @@ class PairTable(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
             return
         if item.column() in (2, 3):
             text = item.text().strip()
-            if not text.lstrip("-").isdigit():
-                self._filling = True
-                item.setText(str(item.data(Qt.UserRole) or 0))
-                self._filling = False
-                return
+            self._filling = True
+            if text.lstrip("-").isdigit():
+                item.setData(Qt.UserRole, int(text))
+                self._table.item(item.row(), item.column() - 2).setIcon(QtGui.QIcon())  # it showed another frame
+            else:
+                item.setText(str(item.data(Qt.UserRole)))
+            self._filling = False
         self._tell()
         self.changed.emit()
 

@@ -1,0 +1,126 @@
+"""The stage of training: a RecoveryTrain node and its monitor."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import nuke
+
+from film_recovery.contract.errors import FilmRecoveryError
+from film_recovery_nuke import frames as frame_tools
+from film_recovery_nuke import graph
+from film_recovery_nuke.errors import HostError, shown
+from film_recovery_nuke.nodes import train
+from film_recovery_nuke.panels.monitor import TrainingMonitor
+from film_recovery_nuke.panels.qt import QtWidgets
+from film_recovery_nuke.panels.stage_pages import button_row, paragraph
+from film_recovery_nuke.panels.state import PanelState
+
+_NEW = "new node"
+
+
+class TrainPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+    """Chooses or makes a RecoveryTrain, gives it the pairs, starts it and shows how it goes."""
+
+    def __init__(self, state: PanelState) -> None:
+        super().__init__()
+        self._state = state
+        self._nodes = QtWidgets.QComboBox()
+        self._nodes.currentTextChanged.connect(self._follow)
+        self._size = QtWidgets.QComboBox()
+        self._size.addItems(["Small", "Medium", "Large"])
+        self._size.setCurrentText("Medium")
+        self._minutes = QtWidgets.QDoubleSpinBox()
+        self._minutes.setRange(0.1, 1440.0)
+        self._minutes.setValue(10.0)
+        self._minutes.setSuffix(" min")
+        form = QtWidgets.QFormLayout()
+        form.addRow("Node", self._nodes)
+        form.addRow("Model size", self._size)
+        form.addRow("Train for", self._minutes)
+        self.monitor = TrainingMonitor()
+        row, _ = button_row(
+            ("Use pairs", "Set frames and held-out frames of the node from the table; makes the node if there is none.", self.use_pairs),
+            ("Verify", "Render the pairs and look them over.", lambda: self._run(train.verify)),
+            ("Start", "Render the pairs and start a training that goes on without Nuke.", lambda: self._run(train.start)),
+            ("Stop", "Write a checkpoint and end.", lambda: self._run(train.stop)),
+            ("Resume", "Go on where it was stopped.", lambda: self._run(train.resume)),
+            ("Create Inference", "Make a RecoveryInference with the newest model.", lambda: self._run(train.create_inference)),
+        )
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.addWidget(paragraph("Training runs outside Nuke and goes on when Nuke is closed; this page finds it again."))
+        layout.addLayout(form)
+        layout.addLayout(row)
+        layout.addWidget(self.monitor, 1)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """List the nodes and follow the chosen one."""
+        chosen = self._nodes.currentText()
+        names = [node.name() for node in nuke.allNodes(train.CLASS)]
+        self._nodes.blockSignals(True)
+        self._nodes.clear()
+        self._nodes.addItems([*names, _NEW])
+        self._nodes.setCurrentText(chosen if chosen in names else (names[0] if names else _NEW))
+        self._nodes.blockSignals(False)
+        self._follow()
+
+    @shown
+    def use_pairs(self) -> Any:
+        """Give the node the pairs and the settings of this page; returns the node."""
+        pairs = self._state.pairs
+        if not pairs:
+            raise HostError("There are no pairs yet; choose some on the page Pairs.")
+        moved = [pair for pair in pairs if pair.source != pair.reference]
+        if moved:
+            raise HostError(
+                f"Frame {moved[0].source} is paired with reference frame {moved[0].reference}. Put a TimeOffset on the reference, "
+                "or build the stacks and train on frames 1 to the number of pairs."
+            )
+        node = self._node() or self._make()
+        with graph.undo("Film Recovery: pairs"):
+            node["task"].setValue(self._state.task)
+            node["encoding"].setValue(self._state.encoding)
+            node["matrix"].setValue(self._state.matrix)
+            node["frames"].setValue(frame_tools.format_frames(pair.source for pair in pairs if not pair.held_out))
+            node["heldOut"].setValue(frame_tools.format_frames(pair.source for pair in pairs if pair.held_out))
+            node["pairReasons"].setValue(json.dumps({str(pair.source): pair.reason for pair in pairs if pair.reason}))
+            node["modelSize"].setValue(self._size.currentText())
+            node["trainFor"].setValue("minutes")
+            node["minutes"].setValue(self._minutes.value())
+        self.refresh()
+        return node
+
+    def stop(self) -> None:
+        """Stop looking; the training goes on."""
+        self.monitor.stop()
+
+    @shown
+    def _run(self, what: Any) -> None:
+        node = self._node()
+        if node is None:
+            raise HostError("There is no RecoveryTrain yet: press Use pairs, it makes one.")
+        what(node)
+        self._follow()
+
+    def _node(self) -> Any:
+        name = self._nodes.currentText()
+        return nuke.toNode(name) if name and name != _NEW else None
+
+    def _make(self) -> Any:
+        source, reference = self._state.node("source"), self._state.node("reference")
+        made = nuke.nodes.RecoveryTrain(inputs=[source, reference])
+        made.setXYpos(source.xpos(), source.ypos() + 240)
+        self._nodes.insertItem(0, made.name())
+        self._nodes.setCurrentText(made.name())
+        return made
+
+    def _follow(self, *text: Any) -> None:
+        node = self._node()
+        home = None
+        if node is not None:
+            with contextlib.suppress(FilmRecoveryError):  # an unsaved script has no data directory yet
+                home = train.data_directory(node)
+        self.monitor.watch(home, node.name() if node is not None else "", str(node["run"].value()) if node is not None else "")

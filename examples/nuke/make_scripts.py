@@ -190,8 +190,8 @@ def _write(script: Script, name: str, picture: Any, at: tuple[int, int]) -> None
 
 def _baseline(script: Script, source: Any, at: tuple[int, int]) -> Any:
     """The best that one colour LUT can do."""
-    script.note("The best that one colour LUT can do;\nthe report writes proof/lut.cube.", (at[0] - 110, at[1] + 120))
-    return script.node("RecoveryBaseline", "MatchGrade_like", at, [source], lutFile=f"{HERE}/proof/lut.cube")
+    script.note("The best that one colour LUT can do;\nthe report writes proof/*.cube.", (at[0] - 110, at[1] + 120))
+    return script.node("RecoveryBaseline", "MatchGrade_like", at, [source], lutFile=f"{HERE}/proof/lut_kept_luma.cube")
 
 
 def _compare(script: Script, inputs: Sequence[Any], labels: Sequence[str], at: tuple[int, int]) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from film_recovery.contract.atomic import storage_errors, write_json
+from film_recovery_nuke.errors import HostError
 from film_recovery_nuke.frames import frame_path
 
 SCHEMA = "film-recovery/baked-frame/1"
@@ -54,10 +55,14 @@ class FrameCache:
         What killed processes of this machine left is removed too.
 
         Raises:
+            HostError: a file lies where a folder should.
             StorageError: it cannot be made.
         """
         with storage_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise HostError(f"{self.folder}: a file is in the place of a folder; choose another cache folder.") from error
             for left in self.folder.glob(_INPUTS + "*"):
                 if _is_left(left.name):
                     shutil.rmtree(left, ignore_errors=True)

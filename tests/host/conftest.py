@@ -143,3 +143,14 @@ def tiny_run(elements: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
 def tiny_model(tiny_run: Path) -> Path:
     """The model of that run, its card beside it. Copy it before changing anything."""
     return tiny_run / "export" / "chroma.onnx"
+
+
+@pytest.fixture(scope="session")
+def exr() -> Callable[..., Path]:
+    """Write a float picture to a path, as :func:`write_exr`, and give the path back."""
+
+    def write(path: Path, picture: Any, **header: Any) -> Path:
+        write_exr(path, picture, **header)
+        return path
+
+    return write

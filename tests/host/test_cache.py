@@ -6,22 +6,21 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 import pytest
-from conftest import write_exr  # type: ignore[import-not-found,unused-ignore]
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 
 @pytest.fixture
-def cache(nuke: Any, tmp_path: Path) -> Any:
+def cache(nuke: Any, tmp_path: Path, exr: Callable[..., Path]) -> Any:
     """A cache that holds frame 1001, made of input ``in`` by model ``m``."""
     from film_recovery_nuke.cache import FrameCache, Record, file_hash
 
     made = FrameCache(tmp_path / "cache")
-    write_exr(made.recovered(1001), np.full((4, 6, 3), 0.5, np.float32))
+    exr(made.recovered(1001), np.full((4, 6, 3), 0.5, np.float32))
     made.write_record(1001, Record("m", "s", "node", "in", file_hash(made.recovered(1001))))
     return made
 
@@ -56,14 +55,14 @@ def test_existence_proves_nothing(cache: Any) -> None:
     assert cache.state(1001, "m", "s", "node") == "missing"
 
 
-def test_a_frame_that_is_being_made_stands_for_nothing_else(cache: Any) -> None:
+def test_a_frame_that_is_being_made_stands_for_nothing_else(cache: Any, exr: Callable[..., Path]) -> None:
     from film_recovery_nuke.cache import Record
 
     now = Record("new model", "s", "node", "in", "")
     cache.begin(1001, now)
     assert not cache.recovered(1001).exists()
     assert cache.state(1001, "new model", "s", "node") == "missing"
-    write_exr(cache.recovered(1001), np.full((4, 6, 3), 0.25, np.float32))
+    exr(cache.recovered(1001), np.full((4, 6, 3), 0.25, np.float32))
     cache.begin(1001, now)
     assert cache.recovered(1001).exists(), "a bake that was killed goes on with what it had made"
     assert not cache.holds(1001, "new model", "s", "in")
@@ -108,33 +107,25 @@ def test_clearing_touches_nothing_but_baked_frames(cache: Any) -> None:
     assert not cache.folder.exists()
 
 
-def test_a_picture_is_told_by_pixels_and_windows_not_by_dates(nuke: Any, tmp_path: Path) -> None:
+def test_a_picture_is_told_by_pixels_and_windows_not_by_dates(nuke: Any, tmp_path: Path, exr: Callable[..., Path]) -> None:
     from film_recovery_nuke.cache import picture_hash
 
     picture = np.random.default_rng(0).random((20, 30, 3)).astype(np.float32)
-    plain = write(tmp_path / "a.exr", picture)
-    assert picture_hash(plain) == picture_hash(write(tmp_path / "b.exr", picture, capDate="2026:01:02 03:04:05", longer="x" * 999))
+    plain = exr(tmp_path / "a.exr", picture)
+    assert picture_hash(plain) == picture_hash(exr(tmp_path / "b.exr", picture, capDate="2026:01:02 03:04:05", longer="x" * 999))
     other = picture.copy()
     other[19, 29, 2] = np.nextafter(other[19, 29, 2], np.float32(2.0))
-    assert picture_hash(plain) != picture_hash(write(tmp_path / "c.exr", other))
-    assert picture_hash(plain) != picture_hash(write(tmp_path / "d.exr", picture, window=(1, 0), full=(0, 0, 30, 20)))
+    assert picture_hash(plain) != picture_hash(exr(tmp_path / "c.exr", other))
+    assert picture_hash(plain) != picture_hash(exr(tmp_path / "d.exr", picture, window=(1, 0), full=(0, 0, 30, 20)))
     assert picture_hash(tmp_path / "none.exr") == ""
 
 
-def write(path: Path, picture: Any, **header: Any) -> Path:
-    write_exr(path, picture, **header)
-    return path
-
-
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300))
-def test_hashing_damaged_files_neither_fails_nor_hangs(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    import embedded_nuke
-
-    embedded_nuke.install()
+def test_hashing_damaged_files_neither_fails_nor_hangs(nuke: Any, tmp_path: Path, data: bytes) -> None:
     from film_recovery_nuke.cache import picture_hash
 
-    path = tmp_path_factory.getbasetemp() / "damaged.exr"
+    path = tmp_path / "damaged.exr"
     path.write_bytes(data)
     plain = picture_hash(path)
     path.write_bytes(b"\x76\x2f\x31\x01\x02\x00\x00\x00" + data)

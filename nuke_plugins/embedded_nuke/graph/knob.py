@@ -19,7 +19,9 @@ _FRAME_TOKEN = re.compile(r"#+|%0?(\d*)d|@+")
 
 
 class Knob:
-    """A knob. ``words`` is what a script holds for it; subclasses give it meaning."""
+    """A knob. ``words`` is what a script holds for it; subclasses give it meaning. ``nuke_name`` is its class in Nuke."""
+
+    nuke_name = "Knob"
 
     def __init__(self, name: str, label: str | None = None) -> None:
         self._name = name
@@ -32,7 +34,7 @@ class Knob:
         self._words: tuple[str, ...] = ()
         self.default_words: tuple[str, ...] = ()
         self.is_user = False
-        self.kind = type(self).__name__
+        self.kind = self.nuke_name
         self.from_script = False
 
     # What a file holds.
@@ -57,7 +59,8 @@ class Knob:
     def fromScript(self, text: str) -> bool:
         """Set the value from a script's spelling."""
         self._check("fromScript")
-        self._assign(lambda: self.read_words((text if text[:1] in '{"' else word_of(text),)))
+        is_word = text[:1] in ("{", '"') and len(split_words(text)) == 1
+        self._assign(lambda: self.read_words((text if is_word else word_of(text),)))
         return True
 
     # What a program sees.
@@ -284,6 +287,15 @@ class ChannelKnob(TextKnob):
         if self._link is None and " " in self._text:
             return ("{" + self._text + "}",)
         return super().words()
+
+
+class ListKnob(TextKnob):
+    """A list of lists, as ``{set key "value"}`` of ModifyMetaData: written one item a line in one braced word."""
+
+    def words(self) -> tuple[str, ...]:
+        """One braced word; nothing for an empty list."""
+        items = split_words(self._text)
+        return ("{\n  " + "\n  ".join(items) + "\n }",) if items else ("{}",)
 
 
 class EnumerationKnob(TextKnob):

@@ -92,7 +92,10 @@ _KINDS: dict[str, type[text.Knob]] = {
     "Tab_Knob": text.TabKnob,
     "PyCustom_Knob": text.CustomKnob,
     "Link_Knob": LinkKnob,
+    "List_Knob": text.ListKnob,
 }
+for _name, _class in reversed(list(_KINDS.items())):  # the first name of a class is its own
+    _class.nuke_name = _name
 # addUserKnob's numbers, after public files; those left out are kept as they come.
 USER_KINDS: dict[int, str] = {
     1: "String_Knob", 2: "File_Knob", 3: "Int_Knob", 4: "Enumeration_Knob", 6: "Boolean_Knob", 7: "Double_Knob",
@@ -146,13 +149,12 @@ def user_knob(definition: str) -> text.Knob:
     Raises:
         KnobValueError: there is no number or no name.
     """
-    words = [value_of(word) if not word.startswith("{") else word for word in split_words(value_of(definition))]
     raw = split_words(value_of(definition))
-    if not words or not words[0].isdigit():
+    if not raw or not raw[0].isdigit():
         raise KnobValueError(f"addUserKnob {definition[:60]}: the kind of knob is missing")
-    name = words[1] if len(words) > 1 else ""
+    name = value_of(raw[1]) if len(raw) > 1 else ""
     options = _options(raw[2:])
-    kind = USER_KINDS.get(int(words[0]), "String_Knob")
+    kind = USER_KINDS.get(int(raw[0]), "String_Knob")
     made = _built(kind, name, options)
     made.kind = kind
     made.is_user = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from embedded_nuke.render.image import ALPHA, RGB, Format, Image, black
 from embedded_nuke.render.operation import Operation, RenderError, Request, fail, op, requests
 from embedded_nuke.render.ops_generate import checker_pattern
 from embedded_nuke.render.reader import FileImage, asked_frame, read_file, read_file_name, read_format
+
+_NUMBER = re.compile(r"-?\d+")
 
 
 @op("Read")
@@ -103,10 +106,11 @@ def _missing(o: Operation, frame: int, error: RenderError) -> Image:
 def _nearest(o: Operation, frame: int) -> int | None:
     """The frame of the clip nearest to ``frame`` whose file is there; the earlier one of two."""
     first, last = int(o.number("first")), int(o.number("last"))
-    for candidate in sorted(range(first, last + 1), key=lambda number: (abs(number - frame), number)):
-        if os.path.isfile(read_file_name(o, candidate)):
-            return candidate
-    return None
+    folder = os.path.dirname(read_file_name(o, frame))
+    # By the files that are there, since a clip may claim a range of millions.
+    numbers = {int(word) for name in (os.listdir(folder) if os.path.isdir(folder) else []) for word in _NUMBER.findall(name)}
+    there = [number for number in numbers if first <= number <= last and os.path.isfile(read_file_name(o, number))]
+    return min(there, key=lambda number: (abs(number - frame), number), default=None)
 
 
 def _replacement(o: Operation, kind: str) -> Image:

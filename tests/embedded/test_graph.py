@@ -1,0 +1,222 @@
+"""Nodes and knobs: as strict as promised, and the same after saving and loading."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import embedded_nuke
+from embedded_nuke.graph.save import script_commands
+from embedded_nuke.script.commands import format_script, parse_script
+
+
+def _text(nuke: Any) -> str:
+    return format_script(script_commands(nuke.root(), "16.0v1"))
+
+
+def _again(nuke: Any, tmp_path: Any) -> str:
+    nuke.scriptSaveAs(str(tmp_path / "a.nk"), 1)
+    first = (tmp_path / "a.nk").read_text()
+    nuke.scriptOpen(str(tmp_path / "a.nk"))
+    nuke.scriptSaveAs(str(tmp_path / "a.nk"), 1)
+    assert (tmp_path / "a.nk").read_text() == first
+    return first
+
+
+def test_unknown_classes_knobs_and_values_raise(nuke: Any) -> None:
+    with pytest.raises(RuntimeError, match="does not exist"):
+        nuke.createNode("Blurr")
+    with pytest.raises(RuntimeError, match="by name only"):
+        nuke.createNode("Kronos")
+    blur = nuke.nodes.Blur()
+    with pytest.raises(NameError, match="sizee"):
+        blur["sizee"]
+    with pytest.raises(ValueError, match="choose one of box"):
+        blur["filter"].setValue("gauss")
+    with pytest.raises(TypeError, match="numbers"):
+        blur["size"].setValue("big")
+    with pytest.raises(AttributeError, match="does not know 'makeCoffee'"):
+        nuke.makeCoffee()
+
+
+def test_a_nukex_node_needs_nukex() -> None:
+    plain = embedded_nuke.install()
+    with pytest.raises(RuntimeError, match="needs NukeX"):
+        plain.createNode("CopyCat")
+    assert embedded_nuke.install(flavour="nukex").createNode("CopyCat").Class() == "CopyCat"
+    embedded_nuke.uninstall()
+
+
+def test_the_graph_is_for_the_main_thread_only(nuke: Any) -> None:
+    blur = nuke.nodes.Blur()
+    found: list[str] = []
+
+    def touch() -> None:
+        for call in (lambda: blur["size"], lambda: nuke.toNode("Blur1"), lambda: nuke.createNode("Blur"), blur.name):
+            try:
+                call()
+            except RuntimeError as error:
+                found.append(str(error))
+
+    thread = threading.Thread(target=touch)
+    thread.start()
+    thread.join()
+    assert len(found) == 4
+    assert all("off the main thread" in text for text in found)
+
+
+def test_other_threads_reach_the_graph_through_the_main_thread(nuke: Any) -> None:
+    results: list[Any] = []
+
+    def ask() -> None:
+        results.append(nuke.executeInMainThreadWithResult(lambda: nuke.createNode("Blur").name()))
+        results.append(nuke.executeInMainThreadWithResult(lambda: 1 / 0))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while thread.is_alive():
+        embedded_nuke.session().process_events()
+    assert results == ["Blur1", None]
+    with pytest.raises(RuntimeError, match="real Nuke hangs"):
+        nuke.executeInMainThread(print)
+
+
+def test_names_are_unique_and_numbered_as_in_nuke(nuke: Any) -> None:
+    names = [nuke.nodes.Blur().name() for _ in range(3)]
+    assert names == ["Blur1", "Blur2", "Blur3"]
+    other = nuke.nodes.Grade()
+    other.setName("Blur1")
+    assert other.name() == "Blur4"
+    with pytest.raises(ValueError, match="cannot name a node"):
+        other.setName("1 Blur")
+
+
+def test_connections(nuke: Any) -> None:
+    a, b = nuke.nodes.Constant(), nuke.nodes.CheckerBoard2()
+    merge = nuke.nodes.Merge2(inputs=[a, b])
+    assert (merge.input(0), merge.input(1), merge.inputs()) == (a, b, 2)
+    assert a.dependent() == [merge]
+    assert not a.setInput(0, merge)  # a generator has no input
+    blur = nuke.nodes.Blur(inputs=[merge])
+    assert not merge.setInput(0, blur)  # it would feed itself
+    nuke.delete(a)
+    assert merge.input(0) is None
+
+
+def test_values_expressions_and_links(nuke: Any) -> None:
+    blur, grade = nuke.nodes.Blur(size=3), nuke.nodes.Grade()
+    assert blur["size"].value() == 3.0
+    blur["size"].setValue([1, 2])
+    assert blur["size"].value() == [1.0, 2.0]
+    grade["mix"].setExpression("Blur1.size.h / 4 + (frame - 1) / 10")
+    assert grade["mix"].value() == pytest.approx(0.5)
+    assert grade["mix"].getValueAt(3) == pytest.approx(0.7)
+    grade["mix"].clearAnimated()
+    grade["mix"].setAnimated()
+    grade["mix"].setValueAt(0.0, 1)
+    grade["mix"].setValueAt(1.0, 11)
+    assert grade["mix"].getValueAt(6) == pytest.approx(0.5)
+    grade["mix"].setExpression("Grade1.mix")
+    with pytest.raises(ValueError, match="circle"):
+        grade["mix"].value()
+
+
+def test_knobs_of_ones_own(nuke: Any, tmp_path: Any) -> None:
+    node = nuke.nodes.NoOp()
+    node.addKnob(nuke.Tab_Knob("own", "Own"))
+    node.addKnob(nuke.Double_Knob("amount", "Amount"))
+    node.addKnob(nuke.Enumeration_Knob("mode", "Mode", ["one", "two words"]))
+    node.addKnob(nuke.PyScript_Knob("go", "Go", "nuke.thisNode()['amount'].setValue(7)"))
+    node["mode"].setValue("two words")
+    node["go"].execute()
+    assert node["amount"].value() == 7.0
+    with pytest.raises(ValueError, match="already"):
+        node.addKnob(nuke.Int_Knob("amount"))
+    text = _again(nuke, tmp_path)
+    assert 'M {one "two words"}' in text
+    loaded = nuke.toNode("NoOp1")
+    assert (loaded["mode"].value(), loaded["mode"].getValue(), loaded["amount"].value()) == ("two words", 1.0, 7.0)
+
+
+def test_python_of_a_loaded_script_runs_only_when_trusted(nuke: Any, tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    evil = 'NoOp {\n addUserKnob {22 go l Go T "import sys; sys.evil = 1"}\n onCreate "import sys; sys.evil = 2"\n name N\n}\n'
+    (tmp_path / "evil.nk").write_text(evil)
+    nuke.scriptOpen(str(tmp_path / "evil.nk"))
+    import sys
+
+    assert not hasattr(sys, "evil")
+    assert "--trust" in capsys.readouterr().out
+    trusted = embedded_nuke.install(trusted=True)
+    trusted.scriptOpen(str(tmp_path / "evil.nk"))
+    assert sys.evil == 2  # type: ignore[attr-defined]
+    del sys.evil  # type: ignore[attr-defined]
+
+
+def test_unknown_knobs_of_a_script_are_kept(nuke: Any, tmp_path: Any) -> None:
+    (tmp_path / "a.nk").write_text('Blur {\n size 3\n future_knob {a {b "c"}}\n name B\n}\n')
+    nuke.scriptOpen(str(tmp_path / "a.nk"))
+    assert " future_knob {a {b \"c\"}}\n" in _text(nuke)
+    assert any("future_knob" in message for message in embedded_nuke.session().messages)
+
+
+def test_the_exr_knobs_of_a_write_come_with_its_file_type(nuke: Any, tmp_path: Any) -> None:
+    write = nuke.nodes.Write()
+    assert write.knob("datatype") is None
+    write["file_type"].setValue("exr")
+    write["datatype"].setValue("32 bit float")
+    _again(nuke, tmp_path)
+    assert nuke.toNode("Write1")["datatype"].value() == "32 bit float"
+
+
+def test_an_old_name_of_a_knob_still_loads(nuke: Any) -> None:
+    nuke.scriptReadText("FrameHold {\n first_frame 1017\n}\n")
+    assert nuke.toNode("FrameHold1")["firstFrame"].value() == 1017
+
+
+def test_groups_clones_and_stacks_come_back(nuke: Any, tmp_path: Any) -> None:
+    text = (
+        "Constant {\n inputs 0\n name C\n}\nset N1 [stack 0]\nGrade {\n multiply 2\n name G\n}\nset C1 [stack 0]\npush 0\npush $N1\n"
+        "clone $C1 {\n inputs 1\n xpos 5\n}\nGroup {\n inputs 2\n name Gr\n addUserKnob {7 amount R 0 10}\n amount 3\n}\n"
+        " Input {\n  inputs 0\n  name In\n }\n Blur {\n  size {{parent.amount}}\n  name B\n }\n Output {\n  name Out\n }\nend_group\n"
+    )
+    (tmp_path / "a.nk").write_text(text)
+    nuke.scriptOpen(str(tmp_path / "a.nk"))
+    group = nuke.toNode("Gr")
+    assert nuke.toNode("Gr.B")["size"].value() == 3.0
+    assert group.input(0).isClone()
+    assert group.input(0)["multiply"].value() == 2.0
+    nuke.toNode("G")["multiply"].setValue(5)
+    assert group.input(0)["multiply"].value() == 5.0
+    _again(nuke, tmp_path)
+    assert nuke.toNode("Gr").input(0).isClone()
+
+
+@pytest.mark.parametrize("text", ["push $N1\n", "Group {\n}\n", "end_group\n", "Blurr {\n}\n", "Blur {\n size {}\n}\n", "Blur {"])
+def test_scripts_that_make_no_graph_are_refused_with_their_line(nuke: Any, tmp_path: Any, text: str) -> None:
+    (tmp_path / "bad.nk").write_text(text)
+    with pytest.raises(RuntimeError, match=r"bad\.nk"):
+        nuke.scriptOpen(str(tmp_path / "bad.nk"))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["Blur", "Merge2", "Dot", "Grade", "Switch"]), st.lists(st.integers(0, 9), max_size=3)), max_size=9))
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_graph_is_the_same_after_saving_and_loading(plan: list[tuple[str, list[int]]]) -> None:
+    nuke = embedded_nuke.install()
+    made: list[Any] = [nuke.nodes.Constant()]
+    for kind, inputs in plan:
+        node = getattr(nuke.nodes, kind)()
+        for index, other in enumerate(inputs[: 1 if kind in ("Blur", "Dot", "Grade") else 3]):
+            if other < len(made):
+                node.setInput(index, made[other])
+        made.append(node)
+    wanted = {node.name(): [one.name() if one else None for one in node._inputs[: node.inputs()]] for node in made}
+    text = _text(nuke)
+    fresh = embedded_nuke.install()
+    fresh.scriptReadText("".join(format_script([c]) for c in parse_script(text) if c.kind != "Root"))
+    found = {node.name(): [one.name() if one else None for one in node._inputs[: node.inputs()]] for node in fresh.allNodes()}
+    embedded_nuke.uninstall()
+    assert found == wanted

@@ -10,10 +10,10 @@ from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
+import numpy as np
+import pytest
 
-import embedded_nuke  # noqa: E402
+import embedded_nuke
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,7 +46,7 @@ def pictures() -> tuple[Any, Any]:
 @pytest.fixture
 def read_node(nuke: Any, tmp_path: Path) -> Any:
     """Make a Read of a picture, (H, W, 3) float32, through a real EXR file."""
-    import OpenImageIO as oiio  # noqa: N813
+    import OpenImageIO as oiio
 
     def make(picture: Any, name: str) -> Any:
         path = tmp_path / f"{name}.exr"

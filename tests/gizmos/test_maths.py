@@ -62,7 +62,8 @@ def test_the_target_is_the_workers(
     node["view"].setValue("kept-component check")
     if task != "as-is":
         # 6e-7 of float32's own size of the values: nothing that was to be kept has moved.
-        assert float(np.abs(rendered(node)).max()) <= 2e-6 * max(1.0, float(np.abs(coded[0]).max()), float(np.abs(swapped).max()))
+        size = max(1.0, float(np.abs(coded[0]).max()), float(np.abs(swapped).max()))
+        assert float(np.abs(rendered(node)).max()) <= 2e-6 * size
 
 
 @pytest.mark.parametrize("mode", ["color", "luminosity"])

@@ -108,7 +108,8 @@ def _nearest(o: Operation, frame: int) -> int | None:
     first, last = int(o.number("first")), int(o.number("last"))
     folder = os.path.dirname(read_file_name(o, frame))
     # By the files that are there, since a clip may claim a range of millions.
-    numbers = {int(word) for name in (os.listdir(folder) if os.path.isdir(folder) else []) for word in _NUMBER.findall(name)}
+    words = {word for name in (os.listdir(folder) if os.path.isdir(folder) else []) for word in _NUMBER.findall(name)}
+    numbers = {int(word) for word in words} | {abs(int(word)) for word in words}  # the sign may be a hyphen
     there = [number for number in numbers if first <= number <= last and os.path.isfile(read_file_name(o, number))]
     return min(there, key=lambda number: (abs(number - frame), number), default=None)
 

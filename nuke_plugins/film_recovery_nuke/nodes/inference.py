@@ -361,9 +361,17 @@ def knob_changed(node: Any, knob: Any) -> None:
 
 def _point_read(node: Any, cache: FrameCache) -> None:
     read = graph.inside(node, "Recovered")
-    pattern = cache.pattern(RECOVERED)
+    pattern = _for_script(cache.pattern(RECOVERED))
     if read["file"].value() != pattern:
         read["file"].setValue(pattern)
+
+
+def _for_script(pattern: str) -> str:
+    """A pattern that also holds where script and cache are moved together: beneath the script's folder it begins there."""
+    home = Path(graph.script_path()).parent.as_posix() + "/"
+    if graph.script_path() and pattern.startswith(home):
+        return "[file dirname [value root.name]]/" + pattern[len(home) :]
+    return pattern
 
 
 def _reload(node: Any) -> None:

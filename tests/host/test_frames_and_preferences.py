@@ -1,0 +1,102 @@
+"""Frame ranges in Nuke's spelling, settings in layers, lists of pairs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.fixture
+def tools(nuke: Any) -> Any:
+    """The module under test, imported into a session."""
+    from film_recovery_nuke import frames
+
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("1001-1003", [1001, 1002, 1003]), ("1-10x3, 2", [1, 2, 4, 7, 10]), ("-5--3 0", [-5, -4, -3, 0]), ("", []), ("7", [7])],
+)
+def test_ranges(tools: Any, text: str, found: list[int]) -> None:
+    assert tools.parse_frames(text) == found
+
+
+@pytest.mark.parametrize("text", ["a", "1-", "5-1", "1-10x0", "1..3", "1-99999999", "1-10y2"])
+def test_ranges_that_cannot_be_are_refused(tools: Any, text: str) -> None:
+    from film_recovery_nuke.errors import HostError
+
+    with pytest.raises(HostError, match="frame"):
+        tools.parse_frames(text)
+
+
+@given(st.sets(st.integers(-50, 2000), max_size=40))
+def test_frames_come_back_from_their_spelling(frames: set[int]) -> None:
+    import embedded_nuke
+
+    embedded_nuke.install()
+    from film_recovery_nuke import frames as module
+
+    assert module.parse_frames(module.format_frames(frames)) == sorted(frames)
+
+
+def test_ranges_are_the_workers(tools: Any) -> None:
+    fileseq = pytest.importorskip("fileseq")
+    for text in ("1001-1055", "1-20x4", "3,8,11-15", "-4-4"):
+        assert tools.parse_frames(text) == sorted(fileseq.FrameSet(text))
+
+
+def test_every_setting_tells_its_layer(nuke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from film_recovery_nuke import preferences
+
+    studio = tmp_path / "studio.json"
+    studio.write_text(json.dumps({"cache_folder": "/fast", "device": "cpu", "colour": "blue", "data_folder": 7}))
+    monkeypatch.setenv("FILM_RECOVERY_CONFIG", str(studio))
+    preferences.save_user({"device": "cuda"})
+    found, warnings = preferences.load()
+    assert found["cache_folder"] == preferences.Setting("/fast", str(studio))
+    assert found["device"] == preferences.Setting("cuda", str(preferences.user_file()))
+    assert found["data_folder"] == preferences.Setting("", "package")
+    assert len(warnings) == 2
+    assert any("no setting 'colour'" in warning for warning in warnings)
+
+
+def test_damaged_settings_are_told_with_their_file(nuke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from film_recovery_nuke import preferences
+    from film_recovery_nuke.errors import HostError
+
+    monkeypatch.setenv("FILM_RECOVERY_CONFIG", str(tmp_path / "absent.json"))
+    with pytest.raises(HostError, match=r"absent\.json, which does not exist"):
+        preferences.load()
+    (tmp_path / "absent.json").write_text("{")
+    with pytest.raises(HostError, match="is no JSON"):
+        preferences.load()
+    with pytest.raises(HostError, match="no setting 'colour'"):
+        preferences.save_user({"colour": "blue"})
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_pairs_come_back_from_a_file(nuke: Any, tmp_path: Path, suffix: str) -> None:
+    from film_recovery_nuke import pair_list
+    from film_recovery_nuke.graph import Pair
+
+    pairs = [Pair(1001, 1003, False, 'skin, "hat"'), Pair(-5, -5, True, "night\nblue")]
+    pair_list.save(pairs, tmp_path / f"pairs.{suffix}")
+    assert pair_list.load(tmp_path / f"pairs.{suffix}") == pairs
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("source\nx\n", "row 1: 'x' is no frame"), ("source\n1\n1\n", "row 2: frame 1 stands there twice")]
+)
+def test_a_damaged_list_of_pairs_is_told_with_its_row(nuke: Any, tmp_path: Path, text: str, told: str) -> None:
+    from film_recovery_nuke import pair_list
+    from film_recovery_nuke.errors import HostError
+
+    (tmp_path / "pairs.csv").write_text(text)
+    with pytest.raises(HostError, match=told):
+        pair_list.load(tmp_path / "pairs.csv")

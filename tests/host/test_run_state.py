@@ -1,0 +1,96 @@
+"""A training is found again from its folder alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from film_recovery.contract.events import EventLog
+from film_recovery.contract.run_folder import RunFolder
+
+
+@pytest.fixture
+def run(nuke: Any, tmp_path: Path) -> RunFolder:
+    """A run's folder with a diary of 100 steps of 400."""
+    folder = RunFolder(tmp_path / "Train_v001")
+    folder.path.mkdir()
+    log = EventLog(folder.events)
+    log.append("started", task="chroma", steps=400)
+    log.append("start", step=0, held_out=34.5)
+    for step in range(20, 101, 20):
+        log.append("progress", step=step, loss=2.0 / step)
+        log.append("held_out", step=step, psnr=34.5 + step / 100.0)
+    log.append("contact_sheet", step=100, path="sheets/contact_000100.png")
+    log.append("warning", step=100, text="Frame 1029 is the farthest from its target.")
+    return folder
+
+
+def _state(path: Path) -> Any:
+    from film_recovery_nuke.run_state import read_run
+
+    return read_run(path)
+
+
+def test_a_diary_is_read(run: RunFolder) -> None:
+    with run.locked():
+        state = _state(run.path)
+    assert (state.state, state.task, state.step, state.steps, state.start_psnr) == ("running", "chroma", 100, 400, 34.5)
+    assert len(state.losses) == len(state.held_out) == 5
+    assert state.sheet == run.path / "sheets" / "contact_000100.png"
+    assert "step 100 of 400, held-out 35.50 dB" in state.sentence()
+
+
+def test_a_killed_training_is_told_from_a_running_one(run: RunFolder) -> None:
+    assert _state(run.path).state == "interrupted"  # nobody holds the lock
+
+
+@pytest.mark.parametrize(("event", "word"), [("finished", "Finished"), ("stopped", "Stopped"), ("failed", "Failed: The disk is full")])
+def test_the_end_is_told(run: RunFolder, event: str, word: str) -> None:
+    EventLog(run.events).append(event, text="The disk is full.", code=8)
+    state = _state(run.path)
+    assert state.state == event
+    assert state.sentence().startswith(word)
+
+
+def test_only_what_was_added_is_read_and_a_torn_line_waits(run: RunFolder) -> None:
+    from film_recovery_nuke.run_state import RunReader
+
+    reader = RunReader(run.path)
+    assert reader.read().step == 100
+    with open(run.events, "a", encoding="utf-8") as stream:
+        stream.write('{"event": "progress", "time": 1, "st')
+        stream.flush()
+        assert reader.read().step == 100
+        stream.write('ep": 120, "loss": 0.1}\n')
+    assert reader.read().step == 120
+    assert len(reader.read().losses) == 6
+
+
+def test_a_resumed_run_that_cut_its_diary_back_is_read_anew(run: RunFolder) -> None:
+    from film_recovery.contract.events import truncate_after_step
+    from film_recovery_nuke.run_state import RunReader
+
+    reader = RunReader(run.path)
+    assert reader.read().step == 100
+    truncate_after_step(run.events, 40)
+    assert reader.read().step == 40
+
+
+def test_a_worker_that_died_before_its_diary_leaves_its_last_words(nuke: Any, tmp_path: Path) -> None:
+    assert _state(tmp_path / "absent").state == "absent"
+    (tmp_path / "gathered").mkdir()
+    assert _state(tmp_path).state == "gathered"
+    (tmp_path / "worker.log").write_text("Verifying\nFrame 1017 holds NaN; repair it.\n")
+    state = _state(tmp_path)
+    assert state.state == "failed"
+    assert "Frame 1017 holds NaN" in state.sentence()
+
+
+def test_smoothing(nuke: Any) -> None:
+    from film_recovery_nuke.run_state import smoothed
+
+    points = [(step, float(step % 2)) for step in range(10)]
+    assert smoothed(points, 0.0) == points
+    assert max(value for _, value in smoothed(points, 0.9)) < 0.5

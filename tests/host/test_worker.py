@@ -1,0 +1,136 @@
+"""The worker from Nuke's side: missing, of another version, crashing, hanging, cancelled, and one that outlives Nuke."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_SHIM = "#!{python}\nimport sys\n{body}\n"
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Any:
+    """A real program that stands in the worker's place: the body of a Python script."""
+
+    def make(body: str) -> Path:
+        path = tmp_path / "fake_worker"
+        path.write_text(_SHIM.format(python=sys.executable, body=body))
+        path.chmod(0o755)
+        return path
+
+    return make
+
+
+def _worker() -> Any:
+    from film_recovery_nuke import worker
+
+    return worker
+
+
+def test_the_real_worker_answers(nuke: Any, worker: Path) -> None:
+    info = _worker().check(_worker().find_python())
+    assert info.python == worker
+    assert info.protocol == 1
+    assert info.version
+
+
+def test_a_folder_beside_the_script_cannot_shadow_the_worker(
+    nuke: Any, worker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "film_recovery").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert _worker().check(worker).protocol == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("print('{\"protocol\": 99, \"version\": \"9.0\", \"python\": \"3.11\"}')", "speaks protocol 99"),
+        ("print('hello')", "is no worker of Film Recovery"),
+        ("sys.exit('No module named film_recovery')", "No module named film_recovery"),
+        ("import os; os.abort()", "fails"),
+        ("import time; time.sleep(60)", "does not answer within 1 s"),
+    ],
+)
+def test_a_wrong_worker_is_told_in_a_sentence(nuke: Any, fake: Any, body: str, told: str) -> None:
+    module = _worker()
+    from film_recovery_nuke.errors import WorkerError
+
+    with pytest.raises(WorkerError, match=told):
+        module.check(fake(body), seconds=1.0 if "sleep" in body else 20.0)
+
+
+def test_a_missing_worker_is_told_with_what_names_it(nuke: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    module = _worker()
+    from film_recovery_nuke.errors import WorkerError
+
+    monkeypatch.setenv("FILM_RECOVERY_PYTHON", "/nowhere/python")
+    with pytest.raises(WorkerError, match=r"/nowhere/python.*FILM_RECOVERY_PYTHON"):
+        module.find_python()
+    monkeypatch.delenv("FILM_RECOVERY_PYTHON")
+    monkeypatch.setattr(module, "PACKAGE", tmp_path)
+    with pytest.raises(WorkerError, match="does not exist yet"):
+        module.find_python()
+
+
+def test_a_command_gives_its_object_its_lines_and_its_code(nuke: Any, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = "print('one', file=sys.stderr); print('two', file=sys.stderr); print('{\"a\": 1}'); sys.exit(3)"
+    monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(fake(body)))
+    lines: list[str] = []
+    code, said, tail = _worker().call(["anything"], on_line=lines.append)
+    assert (code, said, lines, tail) == (3, {"a": 1}, ["one", "two"], "one\ntwo")
+    error = _worker().failed("It failed", code, tail)
+    assert str(error) == "It failed: two"
+    assert int(error.exit_code) == 3
+
+
+def test_a_hanging_command_is_ended(nuke: Any, fake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from film_recovery_nuke.errors import CancelledError, WorkerError
+
+    body = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(fake(body)))
+    with pytest.raises(WorkerError, match="has not ended after 1 s"):
+        _worker().call(["train"], seconds=1.0)
+    with pytest.raises(OSError, match="No such process"):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    begin = time.monotonic()
+    with pytest.raises(CancelledError):
+        _worker().call(["train"], cancelled=lambda: time.monotonic() - begin > 0.5)
+
+
+def test_a_worker_that_ignores_the_request_is_killed(nuke: Any, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from film_recovery_nuke.errors import CancelledError
+
+    body = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', file=sys.stderr, flush=True); time.sleep(60)"
+    monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(fake(body)))
+    heard: list[str] = []
+    with pytest.raises(CancelledError):
+        _worker().call(["train"], cancelled=lambda: bool(heard), on_line=heard.append)
+
+
+def test_a_detached_worker_has_a_session_of_its_own(nuke: Any, fake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    body = "import os, time; print(os.getpgrp() == os.getpid(), flush=True); time.sleep(0.5)"
+    monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(fake(body)))
+    module = _worker()
+    module.start_detached(["train"], tmp_path)
+    assert module.is_alive(tmp_path)
+    for _ in range(100):
+        if not module.is_alive(tmp_path):
+            break
+        time.sleep(0.1)
+    assert not module.is_alive(tmp_path)
+    assert (tmp_path / "worker.log").read_text().strip() == "True"
+    assert not module.is_alive(tmp_path / "elsewhere")
+
+
+def test_nukes_own_python_paths_do_not_reach_the_worker(nuke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/opt/Nuke/lib")
+    monkeypatch.setenv("PYTHONHOME", "/opt/Nuke")
+    variables = _worker().variables()
+    assert "PYTHONPATH" not in variables
+    assert "PYTHONHOME" not in variables

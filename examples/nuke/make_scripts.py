@@ -143,7 +143,7 @@ def _target(script: Script, left: int, stacks: tuple[Any, Any], task: str) -> No
 
 def _pass(
     script: Script, left: int, names: tuple[str, str], elements: tuple[Any, Any], rows: tuple[int, int],
-    above: tuple[Any, Any] | None = None,
+    baked: tuple[int, int], above: tuple[Any, Any] | None = None,
 ) -> tuple[Any, Any]:
     """Curation, target, training and inference of one recovery.
 
@@ -152,6 +152,7 @@ def _pass(
         names: of the nodes, and the task.
         elements: source and reference.
         rows: the heights at which they run.
+        baked: first and last frame that is recovered.
         above: the same, from where they are led to the curation; None: from the elements themselves.
 
     Returns:
@@ -171,7 +172,9 @@ def _pass(
     script.note("Takes its frames from the elements,\nregisters them, trains outside Nuke.\nVerify, then Start.",
                 (left + 1260, 640))  # fmt: skip
     recovered = script.node("RecoveryInference", f"Recover_{key}", (left + 1790, 500), [ours[1]],
-                            modelFile=f"[value {trainer.name()}.model]")  # fmt: skip
+                            modelFile=f"[value {trainer.name()}.model]", bakeFrames=f"{baked[0]}-{baked[1]}")  # fmt: skip
+    recovered["status"].setValue("No model.")
+    recovered["tile_color"].setValue(0x9A6A3AFF)  # as the gizmo has it: nothing is baked yet
     script.note("Follows the training's newest model.\nBake here, or headless.", (left + 1680, 640))
     return recovered, theirs[0]
 
@@ -206,7 +209,7 @@ def chroma() -> str:
     script = Script(LAST_NEGATIVE)
     script.stage("CHROMA RECOVERY", SAND, (-700, -560, 2020, -420), size=_TITLE)
     negative, prints = _elements(script)
-    recovered, _ = _pass(script, 0, ("chroma", "chroma"), (negative, prints), (310, 340))
+    recovered, _ = _pass(script, 0, ("chroma", "chroma"), (negative, prints), (310, 340), (FIRST, LAST_NEGATIVE))
     script.stage("6 MATCHGRADE BASELINE", PLUM, (740, 940, 1160, 1340))
     script.stage("7 VALIDATION", VIOLET, (1220, 940, 1580, 1340))
     script.stage("8 MASTER", TEAL, (1640, 940, 2020, 1340))
@@ -228,7 +231,7 @@ def spatial() -> str:
     script.stage("SPATIAL RECOVERY", SAND, (-700, -560, 2020, -420), size=_TITLE)
     negative, prints = _elements(script)
     balanced = _balance(script, "Balanced_reference", (-600, -60), [negative, prints], ",".join(map(str, FRAMES)))
-    recovered, _ = _pass(script, 0, ("spatial", "spatial"), (prints, balanced), (340, 310))
+    recovered, _ = _pass(script, 0, ("spatial", "spatial"), (prints, balanced), (340, 310), (FIRST, LAST))
     script.stage("6 VALIDATION", VIOLET, (1220, 940, 1580, 1340))
     script.stage("7 MASTER", TEAL, (1640, 940, 2020, 1340))
     theirs = script.row(balanced, (1270,), 860)
@@ -247,13 +250,13 @@ def combined() -> str:
     script.stage("COMBINED CHROMA AND SPATIAL RECOVERY", SAND, (-700, -560, 4340, -420), size=_TITLE)
     negative, prints = _elements(script)
     script.stage("CHROMA PASS", GREY, (-160, -380, 2060, 830), -3, _PASS)
-    colour, along = _pass(script, 0, ("colour", "chroma"), (negative, prints), (310, 340))
+    colour, along = _pass(script, 0, ("colour", "chroma"), (negative, prints), (310, 340), (FIRST, LAST_NEGATIVE))
     script.stage("SPATIAL PASS", GREY, (2120, -380, 4340, 830), -3, _PASS)
     up = script.node("Dot", "", (2080, 520), [colour])
     rendered = script.node("Dot", "", (2080, -240), [up])
     corner = script.node("Dot", "", (2050, 340), [along])
     over = script.node("Dot", "", (2050, -200), [corner])
-    detail, _ = _pass(script, 2280, ("detail", "spatial"), (corner, up), (340, 310), (over, rendered))
+    detail, _ = _pass(script, 2280, ("detail", "spatial"), (corner, up), (340, 310), (LAST_NEGATIVE + 1, LAST), (over, rendered))
     script.stage("6 MATCHGRADE BASELINE", PLUM, (740, 940, 1160, 1400))
     script.stage("7 VALIDATION", VIOLET, (1220, 940, 1640, 1400))
     script.stage("8 MASTER", TEAL, (2120, 940, 2640, 1400))

@@ -6,44 +6,48 @@ With training asked for, the RecoveryTrain nodes to which these inference nodes 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Dict, List, Optional
 
 import nuke
-
 from film_recovery.contract.atomic import write_json
+from film_recovery.contract.errors import UsageError
 from film_recovery_nuke import frames as frame_tools
-from film_recovery_nuke import needs
+from film_recovery_nuke import graph, needs
 from film_recovery_nuke.cache import RECOVERED
 from film_recovery_nuke.errors import HostError
 from film_recovery_nuke.nodes import inference, train
 
-
-_LINE = "bake_script.py script.nk [node …] [1001-1055] [--bake-only] [--train] [--record FILE]"
+_LINE = "bake_script.py script.nk [node …] [1001-1055] [--bake-only] [--train] [--save] [--record FILE]"
 _LINK = re.compile(r"^\[value (\w+)\.model\]$")
 
 
 @dataclass
 class Order:
-    """What the command line asks: a script, nodes (empty: all enabled Writes), frames (empty: the project's range)."""
+    """What the command line asks: a script, nodes (empty: all enabled Writes), frames (empty: the project's range).
+
+    ``save`` keeps in the script which runs and caches its nodes have now, so that they are found when it is opened.
+    """
 
     script: str
     nodes: List[str] = field(default_factory=list)
     frames: List[int] = field(default_factory=list)
     render: bool = True
     train: bool = False
+    save: bool = False
     record: str = ""
 
 
 def parse_order(words: Sequence[str]) -> Order:
-    """``script.nk [node …] [1001-1055] [--bake-only] [--train] [--record FILE]``.
+    """``script.nk [node …] [1001-1055] [--bake-only] [--train] [--save] [--record FILE]``.
 
     Raises:
-        HostError: no script is named, or an option is unknown.
+        UsageError: no script is named, or an option is unknown.
     """
     names, ranges = [], []
-    render, training, record = True, False, ""
+    render, training, save, record = True, False, False, ""
     todo = list(words)
     while todo:
         word = todo.pop(0)
@@ -51,17 +55,19 @@ def parse_order(words: Sequence[str]) -> Order:
             render = False
         elif word == "--train":
             training = True
+        elif word == "--save":
+            save = True
         elif word == "--record" and todo:
             record = todo.pop(0)
         elif word.startswith("--"):
-            raise HostError(f"'{word}' is not known. The line is: {_LINE}")
+            raise UsageError(f"'{word}' is not known. The line is: {_LINE}")
         elif _is_range(word):
             ranges.append(word)
         else:
             names.append(word)
     if not names:
-        raise HostError(f"Name the script. The line is: {_LINE}")
-    return Order(names[0], names[1:], frame_tools.parse_frames(",".join(ranges)), render, training, record)
+        raise UsageError(f"Name the script. The line is: {_LINE}")
+    return Order(names[0], names[1:], frame_tools.parse_frames(",".join(ranges)), render, training, save, record)
 
 
 def run(order: Order, say: Any = print) -> int:
@@ -82,6 +88,8 @@ def run(order: Order, say: Any = print) -> int:
     writes = [node for node in ends if node.Class() == "Write"]
     if order.render and writes:
         _render(writes, frames, say)
+    if order.save:
+        _save(needs.needed(ends, frames), say)
     if order.record:
         write_json(Path(order.record), _record(needs.needed(ends, frames), writes))
     return count
@@ -122,6 +130,17 @@ def _train_for(node: Any, say: Any) -> None:
     inputs = [trainer.input(index) for index in range(2)]
     bake_for([entry for entry in inputs if entry is not None], train.plan_of(trainer).wanted, say, training=True)
     train.ensure_trained(trainer, say)
+
+
+def _save(found: needs.Needs, say: Any) -> None:
+    for node in found.order:
+        inference.keep_key(node)
+        inference.refresh(node)
+    try:
+        nuke.scriptSave()
+    except RuntimeError as error:
+        raise HostError(f"The script cannot be saved: {error}") from error
+    say(f"{graph.script_path()}: saved with its runs and caches")
 
 
 def _record(found: needs.Needs, writes: Sequence[Any]) -> Dict[str, Any]:

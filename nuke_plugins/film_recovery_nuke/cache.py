@@ -119,19 +119,24 @@ class FrameCache:
         return sorted(found)
 
     def begin(self, frame: int, record: Record) -> None:
-        """Note that a frame is being made. A file that is there stays only where a killed bake was making this very frame.
+        """Note that a frame is being made, and remove a file that is not of this very frame, or not whole.
 
-        So a record never stands beside a file that it does not describe. Raises :class:`StorageError`.
+        What a killed bake had made of the same input stays, and so does what another process has finished meanwhile: the worker
+        reads it to the last pixel. So a record never stands beside a file that it does not describe.
+
+        Raises:
+            StorageError: the folder cannot be written.
         """
-        pending = Record(record.model, record.settings, record.input_hash, record.input_file, "")
         before = self.record(frame)
-        resumed = before is not None and before.file == "" and (before.model, before.settings, before.input_file) == (
+        same = before is not None and (before.model, before.settings, before.input_file) == (
             record.model, record.settings, record.input_file
         )  # fmt: skip
-        if not resumed:
+        if same and before is not None and before.file and file_hash(self.recovered(frame)) == before.file:
+            return
+        if not same or before is None or before.file:
             with storage_errors(self.folder), contextlib.suppress(FileNotFoundError):
                 self.recovered(frame).unlink()
-        self.write_record(frame, pending)
+        self.write_record(frame, Record(record.model, record.settings, record.input_hash, record.input_file, ""))
 
     def clear(self) -> int:
         """Remove every baked frame of this node and nothing else; returns how many there were. Raises :class:`StorageError`."""

@@ -58,7 +58,7 @@ class RunState:
         texts = {
             "absent": "No training yet.",
             "gathered": "The frames are gathered; no training was started.",
-            "interrupted": "Interrupted: it was killed. Press Resume.",
+            "interrupted": f"Interrupted at {of or 'its start'}: it was killed. Press Resume.",
             "failed": f"Failed: {self.failure or 'see worker.log in the run folder'}",
         }
         if self.state in texts:

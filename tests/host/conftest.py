@@ -57,7 +57,7 @@ def worker() -> Path:
 def write_exr(path: Path, picture: Any, **header: Any) -> None:
     """Write a float picture, (H, W, 3); ``header`` sets attributes, ``window`` the data window's origin, ``full`` the display."""
     import numpy as np
-    import OpenImageIO as oiio  # noqa: N813
+    import OpenImageIO as oiio
 
     height, width, channels = picture.shape
     spec = oiio.ImageSpec(width, height, channels, oiio.FLOAT)
@@ -154,3 +154,9 @@ def exr() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def picture_tools() -> tuple[Callable[..., None], Callable[..., Any]]:
+    """:func:`write_exr` and :func:`scene`, for tests that lay out files of their own."""
+    return write_exr, scene

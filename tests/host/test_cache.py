@@ -70,6 +70,18 @@ def test_a_frame_that_is_being_made_stands_for_nothing_else(cache: Any, exr: Cal
     assert not cache.recovered(1001).exists()
 
 
+def test_a_frame_that_another_process_finished_stays_if_it_is_whole(cache: Any) -> None:
+    from film_recovery_nuke.cache import Record
+
+    before = cache.record(1001)
+    cache.begin(1001, Record("m", "s", "node", "in", ""))
+    assert cache.record(1001) == before and cache.holds(1001, "m", "s", "in")
+    path = cache.recovered(1001)
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    cache.begin(1001, Record("m", "s", "node", "in", ""))
+    assert not path.exists() and cache.record(1001).file == ""
+
+
 def test_rendered_inputs_go_with_their_process(cache: Any) -> None:
     with cache.inputs() as place:
         (place / "input.1001.exr").write_bytes(b"x")

@@ -114,9 +114,14 @@ scriptSource = scriptReadFile  # noqa: N816
 
 
 def nodePaste(file: str) -> Node | None:
-    """Read a snippet and select what it made; returns the last node. ``%clipboard%`` is what was copied."""
+    """Read a snippet, hang it on the selected node, select what it made; returns the last node.
+
+    ``%clipboard%`` is what was copied.
+    """
     text = _clipboard["text"] if file == "%clipboard%" else read_text(Path(file))
-    made = _guarded(lambda: Loader(current_group(), file, trusted=sessions.current().trusted).load(parse_script(text, file)))
+    group, trusted = current_group(), sessions.current().trusted
+    loader = Loader(group, file, trusted=trusted, below=group.selectedNodes()[:1])
+    made = _guarded(lambda: loader.load(parse_script(text, file)))
     for node in current_group().node_list:
         node.setSelected(node in made)
     return made[-1] if made else None

@@ -31,13 +31,14 @@ class Loader:
         group: where the nodes go.
         name: the file, for messages.
         trusted: whether the file is ours (a gizmo of the plugin path); otherwise Python in it does not run by itself.
+        below: what lies on the stack before the first command: for a pasted snippet the node that it hangs on.
     """
 
-    def __init__(self, group: Group, name: str, *, trusted: bool) -> None:
+    def __init__(self, group: Group, name: str, *, trusted: bool, below: Sequence[Node] = ()) -> None:
         self._name = name
         self._trusted = trusted
         self._groups: list[Group] = [group]
-        self._stacks: list[list[Node | None]] = [[]]
+        self._stacks: list[list[Node | None]] = [list(below)]
         self._variables: dict[str, Node | None] = {}
         self.made: list[Node] = []
         self.layers: list[str] = []

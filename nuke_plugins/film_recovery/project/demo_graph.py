@@ -40,7 +40,7 @@ def run_graph(out: Path, minutes: float, seed: int, frames: str, reporter: Repor
     line = [
         sys.executable, "-m", "embedded_nuke", "-t",
         str(_PACKAGE / "nuke_plugins" / "film_recovery_nuke" / "bake_script.py"),
-        str(script), "--train", "--record", str(record), frames,
+        str(script), "--train", "--save", "--record", str(record), frames,
     ]  # fmt: skip
     variables = {**clean_variables(), "NUKE_PATH": str(_PACKAGE), "PYTHONPATH": str(_PACKAGE / "nuke_plugins"),
                  "FILM_RECOVERY_PYTHON": sys.executable, "PYTHONUNBUFFERED": "1"}  # fmt: skip

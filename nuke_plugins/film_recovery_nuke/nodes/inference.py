@@ -110,8 +110,7 @@ def _cache_stem(node: Any, make_key: bool = False) -> Path | None:
     """The cache's folder without the model's part of its name."""
     key = str(node["cacheKey"].value())
     if not key and not nuke.GUI:
-        # Never baked by hand. What is baked on a farm has to be found again by the render, which reads the same script.
-        key = hashlib.sha256(f"{Path(graph.script_path()).stem} {node.fullName()}".encode()).hexdigest()[:8]
+        key = _headless_key(node)
     elif not key and make_key:
         key = uuid.uuid4().hex[:8]
         node["cacheKey"].setValue(key)
@@ -120,6 +119,17 @@ def _cache_stem(node: Any, make_key: bool = False) -> Path | None:
     text = node["cacheFolder"].evaluate() or ""
     home = graph.folder_from(text, preferences.get("cache_folder"), "cache folder")
     return home / f"{node.fullName().replace('.', '_')}_{key}"
+
+
+def _headless_key(node: Any) -> str:
+    """Of a node that was never baked by hand: what a farm bakes has to be found again by the render of the same script."""
+    return hashlib.sha256(f"{Path(graph.script_path()).stem} {node.fullName()}".encode()).hexdigest()[:8]
+
+
+def keep_key(node: Any) -> None:
+    """Note in the node under which key its frames lie, so that a GUI session finds what was baked headless."""
+    if not node["cacheKey"].value():
+        node["cacheKey"].setValue(_headless_key(node))
 
 
 def settings_of(node: Any) -> str:

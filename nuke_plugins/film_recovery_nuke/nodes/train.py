@@ -366,8 +366,11 @@ def _reasons(node: Any) -> Dict[str, str]:
 def _new_run(node: Any) -> Path:
     """A new folder ``<node>_v###``; versions are never used twice."""
     home = data_directory(node)
-    with storage_errors(home):
+    try:
         home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostError(f"The data directory {home} cannot be made: {error.strerror or error}; choose another.") from error
+    with storage_errors(home):
         while True:
             taken = [int(match.group(1)) for entry in home.glob(f"{node.name()}_v*") if (match := _VERSION.search(entry.name))]
             folder = home / f"{node.name()}_v{max(taken, default=0) + 1:03d}"

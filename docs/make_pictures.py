@@ -48,7 +48,9 @@ def draw(scale: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         panel = make_panel(nuke, Path(folder))
         PICTURES.mkdir(exist_ok=True)
-        for number, name in enumerate(("elements", "pairs", "target", "train", "infer", "compare", "environment", "preferences")):
+        for number, name in enumerate(
+            ("elements", "pairs", "target", "train", "infer", "compare", "environment", "preferences")
+        ):
             panel.go(number)
             panel.show()
             for _ in range(5):

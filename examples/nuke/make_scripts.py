@@ -40,6 +40,8 @@ class Script:
     """A script under construction: nodes at places, rows of dots, backdrops around stages."""
 
     def __init__(self, last: int) -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "film_recovery_nuke"]:
+            del sys.modules[name]  # they hold the module of the session before
         self.nuke: Any = embedded_nuke.install(plugin_path=[str(ROOT / "gizmos")])
         root = self.nuke.root()
         for knob, value in (("first_frame", FIRST), ("last_frame", last), ("frame", FIRST), ("fps", 25), ("lock_range", True),
@@ -113,7 +115,6 @@ def _curation(script: Script, left: int, branches: tuple[Any, Any]) -> tuple[Any
     """The pairs: a FrameHold each on both branches, stacked, by what the panel uses."""
     from film_recovery_nuke import graph
 
-    graph.nuke = script.nuke  # the module may have met an earlier session
     script.stage("2 DATASET CURATION", GREEN, (left - 120, -280, left + 2020, 270), -2)
     pairs = [
         graph.Pair(frame, frame, frame in HELD_OUT, "between two pairs" if frame in HELD_OUT else "")
@@ -250,13 +251,14 @@ def combined() -> str:
     script.stage("COMBINED CHROMA AND SPATIAL RECOVERY", SAND, (-700, -560, 4340, -420), size=_TITLE)
     negative, prints = _elements(script)
     script.stage("CHROMA PASS", GREY, (-160, -380, 2060, 830), -3, _PASS)
-    colour, along = _pass(script, 0, ("colour", "chroma"), (negative, prints), (310, 340), (FIRST, LAST_NEGATIVE))
+    both, rest = (FIRST, LAST_NEGATIVE), (LAST_NEGATIVE + 1, LAST)
+    colour, along = _pass(script, 0, ("colour", "chroma"), (negative, prints), (310, 340), both)
     script.stage("SPATIAL PASS", GREY, (2120, -380, 4340, 830), -3, _PASS)
     up = script.node("Dot", "", (2080, 520), [colour])
     rendered = script.node("Dot", "", (2080, -240), [up])
     corner = script.node("Dot", "", (2050, 340), [along])
     over = script.node("Dot", "", (2050, -200), [corner])
-    detail, _ = _pass(script, 2280, ("detail", "spatial"), (corner, up), (340, 310), (LAST_NEGATIVE + 1, LAST), (over, rendered))
+    detail, _ = _pass(script, 2280, ("detail", "spatial"), (corner, up), (340, 310), rest, (over, rendered))
     script.stage("6 MATCHGRADE BASELINE", PLUM, (740, 940, 1160, 1400))
     script.stage("7 VALIDATION", VIOLET, (1220, 940, 1640, 1400))
     script.stage("8 MASTER", TEAL, (2120, 940, 2640, 1400))

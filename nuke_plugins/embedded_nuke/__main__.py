@@ -155,7 +155,7 @@ def _render(nuke: Any, options: _Options) -> int:
         if node is None:
             raise RuntimeError(f"{script} has no node '{name}'.")
         nodes.append(node)
-    if not nodes and not [node for node in nuke.allNodes("Write", recurseGroups=True)]:
+    if not nodes and not nuke.allNodes("Write", recurseGroups=True):
         raise RuntimeError(f"{script} holds no Write.")
     render.executeMultiple(nodes, frames, None, options.keep_going)
     return 0

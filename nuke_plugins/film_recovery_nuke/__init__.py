@@ -1,4 +1,6 @@
-"""Film Recovery inside Nuke. ``init.py`` puts it on the path in every mode, ``menu.py`` calls :func:`add_menus` with a GUI only.
+"""Film Recovery inside Nuke.
+
+``init.py`` puts it on the path in every mode, ``menu.py`` calls :func:`add_menus` with a GUI only.
 
 Standard library, ``nuke`` and Qt, nothing else; of the worker only its contract is known here.
 """

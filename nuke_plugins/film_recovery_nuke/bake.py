@@ -1,4 +1,4 @@
-"""Headless work: every inference node that the Writes of a script need is baked, in the order in which they depend on each other.
+"""Headless work: every inference node that the Writes of a script need is baked, first those that others depend on.
 
 With training asked for, the RecoveryTrain nodes to which these inference nodes are linked are trained first.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 import nuke
 from film_recovery.contract.atomic import write_json
@@ -32,8 +32,8 @@ class Order:
     """
 
     script: str
-    nodes: List[str] = field(default_factory=list)
-    frames: List[int] = field(default_factory=list)
+    nodes: list[str] = field(default_factory=list)
+    frames: list[int] = field(default_factory=list)
     render: bool = True
     train: bool = False
     save: bool = False
@@ -95,10 +95,22 @@ def run(order: Order, say: Any = print) -> int:
     return count
 
 
-def bake_for(ends: Sequence[Any], frames: Iterable[int], say: Any = print, training: bool = False) -> int:
+def bake_for(
+    ends: Sequence[Any],
+    frames: Iterable[int],
+    say: Any = print,
+    training: bool = False,
+    cancelled: frame_tools.Cancelled | None = None,
+    progress: frame_tools.Progress | None = None,
+) -> int:
     """Bake what rendering ``ends`` at ``frames`` asks for; with ``training`` models are trained first where nodes are linked.
 
     Returns how many frames were baked anew.
+
+    Raises:
+        HostError: a node or a frame is missing, or the worker fails.
+        CancelledError: ``cancelled`` said so; whole frames are kept.
+        StorageError: the disk is full or read-only.
     """
     found = needs.needed(ends, frames)
     for warning in found.warnings:
@@ -109,7 +121,11 @@ def bake_for(ends: Sequence[Any], frames: Iterable[int], say: Any = print, train
         if training:
             _train_for(node, say)
         say(f"{node.fullName()}: baking {frame_tools.format_frames(wanted)}")
-        report = inference.bake(node, wanted)
+        try:
+            report = inference.bake(node, wanted, cancelled, progress)
+        finally:
+            if nuke.GUI:
+                inference.refresh(node)
         say(f"{node.fullName()}: {len(report.baked)} baked, {len(report.kept)} were there and are whole")
         baked += len(report.baked)
     return baked
@@ -143,7 +159,7 @@ def _save(found: needs.Needs, say: Any) -> None:
     say(f"{graph.script_path()}: saved with its runs and caches")
 
 
-def _record(found: needs.Needs, writes: Sequence[Any]) -> Dict[str, Any]:
+def _record(found: needs.Needs, writes: Sequence[Any]) -> dict[str, Any]:
     """Where everything lies, for programs that go on from here."""
     passes = {}
     for node in found.order:
@@ -169,7 +185,7 @@ def _render(writes: Sequence[Any], frames: Sequence[int], say: Any) -> None:
 
 
 def _named(name: str) -> Any:
-    node: Optional[Any] = nuke.toNode(name)
+    node: Any | None = nuke.toNode(name)
     if node is None:
         raise HostError(f"The script has no node '{name}'; check the spelling.")
     if node.Class() not in ("Write", needs.INFERENCE):
@@ -177,7 +193,7 @@ def _named(name: str) -> Any:
     return node
 
 
-def _writes() -> List[Any]:
+def _writes() -> list[Any]:
     """The enabled Writes, also those in groups: ``nuke -x`` renders them too. The package's own are off."""
     found = [node for node in nuke.allNodes("Write", recurseGroups=True) if _is_enabled(node)]
     if not found:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Callable, List, Optional
+from typing import Callable
 
 from film_recovery.contract.environment import OLDEST, environment_python
 from film_recovery_nuke import worker
@@ -52,9 +52,9 @@ def suitable_python() -> Path:
 
 def make(
     python: Path,
-    folder: Optional[Path] = None,
-    cancelled: Optional[Callable[[], bool]] = None,
-    on_line: Optional[Callable[[str], None]] = None,
+    folder: Path | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    on_line: Callable[[str], None] | None = None,
 ) -> Path:
     """Make the worker's environment, or bring it up to date; returns its Python.
 
@@ -76,7 +76,7 @@ def make(
                                    errors="replace", env=worker.variables(), start_new_session=os.name != "nt")  # fmt: skip
     except OSError as error:
         raise WorkerError(f"{python} cannot be started: {error.strerror or error}.") from error
-    said: List[str] = []
+    said: list[str] = []
     reader = threading.Thread(target=_read, args=(process, said, on_line), daemon=True)
     reader.start()
     while process.poll() is None:
@@ -90,7 +90,7 @@ def make(
     return environment_python(place)
 
 
-def _read(process: "subprocess.Popen[str]", said: List[str], on_line: Optional[Callable[[str], None]]) -> None:
+def _read(process: subprocess.Popen[str], said: list[str], on_line: Callable[[str], None] | None) -> None:
     assert process.stderr is not None
     with process.stderr as stream:
         for text in stream:
@@ -99,7 +99,7 @@ def _read(process: "subprocess.Popen[str]", said: List[str], on_line: Optional[C
                 on_line(said[-1])
 
 
-def _stop(process: "subprocess.Popen[str]") -> None:
+def _stop(process: subprocess.Popen[str]) -> None:
     """End the set-up with everything that it started."""
     if os.name == "nt":
         subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)

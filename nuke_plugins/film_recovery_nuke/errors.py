@@ -8,7 +8,6 @@ import traceback
 from typing import Any, Callable, TypeVar
 
 import nuke
-
 from film_recovery.contract.errors import FilmRecoveryError
 from film_recovery_nuke import logs
 
@@ -54,7 +53,7 @@ def shown(function: _F) -> _F:
             if not nuke.GUI:
                 raise
             show(str(error))
-        except Exception:  # noqa: BLE001 - the outermost wall of a button: Nuke goes on, and the traceback is kept
+        except Exception:  # outermost wall of a button: Nuke goes on, and the traceback is kept
             if not nuke.GUI:
                 raise
             traceback.print_exc()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence
+from typing import Any, Callable
 
 import nuke
-
 from film_recovery_nuke.errors import CancelledError, HostError
 
 _RANGE = re.compile(r"^(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?$")
@@ -17,13 +17,13 @@ Progress = Callable[[int, int, str], None]
 Cancelled = Callable[[], bool]
 
 
-def parse_frames(text: str) -> List[int]:
+def parse_frames(text: str) -> list[int]:
     """Frame numbers, ascending and distinct, from ``1001-1055``, ``1-10x2``, ``1, 5 9-12``; negative ones too.
 
     Raises:
         HostError: a part is no frame range, or there are more than a million frames.
     """
-    found = set()
+    found: set[int] = set()
     for word in re.split(r"[\s,]+", text.strip()):
         if not word:
             continue
@@ -43,7 +43,7 @@ def parse_frames(text: str) -> List[int]:
 
 def format_frames(frames: Iterable[int]) -> str:
     """The shortest spelling in runs: ``1-3,8,11-15``; empty for none."""
-    runs: List[List[int]] = []
+    runs: list[list[int]] = []
     for frame in sorted(set(frames)):
         if runs and frame == runs[-1][1] + 1:
             runs[-1][1] = frame
@@ -80,9 +80,9 @@ def render_frames(
     write: Any,
     pattern: str,
     frames: Sequence[int],
-    cancelled: Optional[Cancelled] = None,
-    progress: Optional[Progress] = None,
-) -> List[Path]:
+    cancelled: Cancelled | None = None,
+    progress: Progress | None = None,
+) -> list[Path]:
     """Render frames of what feeds an internal Write, one by one: EXR, 32-bit float, raw, at full scale.
 
     Args:
@@ -101,7 +101,7 @@ def render_frames(
     """
     if write.input(0) is None:
         raise HostError(f"{write.fullName()} has nothing to render; connect the input of {write.parent().name()}.")
-    written: List[Path] = []
+    written: list[Path] = []
     write["file"].setValue(pattern.replace("\\", "/"))
     with full_scale(), switched_on(write):
         for number, frame in enumerate(frames):
@@ -111,7 +111,9 @@ def render_frames(
                 nuke.execute(write, frame, frame, 1)
             except RuntimeError as error:
                 if str(error) == "Cancelled":  # the text of Nuke's own Cancel button
-                    raise CancelledError(f"Cancelled at frame {frame}; {number} of {len(frames)} frames were written.") from error
+                    raise CancelledError(
+                        f"Cancelled at frame {frame}; {number} of {len(frames)} frames were written."
+                    ) from error
                 raise HostError(f"Frame {frame} of {write.parent().name()} cannot be rendered: {error}") from error
             path = Path(frame_path(pattern, frame))
             if not path.is_file():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Sequence, Tuple
+from typing import Any, Callable
 
 import nuke
-
 from film_recovery_nuke.errors import HostError
 
 # Colours after the trade's own scripts: grey source, violet reference, green around a stage.
@@ -31,8 +31,8 @@ class Pair:
 def on_main_thread(call: Callable[..., Any], *arguments: Any) -> Any:
     """Call something that touches the graph, from whichever thread.
 
-    From the main thread it is called directly (asking Nuke to do it would hang for ever), from another one through Nuke's queue,
-    without waiting. Headless there may be nobody who serves that queue, so other threads are refused.
+    From the main thread it is called directly (asking Nuke to do it would hang for ever), from another one through Nuke's
+    queue, without waiting. Headless there may be nobody who serves that queue, so other threads are refused.
 
     Raises:
         HostError: headless, off the main thread.
@@ -111,7 +111,7 @@ def resolved(text: str) -> Path:
     return path if path.is_absolute() or not script else Path(script).parent / path
 
 
-def build_pair_stacks(pairs: Sequence[Pair], source: Any, reference: Any) -> Tuple[Any, Any]:
+def build_pair_stacks(pairs: Sequence[Pair], source: Any, reference: Any) -> tuple[Any, Any]:
     """Build one branch a side: a FrameHold per pair, stacked by AppendClip, with labels and a backdrop.
 
     The stacks begin at frame 1: frame n shows the nth pair. Held-out pairs are marked in their labels.
@@ -132,12 +132,12 @@ def build_pair_stacks(pairs: Sequence[Pair], source: Any, reference: Any) -> Tup
     return first, second
 
 
-def _stack(frames: Sequence[Tuple[int, Pair]], branch: Any, side: str, place: Tuple[int, int], colour: int) -> Any:
-    ends: List[Any] = []
-    made: List[Any] = []
+def _stack(frames: Sequence[tuple[int, Pair]], branch: Any, side: str, place: tuple[int, int], colour: int) -> Any:
+    ends: list[Any] = []
+    made: list[Any] = []
     for number, (frame, pair) in enumerate(frames):
         hold = nuke.nodes.FrameHold(inputs=[branch])
-        _set_held_frame(hold, frame)
+        held_frame_knob(hold).setValue(frame)
         hold["label"].setValue(f"{frame}{' held out' if pair.held_out else ''}{chr(10) + pair.reason if pair.reason else ''}")
         one = nuke.nodes.FrameRange(inputs=[hold], first_frame=1, last_frame=1)
         hold.setXYpos(place[0] + _COLUMN * number, place[1])
@@ -152,10 +152,9 @@ def _stack(frames: Sequence[Tuple[int, Pair]], branch: Any, side: str, place: Tu
     return clip
 
 
-def _set_held_frame(hold: Any, frame: int) -> None:
-    """Set the held frame under the name that this Nuke knows: it was renamed between 12.2 and 15.1."""
-    knob = hold.knob("firstFrame") or hold.knob("first_frame")
-    knob.setValue(frame)
+def held_frame_knob(hold: Any) -> Any:
+    """The knob with a FrameHold's frame, under the name that this Nuke knows: it was renamed between 12.2 and 15.1."""
+    return hold["firstFrame" if "firstFrame" in hold.knobs() else "first_frame"]
 
 
 def backdrop(nodes: Sequence[Any], label: str, colour: int, margin: int = 40) -> Any:

@@ -7,14 +7,13 @@ import logging.handlers
 import os
 import tempfile
 from pathlib import Path
-from typing import Optional
 
 _BYTES, _FILES = 1_000_000, 3
 _log = logging.getLogger("film_recovery_nuke")
-_where: Optional[Path] = None
+_where: Path | None = None
 
 
-def path() -> Optional[Path]:
+def path() -> Path | None:
     """The file that is written to; None before the first line, or where nothing can be written."""
     return _where
 

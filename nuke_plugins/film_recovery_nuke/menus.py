@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import nuke
-
+from film_recovery_nuke import graph
 from film_recovery_nuke.errors import HostError, shown
 
 NODES = (
@@ -38,7 +38,7 @@ def train_from_selected() -> Any:
     selected = nuke.selectedNodes()
     nodes = [node for node in selected if node.Class() == train.CLASS]
     holds = [node for node in selected if node.Class() == "FrameHold"]
-    frames = [int((node.knob("firstFrame") or node.knob("first_frame")).value()) for node in holds]
+    frames = [int(graph.held_frame_knob(node).value()) for node in holds]
     if not nodes:
         raise HostError("Select a RecoveryTrain with its inputs connected, and the FrameHolds of the frames to train on.")
     return train.train_from_selected(nodes[0], frames)
@@ -48,12 +48,15 @@ def train_from_selected() -> Any:
 def bake_selected() -> int:
     """Bake what the selected Write or inference node needs over the project's range."""
     from film_recovery_nuke import bake
+    from film_recovery_nuke.nodes.tasks import task
 
     ends = [node for node in nuke.selectedNodes() if node.Class() in ("Write", "RecoveryInference")]
     if not ends:
         raise HostError("Select a Write or a RecoveryInference first.")
     root = nuke.root()
-    return bake.bake_for(ends, range(root.firstFrame(), root.lastFrame() + 1), nuke.tprint)
+    frames = range(root.firstFrame(), root.lastFrame() + 1)
+    with task("Film Recovery: baking") as (cancelled, progress):
+        return bake.bake_for(ends, frames, nuke.tprint, cancelled=cancelled, progress=progress)
 
 
 @shown

@@ -18,7 +18,9 @@ _TRUE = frozenset({"1", "true", "yes", "x", "held out"})
 
 def save(pairs: list[Pair], path: Path) -> None:
     """Write pairs as CSV or JSON, by suffix. Raises :class:`HostError` for another suffix, :class:`StorageError`."""
-    rows = [{"source": pair.source, "reference": pair.reference, "held_out": pair.held_out, "reason": pair.reason} for pair in pairs]
+    rows = [
+        {"source": pair.source, "reference": pair.reference, "held_out": pair.held_out, "reason": pair.reason} for pair in pairs
+    ]
     if path.suffix.lower() == ".json":
         write_json(path, {"pairs": rows})
     elif path.suffix.lower() == ".csv":

@@ -10,14 +10,14 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 from film_recovery.contract.atomic import write_json
 from film_recovery_nuke.errors import HostError
 
 VARIABLE = "FILM_RECOVERY_CONFIG"
 # Key: default, and what it is for. All are texts; empty means that the package decides.
-KEYS: Dict[str, Tuple[str, str]] = {
+KEYS: dict[str, tuple[str, str]] = {
     "worker_python": ("", "Python of the worker's environment; empty finds the one beside the package"),
     "data_folder": ("", "where trainings go when the node names no data directory; empty puts them beside the script"),
     "cache_folder": ("", "where baked frames go when the node names no folder; empty puts them beside the script"),
@@ -39,14 +39,14 @@ def user_file() -> Path:
     return Path.home() / ".nuke" / "film_recovery.json"
 
 
-def load() -> Tuple[Dict[str, Setting], List[str]]:
+def load() -> tuple[dict[str, Setting], list[str]]:
     """All settings, and warnings in words: unknown keys, values that are no text.
 
     Raises:
         HostError: a file is named and cannot be read, or is no JSON object.
     """
     found = {key: Setting(default, "package") for key, (default, _) in KEYS.items()}
-    warnings: List[str] = []
+    warnings: list[str] = []
     studio = [Path(name) for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
     for file in studio:
         if not file.is_file():
@@ -62,7 +62,7 @@ def get(key: str) -> str:
     return load()[0][key].value
 
 
-def save_user(values: Dict[str, str]) -> None:
+def save_user(values: dict[str, str]) -> None:
     """Write the user's file, whole or not at all; keys that are not given keep their value there.
 
     Raises:
@@ -76,7 +76,7 @@ def save_user(values: Dict[str, str]) -> None:
     write_json(user_file(), {**before, **values})
 
 
-def _take(file: Path, found: Dict[str, Setting], warnings: List[str]) -> None:
+def _take(file: Path, found: dict[str, Setting], warnings: list[str]) -> None:
     for key, value in _read(file).items():
         if key not in KEYS:
             warnings.append(f"{file}: there is no setting '{key}'; it is ignored.")
@@ -86,7 +86,7 @@ def _take(file: Path, found: Dict[str, Setting], warnings: List[str]) -> None:
             found[key] = Setting(value, str(file))
 
 
-def _read(file: Path) -> Dict[str, Any]:
+def _read(file: Path) -> dict[str, Any]:
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

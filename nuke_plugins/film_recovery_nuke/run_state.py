@@ -6,14 +6,14 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from film_recovery.contract.errors import BusyError, StorageError
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import worker
 
 GATHERED = "gathered"
-Points = List[Tuple[int, float]]
+Points = list[tuple[int, float]]
 _ENDS = ("finished", "failed", "stopped")
 
 
@@ -41,14 +41,14 @@ class RunState:
     steps: int = 0
     losses: Points = field(default_factory=list)
     held_out: Points = field(default_factory=list)
-    start_psnr: Optional[float] = None
+    start_psnr: float | None = None
     stage: str = ""
-    warnings: List[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     failure: str = ""
-    sheet: Optional[Path] = None
-    preview: Optional[Path] = None
-    model: Optional[Path] = None
-    seconds_left: Optional[float] = None
+    sheet: Path | None = None
+    preview: Path | None = None
+    model: Path | None = None
+    seconds_left: float | None = None
 
     def sentence(self) -> str:
         """The state in words, for a node's status line."""
@@ -75,7 +75,7 @@ class RunReader:
         self._state = RunState(Path(folder))
         self._at = 0
         self._last = ""
-        self._times: List[Tuple[float, int]] = []
+        self._times: list[tuple[float, int]] = []
 
     def read(self) -> RunState:
         """The state now."""
@@ -135,7 +135,7 @@ class RunReader:
             if isinstance(event, dict) and isinstance(event.get("event"), str):
                 self._take(event["event"], event)
 
-    def _take(self, kind: str, event: Dict[str, Any]) -> None:
+    def _take(self, kind: str, event: dict[str, Any]) -> None:
         state = self._state
         self._last = kind
         state.step = max(state.step, int(event.get("step", 0) or 0))
@@ -183,7 +183,7 @@ def smoothed(points: Points, smoothness: float) -> Points:
     return out
 
 
-def _number(value: Any) -> Optional[float]:
+def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
@@ -196,7 +196,7 @@ def _last_words(log: Path) -> str:
     return lines[-1] if lines else ""
 
 
-def _duration(seconds: Optional[float]) -> str:
+def _duration(seconds: float | None) -> str:
     if seconds is None:
         return "?"
     if seconds < 90:

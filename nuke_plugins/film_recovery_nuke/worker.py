@@ -9,9 +9,10 @@ import queue
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable
 
 from film_recovery.contract.environment import clean_variables, environment_python
 from film_recovery.contract.exit_codes import ExitCode
@@ -27,7 +28,7 @@ _TAIL = 12  # lines of the worker's output that an error quotes
 _POLL_SECONDS = 0.1
 
 
-_children: Dict[int, "subprocess.Popen[bytes]"] = {}
+_children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ def find_python() -> Path:
         named, where = setting.value, f"the preferences ({setting.layer})"
     if named:
         if not Path(named).is_file():
-            raise WorkerError(f"The worker's Python {named}, named by {where}, does not exist; correct it or make the environment.")
+            raise WorkerError(
+                f"The worker's Python {named}, named by {where}, does not exist; correct it or make the environment."
+            )
         return Path(named)
     found = environment_python(PACKAGE / ".venv")
     if not found.is_file():
@@ -91,13 +94,13 @@ def check(python: Path, seconds: float = _ANSWER_SECONDS) -> WorkerInfo:
     return info
 
 
-def command(*arguments: str) -> List[str]:
+def command(*arguments: str) -> list[str]:
     """The command line of a worker's command. Raises :class:`WorkerError` as :func:`find_python` does."""
     return [str(find_python()), "-m", "film_recovery.cli.main", *arguments]
 
 
-def variables() -> Dict[str, str]:
-    """The environment for the worker: neither Nuke's Python paths nor a folder beside the script may lead it to other packages."""
+def variables() -> dict[str, str]:
+    """The worker's variables: neither Nuke's Python paths nor a folder beside the script may lead it to other packages."""
     return {**clean_variables(), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
 
 
@@ -142,10 +145,10 @@ def is_alive(folder: Path) -> bool:
 
 def call(
     arguments: Sequence[str],
-    seconds: Optional[float] = None,
-    cancelled: Optional[Callable[[], bool]] = None,
-    on_line: Optional[Callable[[str], None]] = None,
-) -> Tuple[int, Optional[Dict[str, Any]], str]:
+    seconds: float | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> tuple[int, dict[str, Any] | None, str]:
     """Run a worker's command with ``--json`` and wait for it.
 
     Args:
@@ -167,10 +170,10 @@ def call(
                                    encoding="utf-8", errors="replace", env=variables())  # fmt: skip
     except OSError as error:
         raise WorkerError(f"The worker cannot be started: {error.strerror or error} ({line[0]}).") from error
-    said: "queue.Queue[Tuple[str, str]]" = queue.Queue()
+    said: queue.Queue[tuple[str, str]] = queue.Queue()
     readers = [_reader(process.stdout, "out", said), _reader(process.stderr, "err", said)]
-    output: List[str] = []
-    tail: List[str] = []
+    output: list[str] = []
+    tail: list[str] = []
     begin = time.monotonic()
     try:
         while process.poll() is None or any(reader.is_alive() for reader in readers) or not said.empty():
@@ -193,8 +196,8 @@ def failed(what: str, code: int, tail: str) -> WorkerError:
     return error
 
 
-def _take(said: "queue.Queue[Tuple[str, str]]", output: List[str], tail: List[str],
-          on_line: Optional[Callable[[str], None]]) -> None:  # fmt: skip
+def _take(said: queue.Queue[tuple[str, str]], output: list[str], tail: list[str],
+          on_line: Callable[[str], None] | None) -> None:  # fmt: skip
     try:
         stream, text = said.get(timeout=_POLL_SECONDS)
     except queue.Empty:
@@ -207,7 +210,7 @@ def _take(said: "queue.Queue[Tuple[str, str]]", output: List[str], tail: List[st
         on_line(text)
 
 
-def _reader(stream: Any, name: str, said: "queue.Queue[Tuple[str, str]]") -> threading.Thread:
+def _reader(stream: Any, name: str, said: queue.Queue[tuple[str, str]]) -> threading.Thread:
     """A thread that passes lines on; it touches nothing of Nuke."""
 
     def read() -> None:
@@ -220,7 +223,7 @@ def _reader(stream: Any, name: str, said: "queue.Queue[Tuple[str, str]]") -> thr
     return thread
 
 
-def _end(process: "subprocess.Popen[str]") -> None:
+def _end(process: subprocess.Popen[str]) -> None:
     """See that a process has ended: ask, wait a little, and kill."""
     if process.poll() is None:
         process.terminate()
@@ -231,7 +234,7 @@ def _end(process: "subprocess.Popen[str]") -> None:
             process.wait()
 
 
-def _last_object(lines: Sequence[str]) -> Optional[Dict[str, Any]]:
+def _last_object(lines: Sequence[str]) -> dict[str, Any] | None:
     try:
         value = json.loads("\n".join(lines))
     except json.JSONDecodeError:
@@ -239,7 +242,7 @@ def _last_object(lines: Sequence[str]) -> Optional[Dict[str, Any]]:
     return value if isinstance(value, dict) else None
 
 
-def _detached() -> Dict[str, Any]:
+def _detached() -> dict[str, Any]:
     """What keeps a process alive when its parent goes."""
     if os.name == "nt":
         return {"creationflags": 0x00000008 | 0x00000200}  # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP

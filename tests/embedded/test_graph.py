@@ -159,7 +159,7 @@ def test_python_of_a_loaded_script_runs_only_when_trusted(nuke: Any, tmp_path: A
 def test_unknown_knobs_of_a_script_are_kept(nuke: Any, tmp_path: Any) -> None:
     (tmp_path / "a.nk").write_text('Blur {\n size 3\n future_knob {a {b "c"}}\n name B\n}\n')
     nuke.scriptOpen(str(tmp_path / "a.nk"))
-    assert " future_knob {a {b \"c\"}}\n" in _text(nuke)
+    assert ' future_knob {a {b "c"}}\n' in _text(nuke)
     assert any("future_knob" in message for message in embedded_nuke.session().messages)
 
 
@@ -179,9 +179,11 @@ def test_an_old_name_of_a_knob_still_loads(nuke: Any) -> None:
 
 def test_groups_clones_and_stacks_come_back(nuke: Any, tmp_path: Any) -> None:
     text = (
-        "Constant {\n inputs 0\n name C\n}\nset N1 [stack 0]\nGrade {\n multiply 2\n name G\n}\nset C1 [stack 0]\npush 0\npush $N1\n"
+        "Constant {\n inputs 0\n name C\n}\nset N1 [stack 0]\nGrade {\n multiply 2\n name G\n}\nset C1 [stack 0]\n"
+        "push 0\npush $N1\n"
         "clone $C1 {\n inputs 1\n xpos 5\n}\nGroup {\n inputs 2\n name Gr\n addUserKnob {7 amount R 0 10}\n amount 3\n}\n"
-        " Input {\n  inputs 0\n  name In\n }\n Blur {\n  size {{parent.amount}}\n  name B\n }\n Output {\n  name Out\n }\nend_group\n"
+        " Input {\n  inputs 0\n  name In\n }\n Blur {\n  size {{parent.amount}}\n  name B\n }\n"
+        " Output {\n  name Out\n }\nend_group\n"
     )
     (tmp_path / "a.nk").write_text(text)
     nuke.scriptOpen(str(tmp_path / "a.nk"))
@@ -195,14 +197,21 @@ def test_groups_clones_and_stacks_come_back(nuke: Any, tmp_path: Any) -> None:
     assert nuke.toNode("Gr").input(0).isClone()
 
 
-@pytest.mark.parametrize("text", ["push $N1\n", "Group {\n}\n", "end_group\n", "Blurr {\n}\n", "Blur {\n size {}\n}\n", "Blur {"])
+@pytest.mark.parametrize(
+    "text", ["push $N1\n", "Group {\n}\n", "end_group\n", "Blurr {\n}\n", "Blur {\n size {}\n}\n", "Blur {"]
+)
 def test_scripts_that_make_no_graph_are_refused_with_their_line(nuke: Any, tmp_path: Any, text: str) -> None:
     (tmp_path / "bad.nk").write_text(text)
     with pytest.raises(RuntimeError, match=r"bad\.nk"):
         nuke.scriptOpen(str(tmp_path / "bad.nk"))
 
 
-@given(st.lists(st.tuples(st.sampled_from(["Blur", "Merge2", "Dot", "Grade", "Switch"]), st.lists(st.integers(0, 9), max_size=3)), max_size=9))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["Blur", "Merge2", "Dot", "Grade", "Switch"]), st.lists(st.integers(0, 9), max_size=3)),
+        max_size=9,
+    )
+)
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_graph_is_the_same_after_saving_and_loading(plan: list[tuple[str, list[int]]]) -> None:
     nuke = embedded_nuke.install()

@@ -17,7 +17,7 @@ from embedded_nuke.script.words import ScriptSyntaxError, split_words, value_of,
 
 CONSTRUCTS = {
     "header": "#! /usr/local/Nuke16.0v1/libnuke.so -nx\nversion 16.0 v1\n",
-    "window layout": "define_window_layout_xml {<?xml version=\"1.0\"?>\n<layout a=\"{1}\">\n</layout>\n}\n",
+    "window layout": 'define_window_layout_xml {<?xml version="1.0"?>\n<layout a="{1}">\n</layout>\n}\n',
     "layer": "add_layer {forward forward.u forward.v}\n",
     "stack": "Read {\n inputs 0\n}\nset N1 [stack 0]\npush $N1\npush 0\nMerge2 {\n inputs 2+1\n}\n",
     "snippet": "set cut_paste_input [stack 0]\nversion 15.1 v5\npush $cut_paste_input\nBlur {\n size {{curve x1 0 x10 1}}\n}\n",
@@ -25,11 +25,11 @@ CONSTRUCTS = {
     "clone": "Grade {\n}\nset C1 [stack 0]\nclone $C1 {\n xpos 3\n}\n",
     "named clone": "clone node7f|Grade|13140 Grade {\n white 4\n}\n",
     "matrix": "ColorMatrix {\n matrix {\n     {1 0 0}\n     {0 1 0}\n     {0 0 1}\n   }\n}\n",
-    "metadata": "ModifyMetaData {\n metadata {\n  {set a \"\\[value root.name]\"}\n  {remove b \"\"}\n }\n}\n",
-    "python": "NoOp {\n addUserKnob {22 go l Go T \"print(\\\"x\\\")\\nnuke.message('\\{\\}')\"}\n}\n",
-    "links": "Shuffle {\n in {{{parent.A.in}}}\n which {{\"a==1 ? 0 : 1\" i}}\n}\n",
-    "unknown knob": "Blur {\n no.such-knob {a {b c} \"d\"}\n}\n",
-    "escapes": "StickyNote {\n label \"a \\[b] \\$c \\\\ \\\"d\\\" \\{e\\}\\nf\"\n}\n",
+    "metadata": 'ModifyMetaData {\n metadata {\n  {set a "\\[value root.name]"}\n  {remove b ""}\n }\n}\n',
+    "python": 'NoOp {\n addUserKnob {22 go l Go T "print(\\"x\\")\\nnuke.message(\'\\{\\}\')"}\n}\n',
+    "links": 'Shuffle {\n in {{{parent.A.in}}}\n which {{"a==1 ? 0 : 1" i}}\n}\n',
+    "unknown knob": 'Blur {\n no.such-knob {a {b c} "d"}\n}\n',
+    "escapes": 'StickyNote {\n label "a \\[b] \\$c \\\\ \\"d\\" \\{e\\}\\nf"\n}\n',
     "windows line ends": "Blur {\r\n size 3\r\n}\r\n",
     "no last line end": "Blur {\n size 3\n}",
     "empty": "",
@@ -51,7 +51,7 @@ def test_the_reader_takes_a_script_apart() -> None:
 
 def test_bytes_that_are_no_utf8_survive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "old.nk"
-    file.write_bytes(b"\xef\xbb\xbfStickyNote {\n label \"caf\xe9\"\n}\n")
+    file.write_bytes(b'\xef\xbb\xbfStickyNote {\n label "caf\xe9"\n}\n')
     assert main([str(file)]) == 0
     assert "same command stream, 1 commands" in capsys.readouterr().out
 
@@ -67,7 +67,7 @@ def test_check_names_what_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureF
 
 @pytest.mark.parametrize("text", ['Blur {\n a "b"c\n}', "Blur {}x", "set N [stack 0", '"'])
 def test_what_is_no_script_is_refused_with_its_line(text: str) -> None:
-    with pytest.raises(ScriptSyntaxError, match="line 1|line 2"):
+    with pytest.raises(ScriptSyntaxError, match=r"line [12]"):
         parse_script(text)
 
 
@@ -124,8 +124,10 @@ class _Scope:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("1+2*3", 7), ("-2**2", -4), ("2^3^2", 512), ("frame>10 ? 1 : 0", 1), ("clamp(frame/100)", 0.12), ("lerp(0, 10, .25)", 2.5),
-        ("smoothstep(0,1,.5)", 0.5), ("parent.amount(7)", 7), ("Blur1.size.w - 1", 4), ("!frame || 1 && 0", 0), ("min(3,1,2)", 1),
+        ("1+2*3", 7), ("-2**2", -4), ("2^3^2", 512), ("frame>10 ? 1 : 0", 1), ("clamp(frame/100)", 0.12),
+        ("lerp(0, 10, .25)", 2.5),
+        ("smoothstep(0,1,.5)", 0.5), ("parent.amount(7)", 7), ("Blur1.size.w - 1", 4), ("!frame || 1 && 0", 0),
+        ("min(3,1,2)", 1),
         ("int(-2.7)", -2), ("7 % 4", 3), ("abs(-1e-3)", 0.001),
     ],
 )  # fmt: skip
@@ -133,7 +135,9 @@ def test_expressions(text: str, value: float) -> None:
     assert Expression(text).evaluate(_Scope()) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["", "1+", "(1", "nosuch", "foo(1,2)", "random(1)", "1 2", "a.b.", "(" * 500, "1+" * 5000 + "1"])
+@pytest.mark.parametrize(
+    "text", ["", "1+", "(1", "nosuch", "foo(1,2)", "random(1)", "1 2", "a.b.", "(" * 500, "1+" * 5000 + "1"]
+)
 def test_expressions_that_cannot_be_are_refused(text: str) -> None:
     with pytest.raises(ExpressionError):
         Expression(text).evaluate(_Scope())

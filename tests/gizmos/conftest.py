@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,46 @@ def rendered() -> Any:
         return np.asarray(image.only(("rgba.red", "rgba.green", "rgba.blue")).pixels)
 
     return get
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The worker's Python; without one the test is skipped, loudly."""
+    found = Path(os.environ.get("FILM_RECOVERY_PYTHON", str(ROOT / ".venv" / "bin" / "python")))
+    if not found.is_file():
+        pytest.skip(f"NOT RUN: there is no worker at {found}; run tests/run_tests.py once.")
+    monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(found))
+    return found
+
+
+@dataclass(frozen=True)
+class Faded:
+    """Patterns of a faded source and its reference, frames 1 to 4, and the density matrix of the fading."""
+
+    source: str
+    reference: str
+    matrix: Any
+
+
+@pytest.fixture(scope="session")
+def faded(tmp_path_factory: pytest.TempPathFactory) -> Faded:
+    """Coloured shapes on grey, 160x120, faded and stained."""
+    import OpenImageIO as oiio
+
+    folder = tmp_path_factory.mktemp("faded")
+    matrix = np.array([[0.6, 0.1, 0.0], [0.05, 0.8, 0.05], [0.0, 0.1, 0.7]])
+    y, x = np.mgrid[0:120, 0:160]
+    for frame in range(1, 5):
+        random = np.random.default_rng(frame)
+        truth = np.full((120, 160, 3), 0.25)
+        for _ in range(60):
+            centre, radius = random.uniform(0, 1, 2) * (160, 120), random.uniform(4, 18)
+            truth[np.hypot(x - centre[0], y - centre[1]) < radius] = random.uniform(0.04, 0.9, 3)
+        lost = 10.0 ** -(-np.log10(truth) @ matrix.T + 0.05)
+        for name, picture in (("source", lost), ("reference", truth)):
+            path = str(folder / f"{name}.{frame:04d}.exr")
+            output = oiio.ImageOutput.create(path)
+            output.open(path, oiio.ImageSpec(160, 120, 3, oiio.FLOAT))
+            output.write_image(picture.astype(np.float32))
+            output.close()
+    return Faded((folder / "source.####.exr").as_posix(), (folder / "reference.####.exr").as_posix(), matrix)

@@ -55,7 +55,7 @@ def worker() -> Path:
 
 
 def write_exr(path: Path, picture: Any, **header: Any) -> None:
-    """Write a float picture, (H, W, 3); ``header`` sets attributes, ``window`` the data window's origin, ``full`` the display."""
+    """Write a float picture, (H, W, 3); ``header`` sets attributes, ``window`` and ``full`` the two windows."""
     import numpy as np
     import OpenImageIO as oiio
 
@@ -114,7 +114,9 @@ def reads(elements: dict[str, str]) -> Callable[[Any], tuple[Any, Any]]:
         root["format"].setValue("128 96 0 0 128 96 1 small")
         made = []
         for number, side in enumerate(("source", "reference")):
-            node = nuke.nodes.Read(file=elements[side], file_type="exr", first=1001, last=1012, raw=True, name=side.capitalize())
+            node = nuke.nodes.Read(
+                file=elements[side], file_type="exr", first=1001, last=1012, raw=True, name=side.capitalize()
+            )
             node.setXYpos(200 * number, 0)
             made.append(node)
         return made[0], made[1]

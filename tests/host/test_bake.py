@@ -91,13 +91,20 @@ def test_one_line_bakes_the_chain_in_order_and_renders(line: Line, shot: Path) -
     third = line("-t", BAKE, shot, "1003-1004")
     assert third.returncode == ExitCode.OK
     assert "ZFirst: 1 baked, 1 were there" in third.stdout and "ASecond: 0 baked, 2 were" in third.stdout
-    assert {name: pixels(shot.parent / name) for name in frames} == {name: pixels_of(data, shot) for name, data in frames.items()}
+    wanted = {name: pixels_of(data, shot) for name, data in frames.items()}
+    assert {name: pixels(shot.parent / name) for name in frames} == wanted
 
     # The render alone, as a step of its own: it finds what the bake made, and fails where nothing was baked.
     for path in shot.parent.glob("out/*"):
         path.unlink()
     assert line("-x", "-F", "1003-1004", shot).returncode == 0
-    assert {name: pixels(shot.parent / name) for name in frames} == {name: pixels_of(data, shot) for name, data in frames.items()}
+    assert {name: pixels(shot.parent / name) for name in frames} == wanted
+    rendered = line("-x", "-F", "1004", shot)
+    assert "another picture" not in rendered.stdout
+    changed = shot.with_name("changed.nk")
+    changed.write_text(shot.read_text(encoding="utf-8").replace(" value 0.9\n", " value 0.8\n"), encoding="utf-8")
+    bad = line("-x", "-F", "1004", changed)
+    assert bad.returncode == 1 and "does not exist" in bad.stderr, "another script, never baked"
     failed = line("-x", "-F", "1004-1005", shot)
     assert failed.returncode == 1 and "recovered.1004.exr does not exist" in failed.stderr, "1005 shows 1004 of the first pass"
 
@@ -114,11 +121,22 @@ def pixels_of(data: bytes, script: Path) -> bytes:
     return pixels(path)
 
 
+def test_a_render_alone_says_what_seems_stale(line: Line, shot: Path) -> None:
+    assert line("-t", BAKE, shot, "1004").returncode == 0
+    shot.write_text(shot.read_text(encoding="utf-8").replace(" value 0.9\n", " value 0.8\n"), encoding="utf-8")
+    done = line("-x", "-F", "1004", shot)
+    assert done.returncode == 0
+    assert "ASecond: frame 1004 seems to be baked from another picture" in done.stdout
+    assert "ZFirst: frame" not in done.stdout
+    assert "ASecond: 1 baked" in line("-t", BAKE, shot, "1004").stdout
+
+
 def test_slices_of_a_farm_share_the_cache(worker: Path, line: Line, shot: Path, tmp_path: Path) -> None:
     """At the same time, with a frame in common; what comes out is what one process makes."""
     command = [sys.executable, "-m", "embedded_nuke", "-t", str(BAKE), str(shot)]
     environment = variables(worker, tmp_path / "home")
-    slices = [subprocess.Popen([*command, part], env=environment, stdout=subprocess.DEVNULL) for part in ("1002-1003", "1003-1004")]
+    parts = ("1002-1003", "1003-1004")
+    slices = [subprocess.Popen([*command, part], env=environment, stdout=subprocess.DEVNULL) for part in parts]
     assert [process.wait(240) for process in slices] == [0, 0]
     made = {name: pixels(shot.parent / name) for name in files(shot, "out/*")}
     assert len(made) == 3
@@ -176,7 +194,8 @@ def test_killed_in_the_second_pass_the_first_is_kept(worker: Path, line: Line, s
     )
     slow.chmod(0o755)
     command = [sys.executable, "-m", "embedded_nuke", "-t", str(BAKE), str(shot), "1003-1004"]
-    process = subprocess.Popen(command, env=variables(slow, tmp_path / "home"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    environment = variables(slow, tmp_path / "home")
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     begin = time.monotonic()
     while not (marker.is_file() and marker.read_text(encoding="utf-8").strip()):
         assert process.poll() is None and time.monotonic() - begin < 120

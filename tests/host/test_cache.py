@@ -46,7 +46,8 @@ def test_existence_proves_nothing(cache: Any) -> None:
     path.write_bytes(whole)
     assert cache.holds(1001, "m", "s", "in")
     record = path.with_suffix(".json")
-    for damaged in ("", "{", "[]", '{"schema": "another", "record": {}}', '{"schema": "film-recovery/baked-frame/1", "record": 3}'):
+    ours = '{"schema": "film-recovery/baked-frame/1", "record": 3}'
+    for damaged in ("", "{", "[]", '{"schema": "another", "record": {}}', ours):
         record.write_text(damaged, encoding="utf-8")
         assert cache.record(1001) is None
         assert cache.state(1001, "m", "s", "node") == "missing"
@@ -124,7 +125,8 @@ def test_a_picture_is_told_by_pixels_and_windows_not_by_dates(nuke: Any, tmp_pat
 
     picture = np.random.default_rng(0).random((20, 30, 3)).astype(np.float32)
     plain = exr(tmp_path / "a.exr", picture)
-    assert picture_hash(plain) == picture_hash(exr(tmp_path / "b.exr", picture, capDate="2026:01:02 03:04:05", longer="x" * 999))
+    later = exr(tmp_path / "b.exr", picture, capDate="2026:01:02 03:04:05", longer="x" * 999)
+    assert picture_hash(plain) == picture_hash(later)
     other = picture.copy()
     other[19, 29, 2] = np.nextafter(other[19, 29, 2], np.float32(2.0))
     assert picture_hash(plain) != picture_hash(exr(tmp_path / "c.exr", other))

@@ -1,4 +1,4 @@
-"""RecoveryInference as an artist uses it: baking, status, outputs, and everything that may be missing. Real model, real worker."""
+"""RecoveryInference as an artist uses it: baking, status, outputs, and everything that may be missing, with the real worker."""
 
 from __future__ import annotations
 
@@ -179,7 +179,8 @@ def test_what_is_missing_is_told_in_one_sentence(nuke: Any, shot: Any, tiny_mode
     assert "chroma.json has to lie beside it" in shot["status"].value()
     card = json.loads(tiny_model.with_suffix(".json").read_text(encoding="utf-8"))
     for change, words in (
-        ({"encoding": "secret"}, "encoding = secret"), ({"balance": [1, 2]}, "not 12 numbers"), ({"version": 99}, "has version 99"),
+        ({"encoding": "secret"}, "encoding = secret"), ({"balance": [1, 2]}, "not 12 numbers"),
+        ({"version": 99}, "has version 99"),
     ):  # fmt: skip
         lonely.with_suffix(".json").write_text(json.dumps({**card, **change}), encoding="utf-8")
         assert words in inference.refresh(shot)
@@ -341,7 +342,8 @@ def test_a_worker_that_is_not_there_or_fails(shot: Any, monkeypatch: pytest.Monk
         inference.bake(shot, [1001])
     crashing = tmp_path / "python"
     crashing.write_text(
-        f'#!/bin/sh\ncase "$*" in *protocol*) exec "{good}" "$@";; esac\necho "the disk is gone" >&2\nexit 8\n', encoding="utf-8"
+        f'#!/bin/sh\ncase "$*" in *protocol*) exec "{good}" "$@";; esac\necho "the disk is gone" >&2\nexit 8\n',
+        encoding="utf-8",
     )
     crashing.chmod(0o755)
     monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(crashing))

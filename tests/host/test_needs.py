@@ -134,22 +134,32 @@ def test_a_timing_that_is_not_known_is_told_and_taken_as_it_is(nuke: Any, chroma
     assert "Clip (TimeClip)" in found.warnings[0] and "Blend (FrameBlend)" in found.warnings[1]
 
 
+RULES = st.sampled_from(["hold", "loop", "bounce", "black"])
 KINDS = st.one_of(
-    st.tuples(st.just("TimeOffset"), st.fixed_dictionaries({"time_offset": st.integers(-30, 30), "reverse_input": st.booleans()})),
-    st.tuples(st.just("FrameHold"), st.fixed_dictionaries({"firstFrame": st.integers(-20, 60), "increment": st.integers(0, 7)})),
+    st.tuples(
+        st.just("TimeOffset"), st.fixed_dictionaries({"time_offset": st.integers(-30, 30), "reverse_input": st.booleans()})
+    ),
+    st.tuples(
+        st.just("FrameHold"), st.fixed_dictionaries({"firstFrame": st.integers(-20, 60), "increment": st.integers(0, 7)})
+    ),
     st.tuples(
         st.just("TimeClip"),
         st.fixed_dictionaries(
             {
-                "first": st.integers(-5, 10), "last": st.integers(12, 40), "reverse": st.booleans(),
-                "before": st.sampled_from(["hold", "loop", "bounce", "black"]),
-                "after": st.sampled_from(["hold", "loop", "bounce", "black"]),
-                "frame_mode": st.sampled_from(["expression", "start at", "offset"]), "frame": st.sampled_from(["", "7", "-3"]),
+                "first": st.integers(-5, 10), "last": st.integers(12, 40), "reverse": st.booleans(), "before": RULES,
+                "after": RULES, "frame_mode": st.sampled_from(["expression", "start at", "offset"]),
+                "frame": st.sampled_from(["", "7", "-3"]),
             }
         ),
     ),
-    st.tuples(st.just("FrameRange"), st.fixed_dictionaries({"first_frame": st.integers(-5, 5), "last_frame": st.integers(8, 30)})),
-    st.tuples(st.just("Retime"), st.fixed_dictionaries({"speed": st.sampled_from([0.25, 0.5, 1.0, 2.0]), "reverse": st.booleans()})),
+    st.tuples(
+        st.just("FrameRange"),
+        st.fixed_dictionaries({"first_frame": st.integers(-5, 5), "last_frame": st.integers(8, 30)}),
+    ),
+    st.tuples(
+        st.just("Retime"),
+        st.fixed_dictionaries({"speed": st.sampled_from([0.25, 0.5, 1.0, 2.0]), "reverse": st.booleans()}),
+    ),
 )  # fmt: skip
 
 

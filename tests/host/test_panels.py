@@ -233,7 +233,6 @@ def test_preferences_are_saved_for_the_user_only(qt: Any, nuke: Any, tmp_path: P
 
 def test_menus_and_pane_are_registered(qt: Any, nuke: Any) -> None:
     import embedded_nuke
-
     import film_recovery_nuke
 
     film_recovery_nuke.add_menus()
@@ -248,7 +247,6 @@ def test_menus_and_pane_are_registered(qt: Any, nuke: Any) -> None:
 
 def test_the_progress_tab_of_the_node_shows_its_runs(qt: Any, nuke: Any, reads: Any, tmp_path: Path) -> None:
     import embedded_nuke
-
     import film_recovery_nuke
 
     source, reference = reads(nuke)

@@ -46,7 +46,9 @@ def test_a_killed_training_is_told_from_a_running_one(run: RunFolder) -> None:
     assert _state(run.path).state == "interrupted"  # nobody holds the lock
 
 
-@pytest.mark.parametrize(("event", "word"), [("finished", "Finished"), ("stopped", "Stopped"), ("failed", "Failed: The disk is full")])
+@pytest.mark.parametrize(
+    ("event", "word"), [("finished", "Finished"), ("stopped", "Stopped"), ("failed", "Failed: The disk is full")]
+)
 def test_the_end_is_told(run: RunFolder, event: str, word: str) -> None:
     EventLog(run.events).append(event, text="The disk is full.", code=8)
     state = _state(run.path)

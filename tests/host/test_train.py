@@ -197,7 +197,7 @@ def test_wrong_settings_are_told(nuke: Any, worker: Path, make_node: Any, knob: 
 
 
 def test_frames_are_gathered_whole_with_proxy_mode_on(nuke: Any, worker: Path, make_node: Any, tmp_path: Path) -> None:
-    import OpenImageIO as oiio  # noqa: N813
+    import OpenImageIO as oiio
 
     from film_recovery_nuke.nodes import train
 
@@ -212,9 +212,11 @@ def test_frames_are_gathered_whole_with_proxy_mode_on(nuke: Any, worker: Path, m
     assert (found.width, found.height, found.nchannels, str(found.format)) == (128, 96, 3, "float")
 
 
-def test_overscan_and_wide_pixels_are_gathered_as_they_are(nuke: Any, tmp_path: Path, make_node: Any, picture_tools: Any) -> None:
+def test_overscan_and_wide_pixels_are_gathered_as_they_are(
+    nuke: Any, tmp_path: Path, make_node: Any, picture_tools: Any
+) -> None:
     import numpy as np
-    import OpenImageIO as oiio  # noqa: N813
+    import OpenImageIO as oiio
 
     from film_recovery_nuke.nodes import train
 

@@ -50,7 +50,7 @@ def test_a_folder_beside_the_script_cannot_shadow_the_worker(
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ("print('{\"protocol\": 99, \"version\": \"9.0\", \"python\": \"3.11\"}')", "speaks protocol 99"),
+        ('print(\'{"protocol": 99, "version": "9.0", "python": "3.11"}\')', "speaks protocol 99"),
         ("print('hello')", "is no worker of Film Recovery"),
         ("sys.exit('No module named film_recovery')", "No module named film_recovery"),
         ("import os; os.abort()", "fails"),
@@ -106,14 +106,17 @@ def test_a_hanging_command_is_ended(nuke: Any, fake: Any, monkeypatch: pytest.Mo
 def test_a_worker_that_ignores_the_request_is_killed(nuke: Any, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from film_recovery_nuke.errors import CancelledError
 
-    body = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', file=sys.stderr, flush=True); time.sleep(60)"
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    body = f"{deaf}; print('on', file=sys.stderr, flush=True); time.sleep(60)"
     monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(fake(body)))
     heard: list[str] = []
     with pytest.raises(CancelledError):
         _worker().call(["train"], cancelled=lambda: bool(heard), on_line=heard.append)
 
 
-def test_a_detached_worker_has_a_session_of_its_own(nuke: Any, fake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_detached_worker_has_a_session_of_its_own(
+    nuke: Any, fake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     body = "import os, time; print(os.getpgrp() == os.getpid(), flush=True); time.sleep(0.5)"
     monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(fake(body)))
     module = _worker()

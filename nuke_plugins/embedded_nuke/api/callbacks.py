@@ -10,7 +10,8 @@ from embedded_nuke import sessions
 # Name in ``nuke.add…`` and ``nuke.remove…``: kind of event, class for which it is meant when none is given.
 _KINDS = {
     "OnUserCreate": ("onUserCreate", "*"), "OnCreate": ("onCreate", "*"), "OnDestroy": ("onDestroy", "*"),
-    "OnScriptLoad": ("onScriptLoad", "Root"), "OnScriptSave": ("onScriptSave", "Root"), "OnScriptClose": ("onScriptClose", "Root"),
+    "OnScriptLoad": ("onScriptLoad", "Root"), "OnScriptSave": ("onScriptSave", "Root"),
+    "OnScriptClose": ("onScriptClose", "Root"),
     "KnobChanged": ("knobChanged", "*"), "UpdateUI": ("updateUI", "*"), "Autolabel": ("autolabel", "*"),
     "BeforeRender": ("beforeRender", "Write"), "BeforeFrameRender": ("beforeFrameRender", "Write"),
     "AfterFrameRender": ("afterFrameRender", "Write"), "AfterRender": ("afterRender", "Write"),
@@ -22,7 +23,7 @@ _KINDS = {
 
 def _adder(kind: str, default: str) -> Callable[..., None]:
     def add(
-        call: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, nodeClass: str = default  # noqa: N803
+        call: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, nodeClass: str = default
     ) -> None:
         entry = (call, tuple(args), dict(kwargs or {}), nodeClass)
         entries = sessions.current().callbacks.setdefault(kind, [])
@@ -35,7 +36,7 @@ def _adder(kind: str, default: str) -> Callable[..., None]:
 
 def _remover(kind: str, default: str) -> Callable[..., None]:
     def remove(
-        call: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, nodeClass: str = default  # noqa: N803
+        call: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, nodeClass: str = default
     ) -> None:
         entries = sessions.current().callbacks.get(kind, [])
         entries[:] = [entry for entry in entries if entry != (call, tuple(args), dict(kwargs or {}), nodeClass)]

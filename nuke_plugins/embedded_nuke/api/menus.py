@@ -83,7 +83,7 @@ class Menu:
         index: int = -1,
         readonly: bool = False,
         node: bool = False,
-        shortcutContext: int = 0,  # noqa: N803
+        shortcutContext: int = 0,
     ) -> MenuItem:
         """Add a command; ``A/B`` is B inside A. One of the same name is replaced."""
         path, _, last = name.rpartition("/")

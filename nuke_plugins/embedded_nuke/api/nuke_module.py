@@ -12,7 +12,8 @@ from embedded_nuke import sessions
 from embedded_nuke.api import callbacks, menus, python_code, render, scripts, threads
 from embedded_nuke.api.frame_ranges import FrameRange, FrameRanges
 from embedded_nuke.api.progress import ProgressTask
-from embedded_nuke.graph import knob_types, knob as knobs, number_knobs
+from embedded_nuke.graph import knob as knobs
+from embedded_nuke.graph import knob_types, number_knobs
 from embedded_nuke.graph.formats import Format, parse_format
 from embedded_nuke.graph.group import Gizmo, Group
 from embedded_nuke.graph.node import Node
@@ -90,12 +91,12 @@ def tprint(*words: Any) -> None:
     print(*words, flush=True)
 
 
-def pluginAddPath(path: str, addToSysPath: bool = True) -> None:  # noqa: N803
+def pluginAddPath(path: str, addToSysPath: bool = True) -> None:
     """Put a folder, or several, first on the plugin path; its init.py is run, once."""
     _add_path(path, addToSysPath, first=True)
 
 
-def pluginAppendPath(path: str, addToSysPath: bool = True) -> None:  # noqa: N803
+def pluginAppendPath(path: str, addToSysPath: bool = True) -> None:
     """Put a folder last on the plugin path."""
     _add_path(path, addToSysPath, first=False)
 
@@ -188,7 +189,8 @@ def build(session: sessions.Session) -> ModuleType:
     module = _NukeModule("nuke")
     session.menus = menus.Menus()
     offered: dict[str, Any] = {
-        "GUI": session.gui, "NUKE_VERSION_MAJOR": int(session.version.partition(".")[0]), "NUKE_VERSION_STRING": session.version,
+        "GUI": session.gui, "NUKE_VERSION_MAJOR": int(session.version.partition(".")[0]),
+        "NUKE_VERSION_STRING": session.version,
         "EXE_PATH": sys.executable, "env": _env(session), "rawArgs": list(session.args), **_FLAGS, **callbacks.functions(),
         "Node": Node, "Group": Group, "Gizmo": Gizmo, "Root": Root, "Knob": knobs.Knob, "Array_Knob": number_knobs.ArrayKnob,
         "Format": Format, "FrameRange": FrameRange, "FrameRanges": FrameRanges, "ProgressTask": ProgressTask, "Undo": Undo,
@@ -204,7 +206,7 @@ def build(session: sessions.Session) -> ModuleType:
         "frame": lambda *frame: session.root.setFrame(frame[0]) if frame else session.root.frame(),
         "menu": session.menus.menu, "toolbar": lambda name, *more: session.menus.menu(name), "views": lambda: ["main"],
         "modified": lambda *state: session.root.setModified(state[0]) if state else session.root.modified(),
-        "activeViewer": lambda: None, "thisView": lambda: "main", "licenseInfo": lambda: {}, "usingOcio": lambda: False,
+        "activeViewer": lambda: None, "thisView": lambda: "main", "licenseInfo": dict, "usingOcio": lambda: False,
         "plugins": lambda switches=0, *pattern: sorted(class_names()),
     }  # fmt: skip
     for name, kind in knob_types.knob_classes():

@@ -17,7 +17,7 @@ class _Module(ModuleType):
 class PythonPanel:
     """A panel of knobs. :meth:`showModalDialog` returns what the session's answers say, since nobody sees it."""
 
-    def __init__(self, title: str = "", id: str = "", scrollable: bool = True) -> None:  # noqa: A002
+    def __init__(self, title: str = "", id: str = "", scrollable: bool = True) -> None:
         self.title = title
         self.id = id
         self._knobs: dict[str, Knob] = {}
@@ -53,7 +53,7 @@ class PythonPanel:
         return self
 
 
-def _register_widget(widget: str, name: str, id: str, create: bool = False) -> PythonPanel | None:  # noqa: A002
+def _register_widget(widget: str, name: str, id: str, create: bool = False) -> PythonPanel | None:
     """Remember a widget's class (given as a text) under an id, and add it to the menu of panes."""
     if not isinstance(widget, str):
         raise TypeError("registerWidgetAsPanel() needs the widget's class as a text, which is evaluated later.")
@@ -68,7 +68,8 @@ def build() -> dict[str, ModuleType]:
     top, panels = _Module("nukescripts"), _Module("nukescripts.panels")
     panels.__dict__.update({
         "PythonPanel": PythonPanel, "registerWidgetAsPanel": _register_widget,
-        "restorePanel": lambda id: PythonPanel(id=id), "registerPanel": lambda id, command: sessions.current().panels.setdefault(id, ("", command)),
+        "restorePanel": lambda id: PythonPanel(id=id),
+        "registerPanel": lambda id, command: sessions.current().panels.setdefault(id, ("", command)),
     })  # fmt: skip
     top.__dict__.update({"panels": panels, "PythonPanel": PythonPanel, "__path__": []})
     return {"nukescripts": top, "nukescripts.panels": panels}

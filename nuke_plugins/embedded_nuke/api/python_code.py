@@ -27,7 +27,7 @@ def run_file(path: str, name: str = "__main__") -> None:
     """Run a Python file as Nuke's ``-t`` does: in ``__main__``, so that its classes can be found by name."""
     with open(path, "rb") as stream:
         code = compile(stream.read(), path, "exec")
-    main = sys.modules["__main__"].__dict__ if name == "__main__" else {"__name__": name}
+    main: dict[str, Any] = sys.modules["__main__"].__dict__ if name == "__main__" else {"__name__": name}
     main["__file__"] = path
     main["nuke"] = sys.modules["nuke"]
     exec(code, main)

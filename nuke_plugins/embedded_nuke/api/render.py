@@ -26,12 +26,12 @@ class CancelledError(RuntimeError):
 
 
 def execute(
-    nameOrNode: Any,  # noqa: N803
+    nameOrNode: Any,
     start: Any = None,
     end: int | None = None,
     incr: int | None = None,
     views: Any = None,
-    continueOnError: bool = False,  # noqa: N803
+    continueOnError: bool = False,
 ) -> None:
     """Render a Write, or the enabled Writes inside a group, over frames; the project's range if none is given.
 
@@ -42,11 +42,11 @@ def execute(
     executeMultiple([node], [_frames(start, end, incr)], views, continueOnError, named=True)
 
 
-def executeMultiple(  # noqa: N802
+def executeMultiple(
     nodes: Sequence[Any] = (),
     ranges: Sequence[Any] = (),
     views: Any = None,
-    continueOnError: bool = False,  # noqa: N803
+    continueOnError: bool = False,
     *,
     named: bool = False,
 ) -> None:
@@ -120,7 +120,9 @@ def _writes(nodes: Iterable[Node], must_exist: bool) -> list[Node]:
             if not inside and must_exist and not isinstance(node, Gizmo):
                 continue
         elif must_exist:
-            raise RuntimeError(f"{node.fullName()} ({node.Class()}) cannot be executed; name a Write or a group that holds one.")
+            raise RuntimeError(
+                f"{node.fullName()} ({node.Class()}) cannot be executed; name a Write or a group that holds one."
+            )
     if not found and must_exist:
         raise RuntimeError("There is no enabled Write to execute.")
     return sorted(found, key=lambda node: node["render_order"].number_at(0.0))

@@ -38,7 +38,7 @@ def scriptClear() -> None:
     new_root()
 
 
-scriptClose = scriptClear  # noqa: N816
+scriptClose = scriptClear
 
 
 def scriptOpen(file: str) -> bool:
@@ -110,7 +110,7 @@ def scriptReadText(text: str) -> None:
     _guarded(lambda: Loader(current_group(), "<text>", trusted=True).load(parse_script(text)))
 
 
-scriptSource = scriptReadFile  # noqa: N816
+scriptSource = scriptReadFile
 
 
 def nodePaste(file: str) -> Node | None:
@@ -245,7 +245,7 @@ def exists(name: str) -> bool:
     return found is not None and found.knob(knob) is not None
 
 
-def allNodes(filter: str | None = None, group: Group | None = None, recurseGroups: bool = False) -> list[Node]:  # noqa: A002, N803
+def allNodes(filter: str | None = None, group: Group | None = None, recurseGroups: bool = False) -> list[Node]:
     """The nodes of a class, or all, of a group."""
     sessions.current().check_main_thread("nuke.allNodes")
     home = group or current_group()
@@ -253,7 +253,7 @@ def allNodes(filter: str | None = None, group: Group | None = None, recurseGroup
     return [node for node in nodes if filter is None or node.Class() == filter]
 
 
-def selectedNodes(filter: str | None = None) -> list[Node]:  # noqa: A002
+def selectedNodes(filter: str | None = None) -> list[Node]:
     """The selected nodes of the current group, the last selected first."""
     return [node for node in reversed(current_group().nodes()) if node.isSelected() and filter in (None, node.Class())]
 

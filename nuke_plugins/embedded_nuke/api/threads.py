@@ -33,7 +33,7 @@ def executeInMainThread(call: Callable[..., Any], args: Any = (), kwargs: dict[s
     def guarded() -> None:
         try:
             run()
-        except Exception:  # noqa: BLE001 - as Nuke does: printed, and the main thread goes on
+        except Exception:  # noqa: BLE001 - as Nuke does: printed, and None is returned
             traceback.print_exc(file=sys.stderr)
 
     sessions.current().queue.put(guarded)

@@ -105,7 +105,8 @@ def parse_format(text: str) -> Format:
             break
     name = " ".join(value_of(word) for word in words[len(numbers) :])
     if len(numbers) == 7:
-        made = Format(*(int(number) for number in numbers[:6]), numbers[6])
+        width, height, x, y, r, t = (int(number) for number in numbers[:6])
+        made = Format(width, height, x, y, r, t, numbers[6])
     elif len(numbers) == 3:
         made = Format(int(numbers[0]), int(numbers[1]), pixelAspect=numbers[2])
     elif len(numbers) == 2:

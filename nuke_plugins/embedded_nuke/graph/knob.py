@@ -362,7 +362,7 @@ class EnumerationKnob(TextKnob):
         """Whether it holds an expression."""
         return self._formula is not None
 
-    hasExpression = isAnimated  # noqa: N815
+    hasExpression = isAnimated
 
     def setExpression(self, text: str, *channel: int) -> bool:
         """Let an expression give the number."""

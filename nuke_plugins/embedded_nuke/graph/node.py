@@ -116,8 +116,7 @@ class Node:
         """The same without asking which thread this is; old names find the knob too. A clone shares its original's."""
         if self.clone_of is not None and name not in ("xpos", "ypos", "selected", "name"):
             return self.clone_of.own_knob(name)
-        found = self._knobs.get(self._spec.aliases.get(name, name))
-        return found
+        return self._knobs.get(self._spec.aliases.get(name, name))
 
     def __getitem__(self, name: str) -> Knob:
         found = self.knob(name)

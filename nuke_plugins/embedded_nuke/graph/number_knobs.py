@@ -63,14 +63,14 @@ class ArrayKnob(Knob):
         self._check("value")
         return self._at(sessions.current().root.frame(), index)
 
-    getValue = value  # noqa: N815
+    getValue = value
 
     def getValueAt(self, frame: float, index: int | None = None, view: Any = None) -> Any:
         """The same at another frame."""
         self._check("getValueAt")
         return self._at(frame, index)
 
-    valueAt = getValueAt  # noqa: N815
+    valueAt = getValueAt
 
     def setValue(self, value: Any, index: int = -1, time: float | None = None, view: Any = None) -> bool:
         """Set all components (a number or a list), or the one with ``index``. Raises :class:`TypeError`."""
@@ -106,6 +106,10 @@ class ArrayKnob(Knob):
         if len(self._components) < self.size:
             return [self._components[min(i, len(self._components) - 1)] for i in range(self.size)]
         return list(self._components)
+
+    def _parts(self, where: tuple[int, ...]) -> list[Component]:
+        """The component with this index, or all."""
+        return [self._spread()[where[0]]] if where and where[0] >= 0 else self._spread()
 
     def setValueAt(self, value: float, time: float, index: int = 0, view: Any = None) -> bool:
         """Set a key, or the value if it is not animated."""
@@ -149,15 +153,13 @@ class ArrayKnob(Knob):
         self._assign(change)
         return True
 
-    def isAnimated(self, index: int = -1, view: Any = None) -> bool:
+    def isAnimated(self, *where: int) -> bool:
         """Whether a component holds a curve or an expression."""
-        parts = self._spread() if index < 0 else [self._spread()[index]]
-        return any(not isinstance(part, float) for part in parts)
+        return any(not isinstance(part, float) for part in self._parts(where))
 
-    def hasExpression(self, index: int = -1) -> bool:
+    def hasExpression(self, *where: int) -> bool:
         """Whether a component holds an expression."""
-        parts = self._spread() if index < 0 else [self._spread()[index]]
-        return any(isinstance(part, Formula) for part in parts)
+        return any(isinstance(part, Formula) for part in self._parts(where))
 
     def isKey(self, index: int = -1, view: Any = None) -> bool:
         """Whether there is a key at the current frame."""
@@ -234,7 +236,7 @@ class BooleanKnob(ArrayKnob):
     def _at(self, frame: float, index: int | None) -> bool:
         return self.number_at(frame) != 0.0
 
-    def getValue(self, *arguments: Any) -> float:  # type: ignore[override]
+    def getValue(self, *arguments: Any) -> float:
         """0.0 or 1.0."""
         return float(self.value())
 

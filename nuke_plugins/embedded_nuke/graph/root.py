@@ -70,12 +70,12 @@ class Root(Group):
     def format(self) -> Format:
         """The project's format."""
         found = self["format"]
-        return found._format or Format(2048, 1556)  # type: ignore[attr-defined,no-any-return]
+        return found._format or Format(2048, 1556)  # type: ignore[attr-defined]
 
     def proxyFormat(self) -> Format:
         """The format of proxy mode."""
         found = self["proxy_format"]
-        return found._format or self.format()  # type: ignore[attr-defined,no-any-return]
+        return found._format or self.format()  # type: ignore[attr-defined]
 
     def modified(self) -> bool:
         """Whether something changed since the script was saved."""

@@ -29,9 +29,9 @@ def knob_lines(node: Node) -> list[KnobLine]:
     lines += node.unknown
     for key in _LAST:
         known = node._knobs.get(key)
-        if known is not None and (key == "name" or not known.is_default()):
-            if not (key == "name" and node.group is None and not node.session.root.file_name):
-                lines.append(KnobLine(key, known.words()))
+        is_unsaved = key == "name" and node.group is None and not node.session.root.file_name
+        if known is not None and not is_unsaved and (key == "name" or not known.is_default()):
+            lines.append(KnobLine(key, known.words()))
     return lines
 
 

@@ -54,7 +54,7 @@ class NodeScope:
             if isinstance(found, Knob):
                 if rest:
                     return _plain(self._component(found, rest, self.frame, path))
-                return self._guarded(found, lambda: found.text_at(self.frame))
+                return str(self._guarded(found, lambda: found.text_at(self.frame)))
             return _plain(self.lookup(path, None))
         except ExpressionError as error:
             raise TclError(str(error)) from error

@@ -2,8 +2,8 @@
 
 Operators, functions and constants after Foundry's user guide, *Expressions*: C's operators, ``^`` and ``**`` for powers,
 ``? :``, ``min``, ``max``, ``clamp``, ``lerp``, ``step``, ``smoothstep`` … A name with dots is a knob or a value of a node and
-is asked of the scope. What is not known is refused, never guessed; ``noise`` and ``random`` are refused, since their sequence is
-documented nowhere.
+is asked of the scope. What is not known is refused, never guessed; ``noise`` and ``random`` are refused, since their
+sequence is documented nowhere.
 
 The arithmetic is a table of functions, so the same expression runs on numbers and, with another table, on whole images.
 """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, List, Sequence
+from typing import Any
 
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, worker
@@ -16,9 +17,9 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 _SECONDS = 900.0
 
 
-def numbers(node: Any) -> List[float]:
+def numbers(node: Any) -> list[float]:
     """The 12 numbers of a node: the matrix by rows, then the offset."""
-    found: List[float] = []
+    found: list[float] = []
     for knob in ("row0", "row1", "row2", "offset"):
         found += [float(value) for value in node[knob].value()]
     return found
@@ -33,7 +34,7 @@ def set_numbers(node: Any, values: Sequence[float]) -> None:
 
 
 @shown
-def fit(node: Any) -> List[float]:
+def fit(node: Any) -> list[float]:
     """Render the frames of both inputs, let the worker fit, and set the numbers; returns them."""
     wanted = frame_tools.parse_frames(node["frames"].value())
     if not wanted:
@@ -42,7 +43,10 @@ def fit(node: Any) -> List[float]:
         if node.input(index) is None:
             raise HostError(f"{node.name()}: connect the input {side}.")
     worker.check(worker.find_python())
-    with tempfile.TemporaryDirectory(prefix="film_recovery_") as folder, task("Film Recovery: fitting") as (cancelled, progress):
+    with (
+        tempfile.TemporaryDirectory(prefix="film_recovery_") as folder,
+        task("Film Recovery: fitting") as (cancelled, progress),
+    ):
         words = ["balance", "--frames", frame_tools.format_frames(wanted), "--encoding", str(node["encoding"].value()),
                  "--align", str(node["align"].value())]  # fmt: skip
         for side, option in (("Source", "--source"), ("Reference", "--reference")):

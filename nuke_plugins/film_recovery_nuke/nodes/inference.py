@@ -17,7 +17,7 @@ from film_recovery.contract.errors import FilmRecoveryError, InputError
 from film_recovery.contract.job import TASKS
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import frames as frame_tools
-from film_recovery_nuke import graph, preferences, worker
+from film_recovery_nuke import graph, needs, preferences, worker
 from film_recovery_nuke.cache import INPUT, RECOVERED, FrameCache, Record, file_hash, picture_hash
 from film_recovery_nuke.errors import CancelledError, HostError, show, shown
 from film_recovery_nuke.nodes.tasks import task
@@ -346,8 +346,27 @@ def apply_card(node: Any, card: ModelCard) -> None:
     node["offset"].setValue(numbers[9:])
 
 
+def warn_if_stale() -> None:
+    """Before a frame of a headless render: tell in the terminal what was baked from another picture than the node has now.
+
+    Only told, since Nuke's hashes differ between its versions; a bake renders the input and is sure. Never raises.
+    """
+    frame = int(nuke.frame())
+    with contextlib.suppress(FilmRecoveryError, RuntimeError):
+        found = needs.needed([nuke.thisNode()], [frame])
+        for node in found.order:
+            old = [number for number in found.of(node) if states(node, [number]) == ["stale"]]
+            if old:
+                nuke.tprint(
+                    f"{node.fullName()}: frame {frame_tools.format_frames(old)} seems to be baked from another picture; bake it "
+                    "(bake_script.py) before rendering."
+                )
+
+
 def on_create(node: Any) -> None:
     """When a node is made or a script is opened: let the inner Read find the cache again, wherever the script lies now."""
+    if not nuke.GUI:
+        nuke.addBeforeFrameRender(warn_if_stale)  # kept once, however many nodes there are
     with contextlib.suppress(FilmRecoveryError):
         cache = cache_of(node)
         if cache is not None:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Iterator, Tuple
+from collections.abc import Iterator
+from typing import Any
 
 import nuke
 
 
 @contextlib.contextmanager
-def task(label: str) -> Iterator[Tuple[Any, Any]]:
+def task(label: str) -> Iterator[tuple[Any, Any]]:
     """In a GUI session ``(cancelled, progress)`` of a ``nuke.ProgressTask``; headless two times None."""
     if not nuke.GUI:
         yield None, None
         return
-    bar = nuke.ProgressTask(label)
+    bars = [nuke.ProgressTask(label)]
 
     def progress(done: int, count: int, what: str) -> None:
-        bar.setMessage(what)
-        bar.setProgress(int(100 * done / max(count, 1)))
+        bars[0].setMessage(what)
+        bars[0].setProgress(int(100 * done / max(count, 1)))
 
     try:
-        yield bar.isCancelled, progress
+        yield bars[0].isCancelled, progress
     finally:
-        del bar  # Nuke closes the bar with its object
+        bars.clear()  # Nuke closes the bar with its object

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable
 
 import nuke
-
 from film_recovery.contract.atomic import storage_errors, write_json
 from film_recovery.contract.errors import FilmRecoveryError
 from film_recovery.contract.run_folder import RunFolder
@@ -35,13 +35,13 @@ class Plan:
     """What a node asks for: options of the worker's command, and the frames to render for it."""
 
     task: str
-    frames: List[int]
-    held_out: List[int]
-    preview: Optional[int]
-    options: List[str]
+    frames: list[int]
+    held_out: list[int]
+    preview: int | None
+    options: list[str]
 
     @property
-    def wanted(self) -> List[int]:
+    def wanted(self) -> list[int]:
         """Every frame that is rendered from source and reference."""
         return sorted({*self.frames, *self.held_out})
 
@@ -67,7 +67,7 @@ def plan_of(node: Any) -> Plan:
     return Plan(kind, chosen, held_out, preview, _options(node, kind, chosen, held_out, preview))
 
 
-def _options(node: Any, kind: str, chosen: Sequence[int], held_out: Sequence[int], preview: Optional[int]) -> List[str]:
+def _options(node: Any, kind: str, chosen: Sequence[int], held_out: Sequence[int], preview: int | None) -> list[str]:
     words = ["--task", kind, "--frames", frame_tools.format_frames(chosen)]
     if held_out:
         words += ["--held-out", frame_tools.format_frames(held_out)]
@@ -101,7 +101,7 @@ def data_directory(node: Any) -> Path:
     return graph.folder_from(text, preferences.get("data_folder"), "data directory")
 
 
-def run_folder(node: Any) -> Optional[Path]:
+def run_folder(node: Any) -> Path | None:
     """The folder of the node's newest run, or None before the first one."""
     name = str(node["run"].value())
     return data_directory(node) / name if name else None
@@ -117,8 +117,8 @@ def gather(
     node: Any,
     folder: Path,
     plan: Plan,
-    cancelled: Optional[Callable[[], bool]] = None,
-    progress: Optional[frame_tools.Progress] = None,
+    cancelled: Callable[[], bool] | None = None,
+    progress: frame_tools.Progress | None = None,
 ) -> None:
     """Render the node's frames into ``folder/gathered``: EXR, 32-bit float, raw, at full scale, numbered as in the project.
 
@@ -150,13 +150,13 @@ def gather(
         before += len(wanted[side])
 
 
-def request_of(folder: Path, plan: Plan) -> Dict[str, Any]:
+def request_of(folder: Path, plan: Plan) -> dict[str, Any]:
     """What a run was asked: the options and the pictures. Two equal requests give the same model."""
     files = sorted((folder / GATHERED).glob("*.exr"))
     return {"options": plan.options, "pictures": {file.name: picture_hash(file) for file in files}}
 
 
-def train_arguments(folder: Path, plan: Plan) -> List[str]:
+def train_arguments(folder: Path, plan: Plan) -> list[str]:
     """The worker's command that trains from the gathered frames of a folder, in that folder."""
     return ["train", *plan.options, *worker_inputs(folder, plan), "--out", str(folder)]
 
@@ -200,7 +200,7 @@ def ensure_trained(node: Any, say: Callable[[str], None]) -> Path:
     return found.model
 
 
-def _equal_run(node: Any, own: Path, request: Dict[str, Any]) -> Optional[Path]:
+def _equal_run(node: Any, own: Path, request: dict[str, Any]) -> Path | None:
     """The newest other run of the node with an equal request."""
     for folder in sorted(data_directory(node).glob(f"{node.name()}_v*"), reverse=True):
         if folder == own or not (folder / REQUEST).is_file():
@@ -214,7 +214,7 @@ def _equal_run(node: Any, own: Path, request: Dict[str, Any]) -> Optional[Path]:
     return None
 
 
-def worker_inputs(folder: Path, plan: Plan) -> List[str]:
+def worker_inputs(folder: Path, plan: Plan) -> list[str]:
     """The options that name the gathered files."""
     second = "--target" if plan.task == "as-is" else "--reference"
     place = folder / GATHERED
@@ -222,7 +222,7 @@ def worker_inputs(folder: Path, plan: Plan) -> List[str]:
 
 
 @shown
-def verify(node: Any) -> List[Dict[str, Any]]:
+def verify(node: Any) -> list[dict[str, Any]]:
     """Gather the frames, let the worker look them over, and tell the artist; returns the findings."""
     plan = plan_of(node)
     worker.check(worker.find_python())
@@ -235,7 +235,7 @@ def verify(node: Any) -> List[Dict[str, Any]]:
         _remove(folder)
     if said is None:
         raise worker.failed(f"{node.name()}: the frames could not be looked over", code, tail)
-    findings: List[Dict[str, Any]] = said.get("findings", [])
+    findings: list[dict[str, Any]] = said.get("findings", [])
     text = "\n".join(f"{finding['severity']}: {finding['message']}" for finding in findings)
     held = f", {len(plan.held_out)} held out" if plan.held_out else ""
     show(f"{len(plan.frames)} pairs to train on{held}.\n" + (text or "Nothing stands against training."))
@@ -243,7 +243,7 @@ def verify(node: Any) -> List[Dict[str, Any]]:
 
 
 @shown
-def start(node: Any) -> Optional[Path]:
+def start(node: Any) -> Path | None:
     """Gather the frames and start a training that goes on when Nuke is closed; returns the run's folder."""
     if state(node).state in ("running", "starting"):
         raise HostError(f"{node.name()} is training already; stop it first, or make another node.")
@@ -308,7 +308,7 @@ def create_inference(node: Any) -> Any:
 
 
 @shown
-def train_from_selected(node: Any, selected: Sequence[int]) -> Optional[Path]:
+def train_from_selected(node: Any, selected: Sequence[int]) -> Path | None:
     """Set the node's frames to the selected ones, hold out one in four if there are enough, and start."""
     chosen = sorted(set(selected))
     if len(chosen) < 2:
@@ -316,7 +316,7 @@ def train_from_selected(node: Any, selected: Sequence[int]) -> Optional[Path]:
     held_out = chosen[2::4] if len(chosen) >= 4 else []
     node["frames"].setValue(frame_tools.format_frames(frame for frame in chosen if frame not in held_out))
     node["heldOut"].setValue(frame_tools.format_frames(held_out))
-    found: Optional[Path] = start(node)
+    found: Path | None = start(node)
     return found
 
 
@@ -354,7 +354,7 @@ def knob_changed(node: Any, knob: Any) -> None:
         on_create(node)
 
 
-def _reasons(node: Any) -> Dict[str, str]:
+def _reasons(node: Any) -> dict[str, str]:
     """Why each frame was chosen, as the panel noted it."""
     try:
         value = json.loads(node["pairReasons"].value() or "{}")

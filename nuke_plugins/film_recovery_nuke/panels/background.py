@@ -13,7 +13,7 @@ from film_recovery_nuke.panels.qt import QtCore, Signal
 Work = Callable[[Callable[[], bool], Callable[[str], None]], Any]
 
 
-class Background(QtCore.QObject):  # type: ignore[misc,valid-type]
+class Background(QtCore.QObject):
     """Runs one piece of work at a time: a function of ``(cancelled, say)``.
 
     Signals: ``line(str)``, ``done(object)``, ``failed(str)``, ``cancelled()``; one of the last three ends the work.

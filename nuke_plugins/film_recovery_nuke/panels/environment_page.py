@@ -11,7 +11,7 @@ from film_recovery_nuke.panels.qt import QtWidgets
 _LINES = 400
 
 
-class EnvironmentPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+class EnvironmentPage(QtWidgets.QWidget):
     """Find, check, make and test the worker's environment."""
 
     def __init__(self, parent: Any = None) -> None:
@@ -32,7 +32,9 @@ class EnvironmentPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         self._cancel = QtWidgets.QPushButton("Cancel")
         self._check.setToolTip("Ask the worker for its version.")
         self._test.setToolTip("Let the worker look itself over: packages, devices, disk.")
-        self._make.setToolTip("Make the worker's environment beside the package, or bring it up to date. Takes minutes and about 6 GB.")
+        self._make.setToolTip(
+            "Make the worker's environment beside the package, or bring it up to date. Takes minutes and about 6 GB."
+        )
         for button, slot in ((self._check, self.check), (self._test, self.self_test), (self._make, self.make_environment),
                              (self._cancel, self._work.cancel)):  # fmt: skip
             button.clicked.connect(slot)
@@ -116,5 +118,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_plain(entry)}" for key, entry in value.items())
     return ", ".join(_plain(entry) for entry in value) if isinstance(value, (list, tuple)) else str(value)
-
-

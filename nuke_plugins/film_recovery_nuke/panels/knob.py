@@ -6,7 +6,6 @@ import contextlib
 from typing import Any
 
 import nuke
-
 from film_recovery.contract.errors import FilmRecoveryError
 
 
@@ -17,7 +16,7 @@ class ProgressKnob:
         self._node = nuke.thisNode()
         self._widget: Any = None
 
-    def makeUI(self) -> Any:  # noqa: N802
+    def makeUI(self) -> Any:
         """The monitor of this node's runs."""
         from film_recovery_nuke.panels.monitor import TrainingMonitor
 
@@ -26,7 +25,7 @@ class ProgressKnob:
         self.updateValue()
         return self._widget
 
-    def updateValue(self) -> None:  # noqa: N802
+    def updateValue(self) -> None:
         """Follow the node's run, data directory and view."""
         from film_recovery_nuke.nodes import train
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Optional
+from typing import Any
 
 from film_recovery_nuke.panels.qt import Qt, QtCore, QtGui, QtWidgets
 from film_recovery_nuke.run_state import Points, RunState, smoothed
@@ -12,14 +12,14 @@ _LOSS, _HELD_OUT, _START = "#e0a050", "#6db3f2", "#8a8a8a"
 _MARGIN = 8
 
 
-class LossGraph(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+class LossGraph(QtWidgets.QWidget):
     """Two curves with an axis each: loss on the left (lower is better), held-out dB on the right (higher is better)."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self._losses: Points = []
         self._held_out: Points = []
-        self._start: Optional[float] = None
+        self._start: float | None = None
         self._steps = 0
         self.log_scale = True
         self.smoothness = 0.6
@@ -32,7 +32,7 @@ class LossGraph(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         self._start, self._steps = state.start_psnr, state.steps
         self.update()
 
-    def paintEvent(self, event: Any) -> None:  # noqa: N802
+    def paintEvent(self, event: Any) -> None:
         """Draw everything anew; a run has some hundred points at most a pixel."""
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.Antialiasing)
@@ -56,7 +56,9 @@ class LossGraph(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
     def _area(self) -> Any:
         metrics = self.fontMetrics()
         side = metrics.horizontalAdvance("0.000000") + _MARGIN
-        return QtCore.QRect(side, metrics.height() + _MARGIN, self.width() - 2 * side, self.height() - 2 * (metrics.height() + _MARGIN))
+        return QtCore.QRect(
+            side, metrics.height() + _MARGIN, self.width() - 2 * side, self.height() - 2 * (metrics.height() + _MARGIN)
+        )
 
     def _draw_losses(self, painter: Any, area: Any, last: int) -> None:
         points = [(step, value) for step, value in self._losses if value > 0 or not self.log_scale]

@@ -14,7 +14,7 @@ from film_recovery_nuke.panels.train_page import TrainPage
 STAGES = ("1  Elements", "2  Pairs", "3  Target", "4  Train", "5  Infer", "6  Compare", "Environment", "Preferences")
 
 
-class FilmRecoveryPanel(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+class FilmRecoveryPanel(QtWidgets.QWidget):
     """The stages on the left, the chosen one on the right. What was chosen in one stage is known in the next."""
 
     def __init__(self, parent: Any = None) -> None:
@@ -47,7 +47,7 @@ class FilmRecoveryPanel(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         """Show a stage by its number in :data:`STAGES`."""
         self._list.setCurrentRow(stage)
 
-    def closeEvent(self, event: Any) -> None:  # noqa: N802
+    def closeEvent(self, event: Any) -> None:
         """End what the pages have running; trainings go on."""
         for page in self.pages:
             if hasattr(page, "stop"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from film_recovery_nuke.panels.loss_graph import LossGraph
 from film_recovery_nuke.panels.qt import Qt, QtCore, QtGui, QtWidgets
@@ -13,21 +13,21 @@ _EVERY_MS = 1000
 _RUNNING = ("running", "starting")
 
 
-class PictureLabel(QtWidgets.QLabel):  # type: ignore[misc,valid-type]
+class PictureLabel(QtWidgets.QLabel):
     """A picture from a file, scaled to the space there is; a sentence while there is none."""
 
     def __init__(self, empty: str, parent: Any = None) -> None:
         super().__init__(empty, parent)
         self._empty = empty
         self._pixmap: Any = None
-        self._path: Optional[Path] = None
+        self._path: Path | None = None
         self._changed = 0.0
         self.setAlignment(Qt.AlignCenter)
         self.setWordWrap(True)
         self.setMinimumSize(160, 90)
         self.setSizePolicy(QtWidgets.QSizePolicy.Ignored, QtWidgets.QSizePolicy.Expanding)
 
-    def show_file(self, path: Optional[Path]) -> None:
+    def show_file(self, path: Path | None) -> None:
         """Show a file; nothing is read while it has not changed."""
         if path is None or not path.is_file():
             self._pixmap, self._path = None, None
@@ -40,7 +40,7 @@ class PictureLabel(QtWidgets.QLabel):  # type: ignore[misc,valid-type]
         self._pixmap = QtGui.QPixmap(str(path))
         self._fit()
 
-    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+    def resizeEvent(self, event: Any) -> None:
         """Scale anew."""
         super().resizeEvent(event)
         self._fit()
@@ -54,20 +54,20 @@ class PictureLabel(QtWidgets.QLabel):  # type: ignore[misc,valid-type]
             self.setPixmap(scaled)
 
 
-class TrainingMonitor(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+class TrainingMonitor(QtWidgets.QWidget):
     """Runs of a data directory in a table, and the chosen run's curves, pictures and warnings."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self._home: Optional[Path] = None
+        self._home: Path | None = None
         self._prefix = ""
-        self._reader: Optional[RunReader] = None
+        self._reader: RunReader | None = None
         self._build()
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(_EVERY_MS)
         self._timer.timeout.connect(self.refresh)
 
-    def watch(self, home: Optional[Path], prefix: str = "", current: str = "") -> None:
+    def watch(self, home: Path | None, prefix: str = "", current: str = "") -> None:
         """Follow the runs ``<prefix>_v###`` of a folder; ``current`` is chosen, else the newest."""
         self._home, self._prefix, self._reader = home, prefix, None
         self._fill_table(current)
@@ -79,7 +79,7 @@ class TrainingMonitor(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         self._log.setChecked(log_scale)
         self._smooth.setValue(int(100 * smoothness))
 
-    def refresh(self) -> Optional[RunState]:
+    def refresh(self) -> RunState | None:
         """Read what was added to the chosen run; returns its state, None without a run."""
         if self._home is not None and self._names() != self._listed:
             self._fill_table(self._chosen())
@@ -98,12 +98,12 @@ class TrainingMonitor(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         """Stop looking; the training goes on."""
         self._timer.stop()
 
-    def hideEvent(self, event: Any) -> None:  # noqa: N802
+    def hideEvent(self, event: Any) -> None:
         """Nobody looks: rest."""
         self._timer.stop()
         super().hideEvent(event)
 
-    def showEvent(self, event: Any) -> None:  # noqa: N802
+    def showEvent(self, event: Any) -> None:
         """Somebody looks again."""
         super().showEvent(event)
         if self._home is not None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import nuke
-
 from film_recovery_nuke import graph, pair_list
 from film_recovery_nuke.errors import HostError, shown
 from film_recovery_nuke.graph import Pair
@@ -20,7 +19,7 @@ _EMPTY = (
 )
 
 
-class PairTable(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+class PairTable(QtWidgets.QWidget):
     """Edits a list of :class:`Pair`. ``changed`` is emitted after every change, ``jump(int)`` asks for a frame."""
 
     changed = Signal()

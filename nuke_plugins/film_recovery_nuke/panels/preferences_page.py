@@ -14,7 +14,7 @@ _TITLES = {
 }  # fmt: skip
 
 
-class PreferencesPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+class PreferencesPage(QtWidgets.QWidget):
     """Edits the user's layer; what the studio or the package set is shown as it is."""
 
     def __init__(self, parent: Any = None) -> None:
@@ -48,7 +48,7 @@ class PreferencesPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         row_of_buttons.addStretch(1)
         layout = QtWidgets.QVBoxLayout(self)
         intro = QtWidgets.QLabel(
-            f"Package < studio ({preferences.VARIABLE}) < yours (~/.nuke/{preferences.user_file().name}) < the node's own knobs."
+            f"Package < studio ({preferences.VARIABLE}) < yours (~/.nuke/{preferences.user_file().name}) < the node's knobs."
         )
         intro.setWordWrap(True)
         layout.addWidget(intro)

@@ -1,26 +1,30 @@
-"""Qt, whichever binding this Nuke brings: PySide6 from Nuke 16 on, PySide2 before."""
+"""Qt, whichever binding this Nuke brings: PySide6 from Nuke 16 on, PySide2 before.
+
+The modules are left untyped: the two bindings' type stubs contradict each other.
+"""
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
-try:
-    from PySide6 import QtCore, QtGui, QtWidgets
 
-    BINDING = "PySide6"
-    QAction: Any = QtGui.QAction
-except ImportError:  # before Nuke 16
-    from PySide2 import QtCore, QtGui, QtWidgets  # type: ignore[import-not-found,no-redef]
+def _binding() -> str:
+    """The binding that is there. Raises :class:`ImportError` when there is none."""
+    try:
+        importlib.import_module("PySide6.QtWidgets")
+    except ImportError:  # before Nuke 16
+        importlib.import_module("PySide2.QtWidgets")
+        return "PySide2"
+    return "PySide6"
 
-    BINDING = "PySide2"
-    QAction = QtWidgets.QAction
 
-Signal: Any = QtCore.Signal
+BINDING = _binding()
+QtCore: Any = importlib.import_module(f"{BINDING}.QtCore")
+QtGui: Any = importlib.import_module(f"{BINDING}.QtGui")
+QtWidgets: Any = importlib.import_module(f"{BINDING}.QtWidgets")
 Qt: Any = QtCore.Qt
+Signal: Any = QtCore.Signal
+QAction: Any = getattr(QtGui, "QAction", None) or QtWidgets.QAction  # it moved to QtGui with Qt 6
 
-__all__ = ["BINDING", "QAction", "Qt", "QtCore", "QtGui", "QtWidgets", "Signal", "run_dialog"]
-
-
-def run_dialog(dialog: Any) -> int:
-    """Show a dialog and wait: ``exec`` in PySide6, ``exec_`` in PySide2."""
-    return int(dialog.exec() if hasattr(dialog, "exec") else dialog.exec_())
+__all__ = ["BINDING", "QAction", "Qt", "QtCore", "QtGui", "QtWidgets", "Signal"]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import nuke
-
 from film_recovery_nuke import graph, worker
 from film_recovery_nuke.errors import HostError, shown
 from film_recovery_nuke.graph import Pair
@@ -40,12 +39,13 @@ def button_row(*buttons: tuple[str, str, Any]) -> tuple[Any, list[Any]]:
     return row, made
 
 
-class ElementsPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+class ElementsPage(QtWidgets.QWidget):
     """Which element is recovered, which has kept what it lost; and what each has kept, measured."""
 
     def __init__(self, state: PanelState) -> None:
         super().__init__()
         self._state = state
+        self._advice = QtWidgets.QPlainTextEdit()
         self._work = Background(self)
         self._work.done.connect(self._analysed)
         self._work.failed.connect(lambda text: self._advice.setPlainText(text))
@@ -67,7 +67,6 @@ class ElementsPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
             ("Cancel", "Stop the analysis.", self._work.cancel),
         )
         layout.addLayout(row)
-        self._advice = QtWidgets.QPlainTextEdit()
         self._advice.setReadOnly(True)
         self._advice.setPlaceholderText("Analyse says which element should lead in which pass.")
         layout.addWidget(self._advice, 1)
@@ -117,7 +116,7 @@ class ElementsPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         self._advice.setPlainText("\n\n".join([*sentences, str(said.get("advice", ""))]))
 
 
-class PairsPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+class PairsPage(QtWidgets.QWidget):
     """The pairs, as a table and in the graph."""
 
     def __init__(self, state: PanelState) -> None:
@@ -158,7 +157,7 @@ class PairsPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         if not holds:
             raise HostError("Select FrameHold nodes first; their frames are added.")
         for node in holds:
-            frame = int((node.knob("firstFrame") or node.knob("first_frame")).value())
+            frame = int(graph.held_frame_knob(node).value())
             if frame not in [pair.source for pair in self.table.pairs()]:
                 self.table.add(Pair(frame, frame, False, str(node["label"].value()).replace("\n", " ").strip()))
 
@@ -192,7 +191,7 @@ class PairsPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         self._state.pairs = self.table.pairs()
 
 
-class TargetPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+class TargetPage(QtWidgets.QWidget):
     """What is learned: task, coding, matrix; and the nodes that show it."""
 
     def __init__(self, state: PanelState) -> None:
@@ -200,7 +199,11 @@ class TargetPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         self._state = state
         layout = QtWidgets.QVBoxLayout(self)
         form = QtWidgets.QFormLayout()
-        texts = {"task": ("chroma", "spatial", "as-is"), "encoding": ("display", "log", "none"), "matrix": ("709", "601", "2020")}
+        texts = {
+            "task": ("chroma", "spatial", "as-is"),
+            "encoding": ("display", "log", "none"),
+            "matrix": ("709", "601", "2020"),
+        }
         for name, values in texts.items():
             box = QtWidgets.QComboBox()
             box.addItems(list(values))
@@ -211,7 +214,11 @@ class TargetPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         layout.addWidget(self._meaning)
         row, _ = button_row(
             ("Create RecoveryBalance", "A density balance on the source, to be fitted from the pairs.", self.create_balance),
-            ("Create RecoveryTarget", "A node that shows the target, the difference and the kept-component check.", self.create_target),
+            (
+                "Create RecoveryTarget",
+                "A node that shows the target, the difference and the kept-component check.",
+                self.create_target,
+            ),
         )
         layout.addLayout(row)
         layout.addStretch(1)
@@ -244,13 +251,13 @@ class TargetPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         setattr(self._state, name, text)
         meanings = {
             "chroma": "Chroma recovery: luma and grain stay the source's, colour comes from the reference.",
-            "spatial": "Spatial recovery: colour stays the source's, detail comes from the reference. Never degrain the source for it.",
+            "spatial": "Spatial recovery: colour stays the source's, detail comes from the reference. Never degrain it.",
             "as-is": "As it is: the reference itself is the target; nothing of the source is kept by promise.",
         }
         self._meaning.setText(meanings[self._state.task])
 
 
-class InferPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+class InferPage(QtWidgets.QWidget):
     """The inference nodes of the script, and what is baked."""
 
     def __init__(self, state: PanelState) -> None:
@@ -262,7 +269,9 @@ class InferPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         self._table.horizontalHeader().setStretchLastSection(True)
         self._table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectRows)
         self._table.setEditTriggers(QtWidgets.QAbstractItemView.NoEditTriggers)
-        self._hint = paragraph("No RecoveryInference in this script yet: press Create Inference on the page Train, when it has a model.")
+        self._hint = paragraph(
+            "No RecoveryInference in this script yet: press Create Inference on the page Train, when it has a model."
+        )
         layout = QtWidgets.QVBoxLayout(self)
         layout.addWidget(self._hint)
         layout.addWidget(self._table, 1)
@@ -304,7 +313,7 @@ class InferPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         self.refresh()
 
 
-class ComparePage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+class ComparePage(QtWidgets.QWidget):
     """The nodes to judge with."""
 
     def __init__(self, state: PanelState) -> None:
@@ -313,7 +322,8 @@ class ComparePage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         layout = QtWidgets.QVBoxLayout(self)
         layout.addWidget(paragraph(
             "Select the recovered branch, then make what you need. Accept a chroma recovery when luma matches, there are no "
-            "artefacts, colour is steady through the scene and it is clearly better than one LUT; a spatial one when it is sharper "
+            "artefacts, colour is steady through the scene and it is clearly better than one LUT; a spatial one when it is "
+            "sharper "
             "without halos or flicker and its colour has not moved."
         ))  # fmt: skip
         row, _ = button_row(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import nuke
-
 from film_recovery_nuke.errors import HostError
 from film_recovery_nuke.graph import Pair
 

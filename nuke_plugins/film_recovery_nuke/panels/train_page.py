@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import nuke
-
 from film_recovery.contract.errors import FilmRecoveryError
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph
@@ -21,7 +20,7 @@ from film_recovery_nuke.panels.state import PanelState
 _NEW = "new node"
 
 
-class TrainPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
+class TrainPage(QtWidgets.QWidget):
     """Chooses or makes a RecoveryTrain, gives it the pairs, starts it and shows how it goes."""
 
     def __init__(self, state: PanelState) -> None:
@@ -42,7 +41,11 @@ class TrainPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         form.addRow("Train for", self._minutes)
         self.monitor = TrainingMonitor()
         row, _ = button_row(
-            ("Use pairs", "Set frames and held-out frames of the node from the table; makes the node if there is none.", self.use_pairs),
+            (
+                "Use pairs",
+                "Set frames and held-out frames of the node from the table; makes the node if there is none.",
+                self.use_pairs,
+            ),
             ("Verify", "Render the pairs and look them over.", lambda: self._run(train.verify)),
             ("Start", "Render the pairs and start a training that goes on without Nuke.", lambda: self._run(train.start)),
             ("Stop", "Write a checkpoint and end.", lambda: self._run(train.stop)),
@@ -76,8 +79,8 @@ class TrainPage(QtWidgets.QWidget):  # type: ignore[misc,valid-type]
         moved = [pair for pair in pairs if pair.source != pair.reference]
         if moved:
             raise HostError(
-                f"Frame {moved[0].source} is paired with reference frame {moved[0].reference}. Put a TimeOffset on the reference, "
-                "or build the stacks and train on frames 1 to the number of pairs."
+                f"Frame {moved[0].source} is paired with reference frame {moved[0].reference}. Put a TimeOffset on the "
+                "reference, or build the stacks and train on frames 1 to the number of pairs."
             )
         node = self._node() or self._make()
         with graph.undo("Film Recovery: pairs"):

@@ -132,7 +132,7 @@ def test_no_error_is_swallowed_wholesale(path: Path) -> None:
             assert node.type is not None, f"bare except in line {node.lineno}"
             said = ("# noqa: BLE001 - ", "# outermost wall")
             if not path.is_relative_to(WORKER) and any(mark in lines[node.lineno - 1] for mark in said):
-                continue  # a callback's or a process's last wall: whatever is wrong, Nuke goes on; the reason stands in the line
+                continue  # the last wall of a callback or a process: Nuke goes on; the reason stands in the line
             caught = {name.id for name in ast.walk(node.type) if isinstance(name, ast.Name)}
             assert not caught & {"Exception", "BaseException"}, f"too much is caught in line {node.lineno}"
 

@@ -137,7 +137,7 @@ def _target(script: Script, left: int, stacks: tuple[Any, Any], task: str) -> No
         ours = _balance(script, "Balance_pairs", (left, 490), [source, aligned], f"1-{PAIRS}")
     target = script.node("RecoveryTarget", f"Target_{task}", (left + 450, 590), [ours, aligned], task=task)
     script.node("RecoveryCompare", f"Pairs_{task}", (left + 450, 690), [source, aligned, target], mode="contact sheet",
-                label0="source", label1="reference", label2="target", inputCount=3, firstFrame=1, frameColumns=PAIRS,
+                label0="source", label1="reference", label2="target", inputCount=3, firstFrame=1, frameColumns=PAIRS, gap=24,
                 label="a column a pair")  # fmt: skip
     script.note("Training aligns every pair by itself;\nhere one sees how they lie.", (left - 90, 700))
 

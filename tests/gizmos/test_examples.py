@@ -98,10 +98,10 @@ def place(tmp_path: Path) -> Path:
     for folder, stem, last in ELEMENTS:
         (tmp_path / "elements" / folder).mkdir(parents=True)
         for frame in range(1001, last + 1):
-            picture = np.full((9, 16, 3), (frame - 1000) / 100, np.float32)
+            picture = np.full((36, 64, 3), (frame - 1000) / 100, np.float32)
             picture[..., 1] *= 0.5 if stem == "internegative" else 1.0
             output = oiio.ImageOutput.create("x.exr")
-            output.open(str(tmp_path / "elements" / folder / f"{stem}.{frame}.exr"), oiio.ImageSpec(16, 9, 3, oiio.FLOAT))
+            output.open(str(tmp_path / "elements" / folder / f"{stem}.{frame}.exr"), oiio.ImageSpec(64, 36, 3, oiio.FLOAT))
             output.write_image(picture)
             output.close()
     (tmp_path / "proof").mkdir()
@@ -119,7 +119,7 @@ def test_the_stack_shows_the_pairs_one_after_the_other(nuke: Any, rendered: Any,
     shown = [round(float(rendered(clips["reference"], frame)[4, 8, 0]), 4) for frame in range(1, 9)]
     assert shown == [0.01, 0.1, 0.15, 0.2, 0.29, 0.34, 0.39, 0.48]
     sheet = rendered(nuke.toNode("Pairs_chroma"), 1)
-    assert sheet.shape[1] >= 8 * 16
+    assert sheet.shape[1] >= 8 * 64
 
 
 def test_target_baseline_and_difference_render(nuke: Any, rendered: Any, place: Path) -> None:

@@ -32,15 +32,18 @@ def _through_the_graph(nuke: Any, faded: Any, folder: Path, task: str) -> None:
     modules = os.pathsep.join([str(ROOT / "nuke_plugins"), os.environ.get("PYTHONPATH", "")])
     bake = ROOT / "nuke_plugins" / "film_recovery_nuke" / "bake_script.py"
     line = [sys.executable, "-m", "embedded_nuke", "-t", str(bake), str(script), "--train", "1-4"]
-    done = subprocess.run(line, capture_output=True, text=True, env={**QUIET, "NUKE_PATH": str(ROOT), "PYTHONPATH": modules})
+    variables = {**QUIET, "NUKE_PATH": str(ROOT), "PYTHONPATH": modules}
+    done = subprocess.run(line, capture_output=True, text=True, env=variables)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
 def _from_the_command_line(worker: Path, faded: Any, folder: Path, task: str) -> None:
     program = [str(worker), "-m", "film_recovery.cli.main"]
-    train = ["train", "--task", task, "--source", faded.source, "--reference", faded.reference, "--frames", FRAMES, "--held-out",
-             HELD_OUT, "--steps", str(STEPS), "--seed", str(SEED), "--size", "small", "--patch", "64", "--batch", "2",
-             "--out", str(folder / "run")]  # fmt: skip
+    train = [
+        "train", "--task", task, "--source", faded.source, "--reference", faded.reference, "--frames", FRAMES,
+        "--held-out", HELD_OUT, "--steps", str(STEPS), "--seed", str(SEED), "--size", "small", "--patch", "64", "--batch", "2",
+        "--out", str(folder / "run"),
+    ]  # fmt: skip
     apply = ["apply", str(folder / "run"), "--input", faded.source, "--output", f"{folder.as_posix()}/line.####.exr"]
     for words in (train, apply):
         done = subprocess.run([*program, *words], capture_output=True, text=True, env=QUIET)

@@ -99,12 +99,10 @@ def test_one_line_bakes_the_chain_in_order_and_renders(line: Line, shot: Path) -
         path.unlink()
     assert line("-x", "-F", "1003-1004", shot).returncode == 0
     assert {name: pixels(shot.parent / name) for name in frames} == wanted
-    rendered = line("-x", "-F", "1004", shot)
-    assert "another picture" not in rendered.stdout
-    changed = shot.with_name("changed.nk")
-    changed.write_text(shot.read_text(encoding="utf-8").replace(" value 0.9\n", " value 0.8\n"), encoding="utf-8")
-    bad = line("-x", "-F", "1004", changed)
-    assert bad.returncode == 1 and "does not exist" in bad.stderr, "another script, never baked"
+    copy = shot.with_name("copy_of_the_farm.nk")
+    copy.write_bytes(before)
+    rendered = line("-x", "-F", "1004", copy)
+    assert rendered.returncode == 0 and "another picture" not in rendered.stdout
     failed = line("-x", "-F", "1004-1005", shot)
     assert failed.returncode == 1 and "recovered.1004.exr does not exist" in failed.stderr, "1005 shows 1004 of the first pass"
 
@@ -119,6 +117,23 @@ def pixels_of(data: bytes, script: Path) -> bytes:
     path = script.parent / "copy.exr"
     path.write_bytes(data)
     return pixels(path)
+
+
+def test_what_a_farm_baked_is_fresh_in_the_artists_session(
+    line: Line, shot: Path, start_nuke: Callable[..., Any], tiny_model: Path
+) -> None:
+    """Though the script was never saved with a key of its own."""
+    assert line("-t", BAKE, shot, "ZFirst", "1004").returncode == 0
+    nuke = start_nuke()
+    nuke.scriptOpen(str(shot))
+    from film_recovery_nuke.nodes import inference
+
+    node = nuke.toNode("ZFirst")
+    node["bakeFrames"].setValue("1003-1004")
+    assert inference.refresh(node) == "1 fresh, 1 missing of 2 frames (to bake: 1003)."
+    assert inference.bake_range(node).kept == [1004]
+    assert len(list(shot.parent.glob("recovery/*"))) == 1
+    assert inference.cache_of(nuke.toNode("ASecond")) is None
 
 
 def test_a_render_alone_says_what_seems_stale(line: Line, shot: Path) -> None:

@@ -30,3 +30,13 @@ def test_the_demonstrations_project_is_sound_and_small(tmp_path: Path) -> None:
     for name in project.elements:  # the measuring and the project must speak of the same files
         pattern = Path(project.elements[name].files)
         assert places.element(pattern.parent.name) == tmp_path / pattern
+
+
+def test_the_scripts_beside_the_elements_have_the_demonstrations_minutes_and_seed(tmp_path: Path) -> None:
+    from film_recovery.project.demo_graph import _place_scripts
+
+    script = _place_scripts(tmp_path, 3.5, 11)
+    assert script == tmp_path / "combined.nk"
+    for name, trainings in (("combined.nk", 2), ("chroma.nk", 1), ("spatial.nk", 1)):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert text.count("\n minutes 3.5\n") == text.count("\n seed 11\n") == trainings, name

@@ -39,7 +39,7 @@ def execute(
         RuntimeError: there is nothing to execute, something cannot be rendered, it was cancelled, or a render runs already.
     """
     node = _node(nameOrNode)
-    executeMultiple([node], [_frames(start, end, incr)], views, continueOnError, named=True)
+    executeMultiple([node], [FrameRange(frame) for frame in _frames(start, end, incr)], views, continueOnError, named=True)
 
 
 def executeMultiple(

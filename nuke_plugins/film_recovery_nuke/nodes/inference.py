@@ -109,21 +109,31 @@ def cache_of(node: Any, make_key: bool = False) -> FrameCache | None:
 def _cache_stem(node: Any, make_key: bool = False) -> Path | None:
     """The cache's folder without the model's part of its name."""
     key = str(node["cacheKey"].value())
-    if not key and not nuke.GUI:
-        key = _headless_key(node)
-    elif not key and make_key:
+    if key:
+        return _stem(node, key)
+    farm = _stem(node, _headless_key(node))
+    if not nuke.GUI:
+        return farm
+    if not any(farm.parent.glob(f"{farm.name}_*")):  # else a farm has baked for this script: that is found here too
+        if not make_key:
+            return None
         key = uuid.uuid4().hex[:8]
-        node["cacheKey"].setValue(key)
-    if not key:
-        return None
+    if make_key:
+        node["cacheKey"].setValue(key or _headless_key(node))
+    return _stem(node, key) if key else farm
+
+
+def _stem(node: Any, key: str) -> Path:
     text = node["cacheFolder"].evaluate() or ""
     home = graph.folder_from(text, preferences.get("cache_folder"), "cache folder")
     return home / f"{node.fullName().replace('.', '_')}_{key}"
 
 
 def _headless_key(node: Any) -> str:
-    """Of a node that was never baked by hand: what a farm bakes has to be found again by the render of the same script."""
-    return hashlib.sha256(f"{Path(graph.script_path()).stem} {node.fullName()}".encode()).hexdigest()[:8]
+    """Of a node that was never baked by hand: what a farm bakes has to be found again by the render of the script, or of a copy
+    that the farm made of it. So the script's name is not in it.
+    """
+    return hashlib.sha256(node.fullName().encode()).hexdigest()[:8]
 
 
 def keep_key(node: Any) -> None:
@@ -358,8 +368,8 @@ def warn_if_stale() -> None:
             old = [number for number in found.of(node) if states(node, [number]) == ["stale"]]
             if old:
                 nuke.tprint(
-                    f"{node.fullName()}: frame {frame_tools.format_frames(old)} seems to be baked from another picture; bake it "
-                    "(bake_script.py) before rendering."
+                    f"{node.fullName()}: frame {frame_tools.format_frames(old)} seems to be baked from another picture; bake "
+                    "it (bake_script.py) before rendering."
                 )
 
 

@@ -18,8 +18,8 @@ _KINDS = {"1": "text", "2": "file", "3": "whole number", "4": "choice", "6": "ch
           "22": "button", "52": "panel"}  # fmt: skip
 _HEAD = """# Nodes
 
-Every node is a plain `.gizmo` of stock nodes, without anything of NukeX. The knobs' names are an interface: scripts hold them, so they
-are never renamed. This page is written from the gizmos by `python docs/make_nodes.py`.
+Every node is a plain `.gizmo` of stock nodes, without anything of NukeX. The knobs' names are an interface: scripts hold
+them, so they are never renamed. This page is written from the gizmos by `python docs/make_nodes.py`.
 """
 
 

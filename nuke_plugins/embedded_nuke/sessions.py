@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FLAVOURS = ("nuke", "nukex", "studio", "indie", "nc", "assist")
 _WITH_NUKEX = frozenset({"nukex", "studio", "indie", "nc"})
-Callback = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]
+Callback = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, Any]
 
 
 @dataclass
@@ -83,8 +83,8 @@ class Session:
     def run_callbacks(self, kind: str, node: Any, knob: Any = None) -> None:
         """Call what is registered for ``kind`` and the node's class (or ``*``), the node being ``nuke.thisNode()``."""
         names = {"*", node.Class()} if node is not None else {"*"}
-        entries = [entry for entry in self.callbacks.get(kind, []) if entry[3] in names]
-        self.with_context(node, knob, lambda: [call(*args, **kwargs) for call, args, kwargs, _ in entries])
+        entries = [entry for entry in self.callbacks.get(kind, []) if entry[3] in names and entry[4] in (None, node)]
+        self.with_context(node, knob, lambda: [call(*args, **kwargs) for call, args, kwargs, _, _ in entries])
 
     def with_context(self, node: Any, knob: Any, call: Callable[[], Any]) -> Any:
         """Call something while ``nuke.thisNode()`` and ``nuke.thisKnob()`` are these."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from film_recovery.contract.errors import BusyError, StorageError
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import worker
 
@@ -91,7 +90,7 @@ class RunReader:
             return "absent"
         if self._last in _ENDS:
             return self._last
-        if self._is_locked():
+        if self.folder.is_locked():
             return "running" if self._last else "starting"
         if self._last or self.folder.job.is_file():
             return "interrupted"
@@ -102,18 +101,6 @@ class RunReader:
             self._state.failure = failure
             return "failed"
         return "gathered" if (self.folder.path / GATHERED).is_dir() else "absent"
-
-    def _is_locked(self) -> bool:
-        """Whether a process holds the folder; the lock is only tried where there is one, so that nothing is made."""
-        if not (self.folder.path / "lock").is_file():
-            return False
-        try:
-            with self.folder.locked():
-                return False
-        except BusyError:
-            return True
-        except StorageError:
-            return False  # a read-only folder: nobody works in it
 
     def _follow(self) -> None:
         try:

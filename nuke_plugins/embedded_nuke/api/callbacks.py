@@ -23,9 +23,13 @@ _KINDS = {
 
 def _adder(kind: str, default: str) -> Callable[..., None]:
     def add(
-        call: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, nodeClass: str = default
+        call: Callable[..., Any],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        nodeClass: str = default,
+        node: Any = None,
     ) -> None:
-        entry = (call, tuple(args), dict(kwargs or {}), nodeClass)
+        entry = (call, tuple(args), dict(kwargs or {}), nodeClass, node)
         entries = sessions.current().callbacks.setdefault(kind, [])
         if entry in entries:  # stored once per call, arguments and class
             entries.remove(entry)
@@ -36,10 +40,14 @@ def _adder(kind: str, default: str) -> Callable[..., None]:
 
 def _remover(kind: str, default: str) -> Callable[..., None]:
     def remove(
-        call: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, nodeClass: str = default
+        call: Callable[..., Any],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        nodeClass: str = default,
+        node: Any = None,
     ) -> None:
         entries = sessions.current().callbacks.get(kind, [])
-        entries[:] = [entry for entry in entries if entry != (call, tuple(args), dict(kwargs or {}), nodeClass)]
+        entries[:] = [entry for entry in entries if entry != (call, tuple(args), dict(kwargs or {}), nodeClass, node)]
 
     return remove
 

@@ -141,7 +141,7 @@ def nodeCopy(file: str | None = None) -> bool:
     return True
 
 
-def nodeDelete() -> bool:
+def nodeDelete(*arguments: Any) -> bool:
     """Delete the selected nodes of the current group."""
     for node in current_group().selectedNodes():
         delete(node)

@@ -10,7 +10,7 @@ import click
 
 from film_recovery.cli.console import frames_option, stoppable
 from film_recovery.contract.atomic import storage_errors
-from film_recovery.contract.errors import BusyError, InputError, UsageError, VerificationError
+from film_recovery.contract.errors import InputError, UsageError, VerificationError
 from film_recovery.contract.events import read_events
 from film_recovery.contract.exit_codes import ExitCode
 from film_recovery.contract.job import SIZES, TASKS, TrainingJob, load_job
@@ -198,11 +198,7 @@ def _state(folder: RunFolder, last_event: str) -> str:
     """``running`` only while a process holds the folder: a killed one leaves no last words."""
     if last_event in ("finished", "failed", "stopped"):
         return last_event
-    try:
-        with folder.locked():
-            return "interrupted"
-    except BusyError:
-        return "running"
+    return "running" if folder.is_locked() else "interrupted"
 
 
 def _tell(result: TrainingResult) -> dict[str, Any]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from film_recovery.contract.atomic import storage_errors
 from film_recovery.contract.errors import BusyError
+
+_PATIENCE = 0.5  # seconds; somebody who only asks whether the folder is held holds it for an instant
+_BETWEEN = 0.02
 
 
 class RunFolder:
@@ -42,14 +46,27 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             stream = open(self.path / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - held as long as the lock
         try:
-            if not _take(stream.fileno()):
+            end = time.monotonic() + _PATIENCE
+            while not _take(stream.fileno()):
+                if time.monotonic() < end:
+                    time.sleep(_BETWEEN)
+                    continue
                 raise BusyError(f"Another process is working in {self.path}; wait for it, stop it, or choose another folder.")
             yield
         finally:
             stream.close()
 
+    def is_locked(self) -> bool:
+        """Whether a living process works in the folder. Makes nothing, and may be asked by many at once, also where the folder
+        cannot be written."""
+        try:
+            with open(self.path / "lock", encoding="utf-8") as stream:
+                return not _take(stream.fileno(), shared=True)
+        except OSError:
+            return False  # no lock file, or one that nobody here may read
 
-def _take(descriptor: int) -> bool:
+
+def _take(descriptor: int, shared: bool = False) -> bool:
     """Try to lock an open file without waiting; closing the file gives the lock back."""
     try:
         if os.name == "nt":
@@ -59,7 +76,7 @@ def _take(descriptor: int) -> bool:
         else:
             import fcntl
 
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -41,7 +41,7 @@ def suitable_python() -> Path:
             continue
         try:
             answer = subprocess.run([found, "-c", _PROBE], capture_output=True, text=True, timeout=20, env=worker.variables(),
-                                    check=False).stdout.strip()  # fmt: skip
+                                    check=False, **worker.without_window()).stdout.strip()  # fmt: skip
             if tuple(int(part) for part in answer.split(".")) >= OLDEST:
                 return Path(found)
         except (OSError, ValueError, subprocess.TimeoutExpired):
@@ -73,7 +73,8 @@ def make(
     line = [str(python), "-c", _MAKE, str(tools), str(place), str(worker.PACKAGE)]
     try:
         process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                   errors="replace", env=worker.variables(), start_new_session=os.name != "nt")  # fmt: skip
+                                   errors="replace", env=worker.variables(), start_new_session=os.name != "nt",
+                                   **worker.without_window())  # fmt: skip
     except OSError as error:
         raise WorkerError(f"{python} cannot be started: {error.strerror or error}.") from error
     said: list[str] = []
@@ -102,7 +103,8 @@ def _read(process: subprocess.Popen[str], said: list[str], on_line: Callable[[st
 def _stop(process: subprocess.Popen[str]) -> None:
     """End the set-up with everything that it started."""
     if os.name == "nt":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False,
+                       **worker.without_window())  # fmt: skip
     else:
         os.killpg(process.pid, 15)
     try:

@@ -57,7 +57,9 @@ def shown(function: _F) -> _F:
             if not nuke.GUI:
                 raise
             traceback.print_exc()
-            show("Film Recovery has failed; this is a defect. The traceback is in the terminal and in " + str(logs.path()))
+            logs.write(traceback.format_exc())
+            log = f" and in {logs.path()}" if logs.path() else ""
+            show(f"Film Recovery has failed; this is a defect. The traceback is in the terminal{log}.")
         return None
 
     return guarded  # type: ignore[return-value]

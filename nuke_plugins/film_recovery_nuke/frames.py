@@ -83,7 +83,8 @@ def render_frames(
     cancelled: Cancelled | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
-    """Render frames of what feeds an internal Write, one by one: EXR, 32-bit float, raw, at full scale.
+    """Render frames of what feeds an internal Write, one by one: EXR, 32-bit float, raw, at full scale, of the
+    project's first view.
 
     Args:
         write: the Write, with its format set in the gizmo; it is on only during the call.
@@ -102,13 +103,14 @@ def render_frames(
     if write.input(0) is None:
         raise HostError(f"{write.fullName()} has nothing to render; connect the input of {write.parent().name()}.")
     written: list[Path] = []
+    view = nuke.views()[0]
     write["file"].setValue(pattern.replace("\\", "/"))
     with full_scale(), switched_on(write):
         for number, frame in enumerate(frames):
             if cancelled is not None and cancelled():
                 raise CancelledError(f"Cancelled at frame {frame}; {number} of {len(frames)} frames were written.")
             try:
-                nuke.execute(write, frame, frame, 1)
+                nuke.execute(write, frame, frame, 1, [view])  # all views would be written into the same file
             except RuntimeError as error:
                 if str(error) == "Cancelled":  # the text of Nuke's own Cancel button
                     raise CancelledError(

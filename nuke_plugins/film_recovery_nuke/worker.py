@@ -26,7 +26,7 @@ LOG, PROCESS = "worker.log", "worker.pid"
 _ANSWER_SECONDS = 20.0
 _TAIL = 12  # lines of the worker's output that an error quotes
 _POLL_SECONDS = 0.1
-
+_STARTING_SECONDS = 600.0  # by then a worker has taken its folder's lock; a process id that is older may be another's
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -64,25 +64,24 @@ def find_python() -> Path:
     return found
 
 
-def check(python: Path, seconds: float = _ANSWER_SECONDS) -> WorkerInfo:
+def check(python: Path, seconds: float = _ANSWER_SECONDS, cancelled: Callable[[], bool] | None = None) -> WorkerInfo:
     """Ask a worker for its version.
 
     Raises:
         WorkerError: it does not start, does not answer in time, answers nonsense, or is of another protocol.
+        CancelledError: ``cancelled`` said so before it answered.
     """
-    command = [str(python), "-m", "film_recovery.contract.protocol"]
     try:
-        answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                                timeout=seconds, env=variables(), check=False)  # fmt: skip
-    except subprocess.TimeoutExpired as error:
+        answer = _run([str(python), "-m", "film_recovery.contract.protocol"], seconds, cancelled, None)
+    except _Hangs as error:
         raise WorkerError(f"The worker {python} does not answer within {seconds:.0f} s; check the disk it lies on.") from error
-    except OSError as error:
-        raise WorkerError(f"The worker {python} cannot be started: {error.strerror or error}.") from error
-    if answer.returncode:
-        last = (answer.stderr.strip().splitlines() or ["no message"])[-1]
+    except _Stopped as error:
+        raise CancelledError("Cancelled before the worker answered.") from error
+    if answer.code:
+        last = ([line for line in answer.errors if line.strip()] or ["no message"])[-1]
         raise WorkerError(f"The worker {python} fails ({last}); make its environment anew on the Environment page.")
     try:
-        said = json.loads(answer.stdout.strip().splitlines()[-1])
+        said = json.loads(answer.output[-1])
         info = WorkerInfo(python, str(said["version"]), int(said["protocol"]), str(said["python"]))
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise WorkerError(f"{python} answers, but is no worker of Film Recovery; name another Python.") from error
@@ -125,22 +124,22 @@ def start_detached(arguments: Sequence[str], folder: Path) -> int:
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether the process that was started in a folder still runs; False for one of another machine, which cannot be asked."""
+    """Whether the process that was lately started in a folder still runs. Tells a worker that loads its packages, before it
+    holds the folder's lock, from one that died; after ten minutes only the lock tells.
+
+    False for a process of another machine, which cannot be asked.
+    """
     try:
         number, _, machine = (folder / PROCESS).read_text(encoding="utf-8").strip().partition(" ")
-        pid = int(number)
+        pid, age = int(number), time.time() - (folder / PROCESS).stat().st_mtime
     except (OSError, ValueError):
         return False
-    if machine != platform.node():
-        return False
     child = _children.get(pid)
-    if child is not None:  # our own child would stay a zombie if nobody asked
-        return child.poll() is None
-    try:
-        os.kill(pid, 0)
-    except OSError:
+    if child is not None and child.poll() is not None:  # our own child would stay a zombie if nobody asked
         return False
-    return True
+    if machine != platform.node() or age > _STARTING_SECONDS:
+        return False
+    return child is not None or _exists(pid)
 
 
 def call(
@@ -164,27 +163,13 @@ def call(
         WorkerError: it cannot be started, or hangs.
         CancelledError: ``cancelled`` said so.
     """
-    line = command(*arguments, "--json")
     try:
-        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                   encoding="utf-8", errors="replace", env=variables())  # fmt: skip
-    except OSError as error:
-        raise WorkerError(f"The worker cannot be started: {error.strerror or error} ({line[0]}).") from error
-    said: queue.Queue[tuple[str, str]] = queue.Queue()
-    readers = [_reader(process.stdout, "out", said), _reader(process.stderr, "err", said)]
-    output: list[str] = []
-    tail: list[str] = []
-    begin = time.monotonic()
-    try:
-        while process.poll() is None or any(reader.is_alive() for reader in readers) or not said.empty():
-            _take(said, output, tail, on_line)
-            if cancelled is not None and cancelled():
-                raise CancelledError(f"Cancelled while the worker ran '{arguments[0]}'.")
-            if seconds is not None and time.monotonic() - begin > seconds:
-                raise WorkerError(f"The worker's '{arguments[0]}' has not ended after {seconds:.0f} s; it was stopped.")
-    finally:
-        _end(process)
-    return process.returncode, _last_object(output), "\n".join(tail[-_TAIL:])
+        answer = _run(command(*arguments, "--json"), seconds, cancelled, on_line)
+    except _Hangs as error:
+        raise WorkerError(f"The worker's '{arguments[0]}' has not ended after {seconds:.0f} s; it was stopped.") from error
+    except _Stopped as error:
+        raise CancelledError(f"Cancelled while the worker ran '{arguments[0]}'.") from error
+    return answer.code, _last_object(answer.output), "\n".join(answer.errors[-_TAIL:])
 
 
 def failed(what: str, code: int, tail: str) -> WorkerError:
@@ -194,6 +179,70 @@ def failed(what: str, code: int, tail: str) -> WorkerError:
     if code in set(ExitCode):
         error.exit_code = ExitCode(code)
     return error
+
+
+class _Hangs(Exception):
+    """A process took longer than it was given."""
+
+
+class _Stopped(Exception):
+    """Somebody pressed Cancel."""
+
+
+@dataclass
+class _Answer:
+    """What a process printed, by lines, and its code once it has ended."""
+
+    output: list[str]
+    errors: list[str]
+    code: int = 0
+
+
+def _run(
+    line: Sequence[str], seconds: float | None, cancelled: Callable[[], bool] | None, on_line: Callable[[str], None] | None
+) -> _Answer:
+    """Run a process and read it while it runs; it has ended when this returns or raises."""
+    try:
+        process = subprocess.Popen(list(line), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True, encoding="utf-8", errors="replace", env=variables(),
+                                   **without_window())  # fmt: skip
+    except OSError as error:
+        raise WorkerError(f"The worker {line[0]} cannot be started: {error.strerror or error}.") from error
+    said: queue.Queue[tuple[str, str]] = queue.Queue()
+    readers = [_reader(process.stdout, "out", said), _reader(process.stderr, "err", said)]
+    answer = _Answer([], [])
+    begin = time.monotonic()
+    try:
+        while process.poll() is None or any(reader.is_alive() for reader in readers) or not said.empty():
+            _take(said, answer.output, answer.errors, on_line)
+            if cancelled is not None and cancelled():
+                raise _Stopped
+            if seconds is not None and time.monotonic() - begin > seconds:
+                raise _Hangs
+    finally:
+        _end(process)
+    answer.code = process.returncode
+    return answer
+
+
+def without_window() -> dict[str, Any]:
+    """What keeps Windows from opening a terminal window for a process that a program with a GUI starts."""
+    return {"creationflags": 0x08000000} if os.name == "nt" else {}  # CREATE_NO_WINDOW
+
+
+def _exists(pid: int) -> bool:
+    """Whether a process of this machine lives."""
+    if os.name == "nt":  # there signal 0 is Ctrl-C: it would end what it asks about
+        line = ["tasklist", "/FI", f"PID eq {pid}", "/NH", "/FO", "CSV"]
+        found = subprocess.run(line, capture_output=True, text=True, errors="replace", check=False, **without_window())
+        return f'"{pid}"' in found.stdout
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # another user's
+    return True
 
 
 def _take(said: queue.Queue[tuple[str, str]], output: list[str], tail: list[str],

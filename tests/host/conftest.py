@@ -147,6 +147,50 @@ def tiny_model(tiny_run: Path) -> Path:
     return tiny_run / "export" / "chroma.onnx"
 
 
+@pytest.fixture
+def fake_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Put a real program in the worker's place; it does ``body`` when it is given work.
+
+    Before that it says who it is, as the worker does, unless ``answers`` is another piece of code.
+    """
+
+    def make(body: str, answers: str = 'print(\'{"protocol": 1, "version": "0", "python": "3.11"}\')') -> Path:
+        text = f"#!{sys.executable}\nimport os, signal, sys, time\nif sys.argv[2].endswith('.protocol'):\n    {answers}\n"
+        path = tmp_path / "fake_worker"
+        path.write_text(f"{text}    sys.exit(0)\n{body}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(path))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def plain_user() -> Iterator[None]:
+    """Without root's power to write everywhere: then a folder can be read-only for a test that runs as root."""
+    if not hasattr(os, "geteuid") or os.geteuid():
+        yield
+        return
+    import ctypes
+
+    class Header(ctypes.Structure):
+        _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+    class Set(ctypes.Structure):
+        _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
+
+    libc, header, sets = ctypes.CDLL(None, use_errno=True), Header(0x20080522, 0), (Set * 2)()
+    if libc.capget(ctypes.byref(header), sets) != 0:
+        pytest.skip("NOT RUN: root's powers cannot be put down here.")
+    before = sets[0].effective
+    sets[0].effective = before & ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    if libc.capset(ctypes.byref(header), sets) != 0:
+        pytest.skip("NOT RUN: root's powers cannot be put down here.")
+    yield
+    sets[0].effective = before
+    libc.capset(ctypes.byref(header), sets)
+
+
 @pytest.fixture(scope="session")
 def exr() -> Callable[..., Path]:
     """Write a float picture to a path, as :func:`write_exr`, and give the path back."""

@@ -178,6 +178,7 @@ def test_a_folder_that_cannot_be_written_is_told(nuke: Any, worker: Path, make_n
         ("frames", "1001-", "is no frame range"),
         ("heldOut", "1004", "to be trained on and held out"),
         ("frames", "1001,1050", "Frame 1050"),
+        ("frames", "1001,1070", "frame 1070 lies outside of Source, which has 1001-1060"),
         ("dataDirectory", "", ""),
     ],
 )
@@ -238,15 +239,12 @@ def test_overscan_and_wide_pixels_are_gathered_as_they_are(
 
 
 def test_a_worker_that_crashes_leaves_its_reason(
-    nuke: Any, worker: Path, make_node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nuke: Any, make_node: Any, fake_worker: Any
 ) -> None:
-    from film_recovery_nuke import worker as module
     from film_recovery_nuke.nodes import train
 
     node = make_node(nuke)
-    real = module.command
-    monkeypatch.setattr(module, "command", lambda *words: [real()[0], "-c", "raise SystemExit('the card has gone')"])
-    monkeypatch.setattr(module, "check", lambda python: None)
+    fake_worker("sys.exit('the card has gone')")
     train.start(node)
     assert _wait(node, ("failed",)).failure == "the card has gone"
     assert train.refresh(node).sentence() == node["status"].value() == "Failed: the card has gone"

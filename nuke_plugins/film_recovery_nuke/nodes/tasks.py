@@ -16,12 +16,18 @@ def task(label: str) -> Iterator[tuple[Any, Any]]:
         yield None, None
         return
     bars = [nuke.ProgressTask(label)]
+    percent = [0]
+
+    def cancelled() -> bool:
+        bars[0].setProgress(percent[0])  # the bar is served whenever it is told something, also while the worker is waited for
+        return bool(bars[0].isCancelled())
 
     def progress(done: int, count: int, what: str) -> None:
         bars[0].setMessage(what)
-        bars[0].setProgress(int(100 * done / max(count, 1)))
+        percent[0] = int(100 * done / max(count, 1))
+        bars[0].setProgress(percent[0])
 
     try:
-        yield bars[0].isCancelled, progress
+        yield cancelled, progress
     finally:
         bars.clear()  # Nuke closes the bar with its object

@@ -17,7 +17,7 @@ from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, preferences, worker
 from film_recovery_nuke.cache import picture_hash
-from film_recovery_nuke.errors import HostError, show, shown
+from film_recovery_nuke.errors import CancelledError, HostError, show, shown
 from film_recovery_nuke.nodes.tasks import task
 from film_recovery_nuke.run_state import GATHERED, RunState, read_run
 
@@ -27,6 +27,7 @@ _LABELS = {"source": "Source", "reference": "Reference", "preview": "Preview"}
 _PATTERN = "{side}.%04d.exr"
 REQUEST = "request.json"
 _GATHER_SECONDS = 600.0
+_MEANINGFUL = "%#["  # in a path, for Nuke: frame numbers, views, Tcl
 _VERSION = re.compile(r"_v(\d{3,})$")
 
 
@@ -50,7 +51,8 @@ def plan_of(node: Any) -> Plan:
     """Read a node's knobs.
 
     Raises:
-        HostError: no frames, a frame on both sides of the held-out line, an input that is not connected, a number that is none.
+        HostError: no frames, a frame on both sides of the held-out line, an input that is not connected, a preview from
+            within the set, a number that is none.
     """
     kind = str(node["task"].value())
     chosen = frame_tools.parse_frames(node["frames"].value())
@@ -63,8 +65,26 @@ def plan_of(node: Any) -> Plan:
     for index, side in enumerate(_SIDES[:2]):
         if node.input(index) is None:
             raise HostError(f"{node.name()}: connect the input {_LABELS[side]}.")
-    preview = int(node["previewFrame"].value()) if node["previewOn"].value() and node.input(2) is not None else None
+        _check_range(node, index, sorted({*chosen, *held_out}))
+    preview = None
+    if node["previewOn"].value():
+        preview = int(node["previewFrame"].value())
+        if node.input(2) is None:
+            raise HostError(f"{node.name()}: connect the input Preview, or switch the preview off.")
+        if preview in {*chosen, *held_out}:
+            raise HostError(f"{node.name()}: the preview's frame {preview} is in the set; choose one that is not.")
     return Plan(kind, chosen, held_out, preview, _options(node, kind, chosen, held_out, preview))
+
+
+def _check_range(node: Any, index: int, frames: Sequence[int]) -> None:
+    """Outside of a clip's range Nuke repeats its last picture; trained on, that would be a pair which does not exist."""
+    source = node.input(index)
+    first, last = source.firstFrame(), source.lastFrame()
+    outside = [frame for frame in frames if not first <= frame <= last]
+    if outside:
+        raise HostError(
+            f"{node.name()}: frame {outside[0]} lies outside of {source.name()}, which has {first}-{last}; name other frames."
+        )
 
 
 def _options(node: Any, kind: str, chosen: Sequence[int], held_out: Sequence[int], preview: int | None) -> list[str]:
@@ -90,7 +110,7 @@ def _options(node: Any, kind: str, chosen: Sequence[int], held_out: Sequence[int
     weights = node["initialWeights"].evaluate() or ""
     if weights:
         words += ["--initial-weights", str(graph.resolved(weights))]
-    if preview is not None and preview not in chosen and preview not in held_out:
+    if preview is not None:
         words += ["--preview", str(preview)]
     return words
 
@@ -123,11 +143,14 @@ def gather(
     """Render the node's frames into ``folder/gathered``: EXR, 32-bit float, raw, at full scale, numbered as in the project.
 
     Raises:
-        HostError: a frame cannot be rendered.
+        HostError: a frame cannot be rendered, or the folder's name holds what Nuke would read as a pattern or as Tcl.
         StorageError: the folder cannot be written.
         CancelledError: ``cancelled`` said so; what was written is left for the caller to remove.
     """
     place = folder / GATHERED
+    strange = sorted(set(_MEANINGFUL) & set(place.as_posix()))
+    if strange:
+        raise HostError(f"{folder}: '{strange[0]}' has a meaning in file names of Nuke; choose another data directory.")
     with storage_errors(place):
         place.mkdir(parents=True, exist_ok=True)
     wanted = {"source": plan.wanted, "reference": plan.wanted, "preview": [] if plan.preview is None else [plan.preview]}
@@ -139,21 +162,33 @@ def gather(
         write = graph.inside(node, f"Gather{_LABELS[side]}")
         # The preview is one more source frame for the worker, of whatever branch the artist chose to watch.
         name = _PATTERN.format(side="source" if side == "preview" else side)
-        numbers = [frame for frame in wanted[side] if side != "preview" or frame not in plan.wanted]
         done = before
 
         def told(index: int, _: int, what: str, done: int = done, label: str = _LABELS[side]) -> None:
             if progress is not None:
                 progress(done + index, count, f"{label}, {what}")
 
-        frame_tools.render_frames(write, (place / name).as_posix(), numbers, cancelled, told)
+        frame_tools.render_frames(write, (place / name).as_posix(), wanted[side], cancelled, told)
         before += len(wanted[side])
 
 
-def request_of(folder: Path, plan: Plan) -> dict[str, Any]:
-    """What a run was asked: the options and the pictures. Two equal requests give the same model."""
+def request_of(
+    folder: Path, plan: Plan, cancelled: Callable[[], bool] | None = None, progress: frame_tools.Progress | None = None
+) -> dict[str, Any]:
+    """What a run was asked: the options and the pictures. Two equal requests give the same model.
+
+    Raises:
+        CancelledError: ``cancelled`` said so.
+    """
     files = sorted((folder / GATHERED).glob("*.exr"))
-    return {"options": plan.options, "pictures": {file.name: picture_hash(file) for file in files}}
+    pictures: dict[str, str] = {}
+    for number, file in enumerate(files):
+        if cancelled is not None and cancelled():
+            raise CancelledError("Cancelled while the frames were noted.")
+        pictures[file.name] = picture_hash(file)
+        if progress is not None:
+            progress(number + 1, len(files), f"noting {file.name}")
+    return {"options": plan.options, "pictures": pictures}
 
 
 def train_arguments(folder: Path, plan: Plan) -> list[str]:
@@ -225,10 +260,11 @@ def worker_inputs(folder: Path, plan: Plan) -> list[str]:
 def verify(node: Any) -> list[dict[str, Any]]:
     """Gather the frames, let the worker look them over, and tell the artist; returns the findings."""
     plan = plan_of(node)
-    worker.check(worker.find_python())
+    python = worker.find_python()
     folder = data_directory(node) / f".verify_{node.name()}"
     try:
         with task("Film Recovery: verifying") as (cancelled, progress):
+            worker.check(python, cancelled=cancelled)
             gather(node, folder, plan, cancelled, progress)
             code, said, tail = worker.call(["verify", *plan.options, *worker_inputs(folder, plan)], _GATHER_SECONDS, cancelled)
     finally:
@@ -245,20 +281,23 @@ def verify(node: Any) -> list[dict[str, Any]]:
 @shown
 def start(node: Any) -> Path | None:
     """Gather the frames and start a training that goes on when Nuke is closed; returns the run's folder."""
-    if state(node).state in ("running", "starting"):
+    # A copied node still names the run of the one it was copied from; that one's training is no reason to wait.
+    is_own = str(node["run"].value()).startswith(f"{node.name()}_v")
+    if is_own and state(node).state in ("running", "starting"):
         raise HostError(f"{node.name()} is training already; stop it first, or make another node.")
     plan = plan_of(node)
-    worker.check(worker.find_python())
-    folder = _new_run(node)
-    try:
-        with task("Film Recovery: gathering frames") as (cancelled, progress):
+    python = worker.find_python()
+    with task("Film Recovery: gathering frames") as (cancelled, progress):
+        worker.check(python, cancelled=cancelled)
+        folder = _new_run(node)
+        try:
             gather(node, folder, plan, cancelled, progress)
-        write_json(folder / "pairs.json", _reasons(node))
-        write_json(folder / REQUEST, request_of(folder, plan))
-        worker.start_detached(train_arguments(folder, plan), folder)
-    except FilmRecoveryError:
-        _remove(folder)
-        raise
+            write_json(folder / "pairs.json", _reasons(node))
+            write_json(folder / REQUEST, request_of(folder, plan, cancelled, progress))
+            worker.start_detached(train_arguments(folder, plan), folder)
+        except FilmRecoveryError:
+            _remove(folder)
+            raise
     node["run"].setValue(folder.name)
     refresh(node)
     return folder
@@ -285,7 +324,9 @@ def resume(node: Any) -> None:
         raise HostError(f"{node.name()} has nothing to resume: {found.sentence()}")
     if not RunFolder(folder).job.is_file():
         raise HostError(f"{node.name()}: the run never came to its first step ({found.sentence()}) Press Start.")
-    worker.check(worker.find_python())
+    python = worker.find_python()
+    with task("Film Recovery: resuming") as (cancelled, _):
+        worker.check(python, cancelled=cancelled)
     worker.start_detached(["resume", str(folder)], folder)
     refresh(node)
 

@@ -102,7 +102,7 @@ class EnvironmentPage(QtWidgets.QWidget):
             self._values["Version"].setText(found.version)
             self._values["Protocol"].setText(str(found.protocol))
         else:
-            devices = found.get("devices") or found.get("device") or "CPU"
+            devices = {use: found.get(f"{use}_device", "unknown") for use in ("training", "inference")}
             self._values["Devices"].setText(_plain(devices))
             problems = found.get("problems") or []
             self._values["Problems"].setText("\n".join(str(problem) for problem in problems) or "none found")

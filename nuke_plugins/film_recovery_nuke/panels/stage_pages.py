@@ -283,6 +283,7 @@ class InferPage(QtWidgets.QWidget):
             ("Refresh", "Look at all nodes again.", self.refresh),
         )
         layout.addLayout(row)
+        layout.addStretch(0)
 
     def refresh(self) -> None:
         """List the nodes."""
@@ -290,6 +291,7 @@ class InferPage(QtWidgets.QWidget):
 
         nodes = nuke.allNodes(inference.CLASS)
         self._hint.setVisible(not nodes)
+        self._table.setVisible(bool(nodes))
         self._table.setRowCount(len(nodes))
         for row, node in enumerate(nodes):
             texts = (node.name(), Path(str(node["modelFile"].value())).name, inference.refresh(node))

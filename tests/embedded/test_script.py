@@ -30,6 +30,7 @@ CONSTRUCTS = {
     "links": 'Shuffle {\n in {{{parent.A.in}}}\n which {{"a==1 ? 0 : 1" i}}\n}\n',
     "unknown knob": 'Blur {\n no.such-knob {a {b c} "d"}\n}\n',
     "escapes": 'StickyNote {\n label "a \\[b] \\$c \\\\ \\"d\\" \\{e\\}\\nf"\n}\n',
+    "brackets": "Read {\n file [value root.name]/a.exr\n label a[b\n size 3\n}\n",
     "windows line ends": "Blur {\r\n size 3\r\n}\r\n",
     "no last line end": "Blur {\n size 3\n}",
     "empty": "",
@@ -65,7 +66,7 @@ def test_check_names_what_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureF
     assert "absent.nk: cannot be read" in second
 
 
-@pytest.mark.parametrize("text", ['Blur {\n a "b"c\n}', "Blur {}x", "set N [stack 0", '"'])
+@pytest.mark.parametrize("text", ['Blur {\n a "b"c\n}', "Blur {}x", 'Blur {\n a "b\n}', '"'])
 def test_what_is_no_script_is_refused_with_its_line(text: str) -> None:
     with pytest.raises(ScriptSyntaxError, match=r"line [12]"):
         parse_script(text)

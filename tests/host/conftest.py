@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -22,6 +23,10 @@ WORKER = Path(os.environ.get("FILM_RECOVERY_PYTHON", str(ROOT / ".venv" / "bin" 
 def _forget_host() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "film_recovery_nuke"]:
         del sys.modules[name]
+    log = logging.getLogger("film_recovery_nuke")
+    for handler in list(log.handlers):  # or the next session would write into this one's home
+        log.removeHandler(handler)
+        handler.close()
 
 
 @pytest.fixture

@@ -148,12 +148,18 @@ def test_a_run_in_a_folder_that_is_read_only_is_still_followed(nuke: Any, tmp_pa
     run.path.chmod(0o700)
 
 
-def test_a_name_that_nuke_would_read_as_a_pattern_is_refused(node: Any, worker: Path, tmp_path: Path) -> None:
+def test_a_name_that_nuke_would_read_as_a_pattern_is_refused(nuke: Any, node: Any, worker: Path, tmp_path: Path) -> None:
     for name in ("reel#3", "100%done"):
         node["dataDirectory"].setValue((tmp_path / name).as_posix())
         node["startTraining"].execute()
-        assert f"{name}/RecoveryTrain1_v001: '{'#' if '#' in name else '%'}' has a meaning" in _messages()[-1]
-        assert not list((tmp_path / name).iterdir())
+        assert "in the data directory means a frame number" in _messages()[-1]
+        assert not (tmp_path / name).exists()
+    node["dataDirectory"].setValue("")
+    (tmp_path / "reel#4").mkdir()
+    nuke.scriptSaveAs(str(tmp_path / "reel#4" / "s.nk"), 1)
+    node["startTraining"].execute()
+    assert "reel#4/recovery/RecoveryTrain1_v001: '#' has a meaning" in _messages()[-1]
+    assert not list((tmp_path / "reel#4" / "recovery").iterdir())
 
 
 def test_an_unseen_frame_is_shown_and_folders_may_have_any_letters(nuke: Any, node: Any, worker: Path, tmp_path: Path) -> None:
@@ -326,3 +332,13 @@ def test_a_python_that_is_new_enough_is_looked_for(nuke: Any, tmp_path: Path, mo
     (tmp_path / "bin" / "python3").unlink()
     with pytest.raises(WorkerError, match=r"No Python 3\.11 or newer"):
         environment.suitable_python()
+
+
+def test_the_log_is_kept_where_it_can_be_written(nuke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from film_recovery_nuke import logs
+
+    (tmp_path / "home" / ".nuke").write_text("a file where a folder should be")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    logs.write("Erste Zeile")
+    assert logs.path() == tmp_path / "temporary" / "film_recovery" / "film_recovery.log"
+    assert "Erste Zeile" in logs.path().read_text(encoding="utf-8")

@@ -43,9 +43,13 @@ class Group(Node):
         node.disconnect_all()
         self.node_list.remove(node)
 
-    def free_name(self, name: str, numbered: bool) -> str:
-        """``name`` if it is free, else with the next free number; ``numbered`` asks for one in any case, as in Blur1."""
-        taken = {str(node._knobs["name"]._text) for node in self.node_list if "name" in node._knobs}  # type: ignore[attr-defined]
+    def free_name(self, name: str, numbered: bool, node: Node | None = None) -> str:
+        """``name`` if it is free, else with the next free number; ``numbered`` asks for one in any case, as in Blur1.
+
+        The name that ``node`` has now counts as free: a copy that is called Blur2 stays so when it is to be called Blur1.
+        """
+        others = [other for other in self.node_list if other is not node and "name" in other._knobs]
+        taken = {str(other._knobs["name"]._text) for other in others}  # type: ignore[attr-defined]
         if not numbered and name not in taken:
             return name
         match = _NUMBERED.match(name)

@@ -69,7 +69,7 @@ class Node:
         if not name or not all(letter.isalnum() or letter == "_" for letter in name) or name[0].isdigit():
             raise ValueError(f"'{name}' cannot name a node; use letters, digits and underscores, and no digit in front.")
         if self.group is not None and name != self.name():
-            name = self.group.free_name(name, numbered=False)
+            name = self.group.free_name(name, numbered=False, node=self)
         self._knobs["name"].read_words((name,))
 
     def parent(self) -> Group | None:
@@ -193,7 +193,7 @@ class Node:
             where = f"{self.fullName()}.{knob.name() if knob is not None else ''}"
             raise RuntimeError(f"{where} holds Python that came with a script; start with --trust to let it run.")
         if self.session.run_code is None:
-            raise RuntimeError("This session runs no Python of knobs.")
+            raise RuntimeError("Python of knobs is not run here.")
         run = self.session.run_code
         return self.session.with_context(self, knob, lambda: run(code, {"expression": expression, "where": self.fullName()}))
 

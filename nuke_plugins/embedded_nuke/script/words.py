@@ -124,21 +124,28 @@ class WordReader:
         raise self._error("a quote is opened and never closed", self._line)
 
     def _skip_bare(self) -> None:
+        self._at = self._end_of_bare(brackets=True) or self._end_of_bare(brackets=False)
+
+    def _end_of_bare(self, brackets: bool) -> int:
+        """Where a bare word ends; a bracketed command in it may hold blanks.
+
+        0 if a bracket is not closed in its line: then it is a letter like others, as in a label that nobody evaluates.
+        """
         depth, at, text = 0, self._at, self._text
         while at < len(text):
             letter = text[at]
             if letter == "\\":
                 at += 1
-            elif letter == "[":
+            elif letter == "[" and brackets:
                 depth += 1
-            elif letter == "]":
+            elif letter == "]" and brackets:
                 depth = max(depth - 1, 0)
             elif depth == 0 and self._ends_word(letter):
                 break
+            elif letter == "\n":
+                return 0
             at += 1
-        if depth:
-            raise self._error("a bracket is opened and never closed", self._line)
-        self._at = min(at, len(text))
+        return 0 if depth else min(at, len(text))
 
     def _error(self, message: str, line: int) -> ScriptSyntaxError:
         return ScriptSyntaxError(self._name, line, message)

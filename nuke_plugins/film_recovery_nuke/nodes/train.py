@@ -28,6 +28,7 @@ _PATTERN = "{side}.%04d.exr"
 REQUEST = "request.json"
 _GATHER_SECONDS = 600.0
 _MEANINGFUL = "%#["  # in a path, for Nuke: frame numbers, views, Tcl
+_TCL = re.compile(r"\[[^\]]*\]")
 _VERSION = re.compile(r"_v(\d{3,})$")
 
 
@@ -116,7 +117,14 @@ def _options(node: Any, kind: str, chosen: Sequence[int], held_out: Sequence[int
 
 
 def data_directory(node: Any) -> Path:
-    """Where the node's runs lie. Raises :class:`HostError` for a relative folder in a script that was never saved."""
+    """Where the node's runs lie.
+
+    Raises:
+        HostError: a relative folder in a script that was never saved, or a name that changes with the frame.
+    """
+    strange = sorted({"#", "%"} & set(_TCL.sub("", str(node["dataDirectory"].value()))))
+    if strange:
+        raise HostError(f"{node.name()}: '{strange[0]}' in the data directory means a frame number; choose another name.")
     text = node["dataDirectory"].evaluate() or ""
     return graph.folder_from(text, preferences.get("data_folder"), "data directory")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 _BYTES, _FILES = 1_000_000, 3
 _log = logging.getLogger("film_recovery_nuke")
 _where: Path | None = None
+_opened = False  # handlers of others do not count: studios hang their own on every logger
 
 
 def path() -> Path | None:
@@ -20,13 +21,14 @@ def path() -> Path | None:
 
 def write(text: str) -> None:
     """Write a line. Never raises: a full disk must not keep Nuke from going on."""
-    if not _log.handlers:
+    if not _opened:
         _open()
     _log.info("%s", text)
 
 
 def _open() -> None:
-    global _where
+    global _opened, _where
+    _opened = True
     _log.setLevel(logging.INFO)
     _log.propagate = False
     for folder in (Path.home() / ".nuke" / "film_recovery", Path(tempfile.gettempdir()) / "film_recovery"):

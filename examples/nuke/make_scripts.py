@@ -220,7 +220,7 @@ def chroma() -> str:
     balanced = _balance(script, "Balanced_original", (1270, 1020), [ours[1], theirs[0]], ",".join(map(str, FRAMES)))
     merged = script.node("RecoveryMerge", "Into_original", (1450, 1080), [balanced, recovered], mode="color",
                          label="colour into the balanced original")  # fmt: skip
-    labels = ("16 mm print", "35 mm internegative", "chroma recovery", "MatchGrade")
+    labels = ("16 mm print", "35 mm internegative", "chroma recovery", "one LUT, MatchGrade-like")
     _compare(script, [theirs[0], ours[1], merged, baseline], labels, (1370, 1180))
     _write(script, "chroma/chroma", recovered, (1790, 1050))
     return script.text()
@@ -270,7 +270,7 @@ def combined() -> str:
                          label="colour while there is\nan internegative")  # fmt: skip
     chosen["which"].setExpression(f"frame > {LAST_NEGATIVE}")
     _write(script, "sequence/recovered", chosen, (2340, 1150))
-    labels = ("16 mm print", "35 mm internegative", "recovered", "MatchGrade")
+    labels = ("16 mm print", "35 mm internegative", "recovered", "one LUT, MatchGrade-like")
     _compare(script, [theirs[0], ours[1], chosen, baseline], labels, (1410, 1180))
     return script.text()
 

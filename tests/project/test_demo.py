@@ -40,3 +40,20 @@ def test_the_scripts_beside_the_elements_have_the_demonstrations_minutes_and_see
     for name, trainings in (("combined.nk", 2), ("chroma.nk", 1), ("spatial.nk", 1)):
         text = (tmp_path / name).read_text(encoding="utf-8")
         assert text.count("\n minutes 3.5\n") == text.count("\n seed 11\n") == trainings, name
+
+
+def test_elements_of_another_seed_or_release_are_made_anew(tmp_path: Path) -> None:
+    import json
+
+    from film_recovery.project.demo import _are_there
+
+    record = tmp_path / "elements.json"
+    parameters = {"sharp": {"name": "internegative", "kept": (0.35, 0.9)}, "colourful": {"name": "print"}}
+    assert not _are_there(record, 7, parameters)
+    written = {"seed": 7, "elements": {role: {"parameters": entry} for role, entry in parameters.items()}}
+    record.write_text(json.dumps(written), encoding="utf-8")
+    assert _are_there(record, 7, parameters)
+    assert not _are_there(record, 8, parameters)
+    assert not _are_there(record, 7, {**parameters, "sharp": {"name": "internegative", "kept": (0.5, 0.9)}})
+    record.write_text("{", encoding="utf-8")
+    assert not _are_there(record, 7, parameters)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -117,13 +119,25 @@ def _make_elements(places: DemoPlaces, seed: int, reporter: Reporter) -> None:
         sys.path.append(str(examples))
     try:
         from film_elements.clip import find_clip, iter_clip
+        from film_elements.parameters import default_pair
         from film_elements.write import write_elements
     except ImportError as error:
         raise InputError("The demonstration needs the examples folder; run it from a clone of the project.") from error
-    if places.record.is_file() and f'"seed": {seed},' in places.record.read_text(encoding="utf-8"):
+    pair = default_pair()
+    if _are_there(places.record, seed, {"sharp": asdict(pair.sharp), "colourful": asdict(pair.colourful)}):
         return
     clip = find_clip(places.out / "clip")
     write_elements(iter_clip(clip, SIZE, FRAMES, 2), places.elements, seed=seed, count=FRAMES, reporter=reporter)
+
+
+def _are_there(record: Path, seed: int, parameters: dict[str, Any]) -> bool:
+    """Whether the elements of a record were made with this seed and these parameters; another release's may differ."""
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+        known = {role: element["parameters"] for role, element in found["elements"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return bool(found.get("seed") == seed and known == json.loads(json.dumps(parameters)))
 
 
 def _last_lines(figures: dict[str, Any]) -> list[str]:

@@ -193,7 +193,7 @@ def test_curves() -> None:
     assert curve.with_key(20, 5.0).text() == "curve x1 0 x11 10 x20 5"
 
 
-@pytest.mark.parametrize("text", ["", "curve xq 1", "curve x1 nan", "curve x1 1 x1 2", "line x1 1"])
+@pytest.mark.parametrize("text", ["", "curve xq 1", "curve x1 nan", "curve x1 1 x1 2", "line 1"])
 def test_curves_that_cannot_be_are_refused(text: str) -> None:
     with pytest.raises(CurveError):
         parse_curve(text)

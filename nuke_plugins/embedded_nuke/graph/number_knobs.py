@@ -186,7 +186,7 @@ class ArrayKnob(Knob):
     def number_at(self, frame: float, index: int = 0) -> float:
         """One component at a frame. Raises :class:`ExpressionError`."""
         part = self._components[min(index, len(self._components) - 1)]
-        if isinstance(part, Formula):
+        if isinstance(part, Formula) or (isinstance(part, Curve) and part.expression != "curve"):
             if self._node is None:
                 raise KnobValueError(f"{self._name} holds an expression and belongs to no node")
             return component_at(part, frame, self._node.scope(frame, self, index))

@@ -34,6 +34,23 @@ class Formula:
 Component = Union[float, Curve, Formula]
 
 
+class _CurveScope:
+    """Names in an expression before keys: ``curve`` is the value of the keys, ``curve(frame)`` that at another frame."""
+
+    def __init__(self, curve: Curve, frame: float, scope: Scope) -> None:
+        self._curve = curve
+        self._frame = frame
+        self._scope = scope
+
+    def lookup(self, path: str, at: float | None) -> float:
+        """See :class:`embedded_nuke.script.expression.Scope`."""
+        if path in ("curve", "value", "y"):
+            return self._curve.value(self._frame if at is None else at)
+        if path == "x" and at is None:
+            return self._frame
+        return float(self._scope.lookup(path, at))
+
+
 class ScopeMaker(Protocol):
     """Makes the scope of a component's expression at a frame."""
 
@@ -44,7 +61,9 @@ class ScopeMaker(Protocol):
 def component_at(component: Component, frame: float, scope: Scope) -> float:
     """The number of a component at a frame. Raises :class:`ExpressionError`."""
     if isinstance(component, Curve):
-        return component.value(frame)
+        if component.expression == "curve":
+            return component.value(frame)
+        return float(Expression(component.expression).evaluate(_CurveScope(component, frame, scope)))
     if isinstance(component, Formula):
         return component.evaluate(scope)
     return component
@@ -76,11 +95,12 @@ def _component(word: str) -> Component:
     if number is not None:
         return number
     text = value_of(word).strip()
-    if text.startswith("curve") and word.startswith("{"):
+    if word.startswith("{"):
         try:
             return parse_curve(text)
-        except (CurveError, ScriptSyntaxError) as error:
-            raise KnobValueError(str(error)) from error
+        except CurveError as error:
+            if text.split(None, 1)[:1] == ["curve"]:
+                raise KnobValueError(str(error)) from error
     inner = _split(text) if word.startswith("{") else [word]
     if len(inner) == 2 and inner[1] == "i":  # typed into a linked knob
         inner = inner[:1]

@@ -60,7 +60,9 @@ def main(files: Sequence[str]) -> int:
         except ScriptSyntaxError as error:
             found, count = f"cannot be read: {error}", 0
         failed += bool(found)
-        sys.stdout.write(f"{file}: {found or f'same command stream, {count} commands'}\n")
+        line = f"{file}: {found or f'same command stream, {count} commands'}\n"
+        coding = sys.stdout.encoding or "utf-8"  # names and quoted text may hold what the terminal cannot show
+        sys.stdout.write(line.encode(coding, "backslashreplace").decode(coding))
     return 1 if failed else 0
 
 

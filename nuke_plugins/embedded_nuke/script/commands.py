@@ -78,7 +78,8 @@ def format_script(commands: Sequence[Command]) -> str:
             lines.append(indent + "}")
         if command.kind in _OPENS_GROUP:
             depth += 1
-    return "\n".join(lines) + "\n" if lines else ""
+    text = "\n".join(lines) + "\n" if lines else ""
+    return "\n" + text if text.startswith("\ufeff") else text  # a name that begins so is no mark of the encoding
 
 
 def _body(word: str, name: str, line: int) -> tuple[KnobLine, ...]:

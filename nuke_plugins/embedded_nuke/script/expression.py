@@ -1,11 +1,12 @@
 """Nuke's expression language, the part that recovery scripts use.
 
-Operators, functions and constants after Foundry's user guide, *Expressions*: C's operators, ``^`` and ``**`` for powers,
-``? :``, ``min``, ``max``, ``clamp``, ``lerp``, ``step``, ``smoothstep`` … A name with dots is a knob or a value of a node and
-is asked of the scope. What is not known is refused, never guessed; ``noise`` and ``random`` are refused, since their
-sequence is documented nowhere.
+Operators, functions and constants after Foundry's user guide, *Adding mathematical functions to expressions*, and the Tcl
+reference, *Expressions*: C's operators, ``^`` and ``**`` for powers, ``? :``, ``min``, ``clamp``, ``lerp``, ``inrange`` …
+A name with dots is a knob or a value of a node and is asked of the scope, and so is ``name(frame)``. What is not known is
+refused, never guessed, with the reason for the functions of the guide that are missing (:data:`REFUSED`).
 
 The arithmetic is a table of functions, so the same expression runs on numbers and, with another table, on whole images.
+Numbers behave as C's doubles: no error for 1/0 or log(0), but infinities and NaN.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _TOKEN = re.compile(
     r"|(?P<operator>\*\*|&&|\|\||==|!=|<=|>=|[-+*/%^<>!?:,()=]))"
 )
 _DEEPEST, _LONGEST = 40, 500
-_CONSTANTS = {"pi": math.pi, "e": math.e, "true": 1.0, "false": 0.0}
+_CONSTANTS = {"pi": math.pi, "PI": math.pi, "true": 1.0, "false": 0.0}
 _BINARY: tuple[tuple[str, ...], ...] = (("||",), ("&&",), ("==", "!="), ("<", ">", "<=", ">="), ("+", "-"), ("*", "/", "%"))
 
 
@@ -36,25 +37,44 @@ class Scope(Protocol):
 
 def _divide(a: float, b: float) -> float:
     if b == 0:
-        return math.nan if a == 0 else math.copysign(math.inf, a)
+        return math.nan if a == 0 or a != a else math.copysign(math.inf, a)
     return a / b
 
 
 def _power(a: float, b: float) -> float:
     try:
         return math.pow(a, b)
-    except (ValueError, OverflowError):
-        return math.nan
+    except OverflowError:
+        return -math.inf if a < 0 and math.fmod(b, 2.0) else math.inf
+    except ValueError:
+        return math.inf if a == 0 else math.nan  # 0 to a negative power, or a root of a negative number
 
 
-def _safe(function: Callable[[float], float]) -> Callable[[float], float]:
+def _remainder(a: float, b: float) -> float:
+    return math.nan if b == 0 or math.isinf(a) else math.fmod(a, b)
+
+
+def _c(function: Callable[[float], float], overflow: float = math.inf) -> Callable[[float], float]:
+    """A function of Python's that raises where C's gives NaN or an infinity."""
+
     def guarded(x: float) -> float:
         try:
             return function(x)
-        except (ValueError, OverflowError):
+        except OverflowError:
+            return overflow
+        except ValueError:
             return math.nan
 
     return guarded
+
+
+def _logarithm(function: Callable[[float], float]) -> Callable[[float], float]:
+    return lambda x: -math.inf if x == 0 else _c(function)(x)
+
+
+def _whole(function: Callable[[float], float]) -> Callable[[float], float]:
+    """A rounding function; infinities and NaN stay what they are, and the result is a float of any size."""
+    return lambda x: float(function(x)) if math.isfinite(x) else x
 
 
 def _rounded(x: float) -> float:
@@ -66,7 +86,7 @@ SCALAR: dict[str, Callable[..., Any]] = {
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
     "/": _divide,
-    "%": lambda a, b: math.fmod(a, b) if b else math.nan,
+    "%": _remainder,
     "^": _power,
     "==": lambda a, b: float(a == b),
     "!=": lambda a, b: float(a != b),
@@ -81,31 +101,31 @@ SCALAR: dict[str, Callable[..., Any]] = {
     "?": lambda c, a, b: a if c else b,
     "abs": abs,
     "fabs": abs,
-    "floor": _safe(math.floor),
-    "ceil": _safe(math.ceil),
-    "int": _safe(math.trunc),
-    "trunc": _safe(math.trunc),
-    "round": _safe(_rounded),
-    "rint": _safe(_rounded),
-    "sqrt": _safe(math.sqrt),
-    "exp": _safe(math.exp),
-    "log": _safe(math.log),
-    "log10": _safe(math.log10),
-    "sin": _safe(math.sin),
-    "cos": _safe(math.cos),
-    "tan": _safe(math.tan),
-    "asin": _safe(math.asin),
-    "acos": _safe(math.acos),
+    "floor": _whole(math.floor),
+    "ceil": _whole(math.ceil),
+    "int": _whole(math.trunc),
+    "trunc": _whole(math.trunc),
+    "round": _whole(_rounded),
+    "rint": _whole(_rounded),
+    "sqrt": _c(math.sqrt),
+    "exp": _c(math.exp),
+    "log": _logarithm(math.log),
+    "log10": _logarithm(math.log10),
+    "sin": _c(math.sin),
+    "cos": _c(math.cos),
+    "tan": _c(math.tan),
+    "asin": _c(math.asin),
+    "acos": _c(math.acos),
     "atan": math.atan,
     "atan2": math.atan2,
-    "sinh": _safe(math.sinh),
-    "cosh": _safe(math.cosh),
+    "sinh": lambda x: _c(math.sinh, math.copysign(math.inf, x))(x),
+    "cosh": _c(math.cosh),
     "tanh": math.tanh,
     "hypot": math.hypot,
     "degrees": math.degrees,
     "radians": math.radians,
     "pow": _power,
-    "fmod": lambda a, b: math.fmod(a, b) if b else math.nan,
+    "fmod": _remainder,
     "min": min,
     "max": max,
     "sign": lambda a: float((a > 0) - (a < 0)),
@@ -114,9 +134,18 @@ SCALAR: dict[str, Callable[..., Any]] = {
     "isfinite": lambda a: float(a == a and abs(a) != math.inf),
 }
 _ARITY = {"min": (1, 99), "max": (1, 99), "clamp": (1, 3), "pow": (2, 2), "fmod": (2, 2), "atan2": (2, 2), "hypot": (2, 2),
-          "lerp": (3, 3), "mix": (3, 3), "step": (2, 2), "smoothstep": (3, 3), "pow2": (1, 1)}  # fmt: skip
-_DERIVED = frozenset({"clamp", "lerp", "mix", "step", "smoothstep", "pow2"})
+          "lerp": (3, 3), "mix": (3, 3), "step": (2, 2), "smoothstep": (3, 3), "pow2": (1, 1), "ldexp": (2, 2),
+          "equal": (2, 99), "inrange": (3, 99)}  # fmt: skip
+_DERIVED = frozenset({"clamp", "lerp", "mix", "step", "smoothstep", "pow2", "ldexp", "equal", "inrange"})
 FUNCTIONS = frozenset(name for name in SCALAR if name.isalnum() and name != "neg") | _DERIVED
+_SEQUENCE = "its sequence is not documented"
+_LUT = "it depends on the script's lookup tables"
+_EXPONENT = "which of C's conventions it follows is not documented"
+#: Functions of the guide that are refused, and why.
+REFUSED = {"noise": _SEQUENCE, "random": _SEQUENCE, "fBm": _SEQUENCE, "turbulence": _SEQUENCE, "from_byte": _LUT,
+           "from_sRGB": _LUT, "from_rec709f": _LUT, "to_byte": _LUT, "to_sRGB": _LUT, "to_rec709f": _LUT, "exponent": _EXPONENT,
+           "mantissa": _EXPONENT, "logb": _EXPONENT, "integral": "it needs the animation of the knob",
+           "normalize": "it works on vectors", "invert": "it works on vectors"}  # fmt: skip
 Evaluator = Callable[[Scope, dict[str, Callable[..., Any]]], Any]
 
 
@@ -142,20 +171,25 @@ class Expression:
         Raises:
             ExpressionError: the scope does not know a name.
         """
-        return self._evaluate(scope, SCALAR if operators is None else operators)
+        try:
+            return self._evaluate(scope, SCALAR if operators is None else operators)
+        except RecursionError as error:
+            raise self._error("too many links follow each other") from error
 
     def _split(self, text: str) -> list[tuple[str, str]]:
-        tokens, at = [], 0
-        while text[at:].strip():
+        tokens: list[tuple[str, str]] = []
+        at = 0
+        text = text.rstrip()
+        while at < len(text):
             match = _TOKEN.match(text, at)
             if match is None:
-                raise self._error(f"'{text[at:].strip()[:12]}' cannot be read")
+                raise self._error(f"'{text[at : at + 40].strip()[:12]}' cannot be read")
+            if len(tokens) == _LONGEST:
+                raise self._error(f"it has more than {_LONGEST} words")
             tokens.append((str(match.lastgroup), match.group(str(match.lastgroup))))
             at = match.end()
         if not tokens:
             raise ExpressionError("The expression is empty.")
-        if len(tokens) > _LONGEST:
-            raise self._error(f"it has more than {_LONGEST} words")
         return tokens
 
     def _error(self, message: str) -> ExpressionError:
@@ -184,12 +218,13 @@ class Expression:
     def _binary(self, level: int, depth: int) -> Evaluator:
         if level == len(_BINARY):
             return self._unary(depth)
-        left = self._binary(level + 1, depth)
+        first = self._binary(level + 1, depth)
+        rest: list[tuple[str, Evaluator]] = []
         while self._peek() in _BINARY[level]:
             operator = self._peek()
             self._at += 1
-            left = _joined(operator, left, self._binary(level + 1, depth))
-        return left
+            rest.append((operator, self._binary(level + 1, depth)))
+        return _chain(first, rest) if rest else first
 
     def _unary(self, depth: int) -> Evaluator:
         signs = []
@@ -197,10 +232,8 @@ class Expression:
             signs.append(self._peek())
             self._at += 1
         value = self._power(depth)
-        for sign in reversed(signs):
-            if sign != "+":
-                value = _applied("neg" if sign == "-" else "!", [value])
-        return value
+        names = ["neg" if sign == "-" else "!" for sign in reversed(signs) if sign != "+"]
+        return _signed(names, value) if names else value
 
     def _power(self, depth: int) -> Evaluator:
         base = self._atom(depth)
@@ -209,7 +242,7 @@ class Expression:
         self._at += 1
         if depth > _DEEPEST:
             raise self._error("it is nested too deeply")
-        return _joined("^", base, self._unary(depth + 1))
+        return _applied("^", [base, self._unary(depth + 1)])
 
     def _atom(self, depth: int) -> Evaluator:
         if self._at == len(self._tokens):
@@ -245,9 +278,17 @@ class Expression:
             low, high = _ARITY.get(name, (1, 1))
             if not low <= len(arguments) <= high:
                 raise self._error(f"{name}() got {len(arguments)} arguments")
+            if name == "inrange" and len(arguments) % 2 == 0:
+                raise self._error("inrange() needs pairs of first and last after its first argument")
             return _derived(name, arguments) if name in _DERIVED else _applied(name, arguments)
-        if "." not in name and name in ("noise", "random", "fBm", "turbulence"):
-            raise self._error(f"{name}() is not known to the stand-in: its sequence is not documented")
+        if name in REFUSED:
+            raise self._error(f"{name}() is not known to the stand-in: {REFUSED[name]}")
+        if not arguments and name in _CONSTANTS:
+            constant = _CONSTANTS[name]
+            return lambda s, o: constant
+        if not arguments:  # frame(), curve()
+            self.names.append(name)
+            return lambda s, o: s.lookup(name, None)
         if len(arguments) != 1:
             raise self._error(f"there is no function {name}()")
         at = arguments[0]
@@ -255,16 +296,32 @@ class Expression:
         return lambda s, o: s.lookup(name, float(at(s, o)))
 
 
-def _joined(operator: str, left: Evaluator, right: Evaluator) -> Evaluator:
-    return lambda s, o: o[operator](left(s, o), right(s, o))
+def _chain(first: Evaluator, rest: list[tuple[str, Evaluator]]) -> Evaluator:
+    """Operators of one rank from left to right; a loop, so that a long sum is no deep one."""
+
+    def run(s: Scope, o: dict[str, Callable[..., Any]]) -> Any:
+        value = first(s, o)
+        for operator, operand in rest:
+            value = o[operator](value, operand(s, o))
+        return value
+
+    return run
+
+
+def _signed(names: list[str], operand: Evaluator) -> Evaluator:
+    def run(s: Scope, o: dict[str, Callable[..., Any]]) -> Any:
+        value = operand(s, o)
+        for name in names:
+            value = o[name](value)
+        return value
+
+    return run
 
 
 def _applied(name: str, arguments: list[Evaluator]) -> Evaluator:
-    if name in ("min", "max") and len(arguments) > 2:
-        return _applied(name, [_applied(name, arguments[:-1]), arguments[-1]])
-    if name in ("min", "max") and len(arguments) == 1:
-        return arguments[0]
-    return lambda s, o: o[name](*(argument(s, o) for argument in arguments))
+    if name in ("min", "max"):
+        return _chain(arguments[0], [(name, argument) for argument in arguments[1:]])
+    return lambda s, o: o[name](*[argument(s, o) for argument in arguments])
 
 
 def _derived(name: str, arguments: list[Evaluator]) -> Evaluator:
@@ -281,7 +338,20 @@ def _derived(name: str, arguments: list[Evaluator]) -> Evaluator:
             return o[">="](a[1], a[0])
         if name == "pow2":
             return o["*"](a[0], a[0])
+        if name == "ldexp":
+            return o["*"](a[0], o["^"](2.0, a[1]))
+        if name == "equal":
+            return _any(o, [o["=="](a[0], other) for other in a[1:]])
+        if name == "inrange":  # pairs of first and last, both inside
+            return _any(o, [o["&&"](o[">="](a[0], a[i]), o["<="](a[0], a[i + 1])) for i in range(1, len(a), 2)])
         t = o["min"](o["max"](o["/"](o["-"](a[2], a[0]), o["-"](a[1], a[0])), 0.0), 1.0)
         return o["*"](o["*"](t, t), o["-"](3.0, o["*"](2.0, t)))
 
     return run
+
+
+def _any(o: dict[str, Callable[..., Any]], values: list[Any]) -> Any:
+    found = values[0]
+    for value in values[1:]:
+        found = o["||"](found, value)
+    return found

@@ -10,9 +10,10 @@ import re
 from typing import Callable, Protocol
 
 from embedded_nuke.script.expression import Expression, ExpressionError, Scope
-from embedded_nuke.script.words import split_words, value_of
+from embedded_nuke.script.words import ScriptSyntaxError, split_words, value_of
 
 _DEEPEST = 20
+_LONGEST = 1_000_000  # letters: commands inside commands could otherwise fill the memory
 
 
 class TclError(ValueError):
@@ -64,7 +65,13 @@ def substitute(text: str, scope: TclScope, depth: int = 0) -> str:
         else:
             out.append(letter)
             at += 1
-    return "".join(out)
+    return _bounded("".join(out))
+
+
+def _bounded(text: str) -> str:
+    if len(text) > _LONGEST:
+        raise TclError(f"'{text[:40]}' grows to more than {_LONGEST} letters.")
+    return text
 
 
 def _closing(text: str, start: int) -> int:
@@ -83,7 +90,7 @@ def _closing(text: str, start: int) -> int:
 
 
 def _run(command: str, scope: TclScope, depth: int) -> str:
-    words = split_words(command)
+    words = _raw_words(command)
     if not words:
         return ""
     name = value_of(words[0])
@@ -163,23 +170,43 @@ def _string(arguments: list[str], scope: TclScope) -> str:
         return text[max(first, 0) : last + 1]
     if action == "map":
         _need(arguments, 3, "string map")
-        pairs = [value_of(word) for word in split_words(text)]
-        out = arguments[2]
-        for old, new in zip(pairs[::2], pairs[1::2]):
-            out = out.replace(old, new)
-        return out
+        pairs = _list(text)
+        return _mapped(arguments[2], list(zip(pairs[::2], pairs[1::2])))
     raise TclError(f"[string {action}] is not among the commands that the stand-in knows.")
 
 
+def _mapped(text: str, pairs: list[tuple[str, str]]) -> str:
+    """``string map``: one pass from the left, at each place the first pair that fits; what is put in is not gone over again."""
+    used = [(old, new) for old, new in pairs if old]
+    out: list[str] = []
+    at = size = 0
+    while at < len(text):
+        old, new = next((pair for pair in used if text.startswith(pair[0], at)), (text[at], text[at]))
+        out.append(new)
+        size += len(new)
+        if size > _LONGEST:
+            raise TclError(f"[string map] of '{text[:40]}' grows to more than {_LONGEST} letters.")
+        at += len(old)
+    return "".join(out)
+
+
 def _index(word: str, length: int) -> int:
-    if word.startswith("end"):
-        rest = word[3:]
-        return length - 1 + (int(rest) if re.fullmatch(r"[+-]\d+", rest) else 0)
-    return int(word) if re.fullmatch(r"-?\d+", word) else -1
+    found = re.fullmatch(r"(end)?([+-]?\d{1,9})?", word)
+    if found is None or not word:
+        raise TclError(f"'{word[:40]}' is no index; write a whole number, end, or end-1.")
+    offset = int(found[2] or 0)
+    return length - 1 + offset if found[1] else offset
 
 
 def _list(text: str) -> list[str]:
-    return [value_of(word) for word in split_words(text)]
+    return [value_of(word) for word in _raw_words(text)]
+
+
+def _raw_words(text: str) -> list[str]:
+    try:
+        return split_words(text, f"'{text[:40]}'")
+    except ScriptSyntaxError as error:
+        raise TclError(str(error)) from error
 
 
 def _lindex(arguments: list[str], scope: TclScope) -> str:
@@ -194,11 +221,39 @@ def _lsearch(arguments: list[str], scope: TclScope) -> str:
     inline = "-inline" in arguments
     rest = [word for word in arguments if word not in ("-inline", "-glob")]
     _need(rest, 2, "lsearch")
-    glob = "".join({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in rest[1])
     for number, item in enumerate(_list(rest[0])):
-        if re.fullmatch(glob, item, re.DOTALL):
+        if _fits(item, rest[1]):
             return item if inline else str(number)
     return "" if inline else "-1"
+
+
+def _fits(text: str, pattern: str) -> bool:
+    """Tcl's ``string match`` with ``*``, ``?`` and ``\\``; only the last star is ever tried again, so it cannot run away."""
+    parts: list[tuple[bool, str]] = []  # whether it stands for any letters, else one letter: itself, or any if empty
+    at = 0
+    while at < len(pattern):
+        letter = pattern[at]
+        if letter == "\\" and at + 1 < len(pattern):
+            at += 1
+            parts.append((False, pattern[at]))
+        else:
+            parts.append((letter == "*", "" if letter in "*?" else letter))
+        at += 1
+    place = part = 0
+    star, resume = -1, 0
+    while place < len(text):
+        if part < len(parts) and parts[part][0]:
+            star, resume = part, place
+            part += 1
+        elif part < len(parts) and parts[part][1] in ("", text[place]):
+            part += 1
+            place += 1
+        elif star >= 0:
+            resume += 1
+            part, place = star + 1, resume
+        else:
+            return False
+    return all(is_star for is_star, _ in parts[part:])
 
 
 def _plugins(arguments: list[str], scope: TclScope) -> str:

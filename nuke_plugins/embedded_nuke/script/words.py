@@ -41,6 +41,8 @@ class WordReader:
         self._line = line
         self._semicolons = semicolons
         self._comments = comments
+        self._brackets: dict[int, int] = {}
+        self._brackets_until = 0
 
     def commands(self) -> Iterator[tuple[int, list[str]]]:
         """Yield line number and raw words of every command; a comment is one word that begins with ``#``.
@@ -60,7 +62,7 @@ class WordReader:
                 self._at += 1
             elif letter in _SPACE:
                 self._at += 1
-            elif self._text.startswith("\\\n", self._at) or self._text.startswith("\\\r\n", self._at):
+            elif self._continues(self._at):
                 self._at = self._text.index("\n", self._at) + 1
                 self._line += 1
             else:
@@ -88,7 +90,9 @@ class WordReader:
             self._skip_bare()
         word = self._text[start : self._at]
         self._line += word.count("\n")
-        if letter in '{"' and self._at < len(self._text) and not self._ends_word(self._text[self._at]):
+        if letter not in '{"':
+            return _whatever_follows(word)
+        if self._at < len(self._text) and not self._ends_word(self._text[self._at]):
             kind = "brace" if letter == "{" else "quote"
             raise self._error(f"there is '{self._text[self._at]}' right after a closing {kind}", self._line)
         return word
@@ -124,31 +128,58 @@ class WordReader:
         raise self._error("a quote is opened and never closed", self._line)
 
     def _skip_bare(self) -> None:
-        self._at = self._end_of_bare(brackets=True) or self._end_of_bare(brackets=False)
+        """To the end of a bare word; a bracketed command in it may hold blanks.
 
-    def _end_of_bare(self, brackets: bool) -> int:
-        """Where a bare word ends; a bracketed command in it may hold blanks.
-
-        0 if a bracket is not closed in its line: then it is a letter like others, as in a label that nobody evaluates.
+        A bracket that is not closed in its line is a letter like others, as in a label that nobody evaluates.
         """
-        depth, at, text = 0, self._at, self._text
+        at, text = self._at, self._text
         while at < len(text):
             letter = text[at]
             if letter == "\\":
+                if self._continues(at):
+                    break
                 at += 1
-            elif letter == "[" and brackets:
-                depth += 1
-            elif letter == "]" and brackets:
-                depth = max(depth - 1, 0)
-            elif depth == 0 and self._ends_word(letter):
+            elif letter == "[":
+                at = self._partner(at)
+            elif self._ends_word(letter):
                 break
-            elif letter == "\n":
-                return 0
             at += 1
-        return 0 if depth else min(at, len(text))
+        self._at = min(at, len(text))
+
+    def _continues(self, at: int) -> bool:
+        """Whether the backslash here joins this line to the next, which ends a word (rule 9 of the manual page)."""
+        return self._text.startswith("\\\n", at) or self._text.startswith("\\\r\n", at)
+
+    def _partner(self, start: int) -> int:
+        """Where the bracket opened at ``start`` is closed, or ``start`` if it is not in this line.
+
+        A line is gone through once, however many brackets it opens.
+        """
+        if start >= self._brackets_until:
+            self._brackets = {}
+            opened: list[int] = []
+            at, text = start, self._text
+            while at < len(text) and text[at] != "\n":
+                letter = text[at]
+                if letter == "\\":
+                    at += 1
+                elif letter == "[":
+                    opened.append(at)
+                elif letter == "]" and opened:
+                    self._brackets[opened.pop()] = at
+                at += 1
+            self._brackets_until = at
+        return self._brackets.get(start, start)
 
     def _error(self, message: str, line: int) -> ScriptSyntaxError:
         return ScriptSyntaxError(self._name, line, message)
+
+
+def _whatever_follows(word: str) -> str:
+    """A bare word in a spelling of the same value that no line end after it changes: ``\\`` and ``\\r`` may end a text."""
+    if word.endswith("\r"):  # only an escaped one is part of a bare word
+        return word[:-1] + "r"
+    return word + "\\" if (len(word) - len(word.rstrip("\\"))) % 2 else word
 
 
 def split_words(text: str, name: str = "<text>") -> list[str]:

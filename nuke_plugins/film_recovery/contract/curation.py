@@ -1,0 +1,226 @@
+"""What the work before a training leaves behind: ``match.json``, ``pairs.json`` and ``align.json``, read by both programs.
+
+Frames are the numbers of the files. Pixels are those of the whole picture as stored: centres at whole numbers, row 0 on top.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from film_recovery.contract.errors import InputError
+from film_recovery.contract.records import load_record, save_record
+
+MATCH_SCHEMA, PAIRS_SCHEMA, ALIGN_SCHEMA = "film-recovery/match", "film-recovery/pairs", "film-recovery/align"
+VERSION = 1
+SCOPES = ("shot", "scene", "sequence")
+VERDICTS = ("aligned", "doubtful", "rejected")
+
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames that run side by side: frame ``first_a + k`` of a shows what ``first_b + k`` of b shows, for k below ``length``.
+
+    ``confidence`` (0..1) is the mean probability of the frames named, given their uncertainty; ``plus_minus`` has one whole
+    number a frame: 0 where the picture moves and the frame is certain, n where it stands still and the partner may be up to n
+    frames off.
+    """
+
+    first_a: int
+    first_b: int
+    length: int
+    confidence: float
+    plus_minus: list[int]
+
+
+@dataclass(frozen=True)
+class MatchRecord:
+    """Which frames of two elements show the same picture: ``match.json``.
+
+    ``segments`` ascend in both elements. ``framing`` (3x3) takes pixels of a to pixels of b as they lie most of the time;
+    ``mirrored`` says that b is the mirror image of a (the matrix holds the mirroring). ``only_a`` and ``only_b`` list the
+    stretches ``[first, last]`` of frames without a partner; ``duplicates_a`` and ``duplicates_b`` frames that repeat the one
+    before. ``notes`` are sentences for a person.
+    """
+
+    a: str
+    b: str
+    mirrored: bool
+    framing: list[list[float]]
+    segments: list[Segment]
+    only_a: list[list[int]]
+    only_b: list[list[int]]
+    duplicates_a: list[int] = field(default_factory=list)
+    duplicates_b: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def partners(self) -> dict[int, int]:
+        """The frame of b for every matched frame of a."""
+        return {part.first_a + k: part.first_b + k for part in self.segments for k in range(part.length)}
+
+    def frames(self) -> Iterator[tuple[int, int, float, int]]:
+        """Frame of a, frame of b, confidence of the segment, plus-minus, ascending."""
+        for part in self.segments:
+            for k in range(part.length):
+                yield part.first_a + k, part.first_b + k, part.confidence, part.plus_minus[k]
+
+    def save(self, path: Path) -> None:
+        """Write the record, whole or not at all."""
+        save_record(path, self, MATCH_SCHEMA, VERSION)
+
+
+@dataclass(frozen=True)
+class ChosenPair:
+    """One frame of the source with its partner. ``scope`` names the part of the film it was chosen for; ``adds`` lists in words
+    what the pair brings that the ones before lacked; ``by_hand`` marks a person's own pick."""
+
+    source: int
+    reference: int
+    held_out: bool
+    reason: str
+    scope: str = "sequence"
+    adds: list[str] = field(default_factory=list)
+    by_hand: bool = False
+
+
+@dataclass(frozen=True)
+class ScopeRecord:
+    """One part of the film that one model is for: source frames ``first`` to ``last``, the share 0..1 of its looks that the
+    chosen pairs cover, and what is still uncovered, in words."""
+
+    name: str
+    first: int
+    last: int
+    covered: float
+    uncovered: list[str]
+
+
+@dataclass(frozen=True)
+class SelectionRecord:
+    """Which pairs to train on and which to hold out: ``pairs.json``. ``scope`` is one of :data:`SCOPES`; ``rejected`` lists
+    frames that were passed over, each ``{"source": frame, "reason": words}``; ``advice`` are sentences for a person."""
+
+    source: str
+    reference: str
+    scope: str
+    pairs: list[ChosenPair]
+    scopes: list[ScopeRecord]
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)
+
+    @property
+    def training(self) -> list[ChosenPair]:
+        """The pairs to train on."""
+        return [pair for pair in self.pairs if not pair.held_out]
+
+    @property
+    def held_out(self) -> list[ChosenPair]:
+        """The pairs to judge by."""
+        return [pair for pair in self.pairs if pair.held_out]
+
+    def save(self, path: Path) -> None:
+        """Write the record, whole or not at all."""
+        save_record(path, self, PAIRS_SCHEMA, VERSION)
+
+
+@dataclass(frozen=True)
+class FrameAlignment:
+    """How one reference frame lies on its source frame.
+
+    ``matrix`` (3x3, last element 1) takes reference pixels to source pixels. ``warp`` names an entry of
+    :attr:`AlignmentRecord.warps`, or is None. ``residual_px`` and ``residual_p95`` are what is left, in source pixels, None
+    where nothing could be measured. ``verdict`` is one of :data:`VERDICTS`, with the ``reason`` in
+    words unless it is ``aligned``.
+    """
+
+    source: int
+    reference: int
+    matrix: list[list[float]]
+    warp: str | None
+    residual_px: float | None
+    residual_p95: float | None
+    correlation: float
+    verdict: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class WarpRecord:
+    """A smooth warp that a stretch of frames shares.
+
+    ``coefficients`` are two rows, x and y, of displacements in source pixels: weights of the products of Legendre polynomials
+    ``P_i(u) P_j(v)`` with total degree 2 and 3 in the order u2, uv, v2, u3, u2v, uv2, v3, where u and v run from -1 to 1 over
+    the source's width and height (first to last pixel centre). The source pixel p shows the reference at
+    ``inverse(matrix) (p + warp(p))``. ``stmap`` is the same as an image, a path beside the record.
+    """
+
+    name: str
+    coefficients: list[list[float]]
+    stmap: str
+
+
+@dataclass(frozen=True)
+class AlignmentRecord:
+    """How a reference lies on a source, frame by frame: ``align.json``.
+
+    Sizes are [width, height]; ``crop`` [x, y, width, height] in source pixels is the picture that both have in every aligned
+    frame; ``masks`` are rectangles [x, y, width, height] in source pixels (subtitles, logos) to leave out on both sides.
+    """
+
+    source: str
+    reference: str
+    source_size: list[int]
+    reference_size: list[int]
+    mirrored: bool
+    crop: list[int]
+    masks: list[list[int]]
+    frames: list[FrameAlignment]
+    warps: list[WarpRecord] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        """Write the record, whole or not at all."""
+        save_record(path, self, ALIGN_SCHEMA, VERSION)
+
+
+def load_match(path: Path) -> MatchRecord:
+    """Read ``match.json``. Raises :class:`InputError` when it is absent, damaged or of another version."""
+    record = load_record(path, MatchRecord, MATCH_SCHEMA, VERSION)
+    found = dataclasses.replace(record, segments=_entries(Segment, record.segments, path, "segment"))
+    for part in found.segments:
+        if part.length < 1 or len(part.plus_minus) != part.length:
+            raise InputError(f"{path} is damaged (the segment at frame {part.first_a} is uneven); match the elements again.")
+    return found
+
+
+def load_selection(path: Path) -> SelectionRecord:
+    """Read ``pairs.json``. Raises :class:`InputError` when it is absent, damaged or of another version."""
+    record = load_record(path, SelectionRecord, PAIRS_SCHEMA, VERSION)
+    pairs, scopes = _entries(ChosenPair, record.pairs, path, "pair"), _entries(ScopeRecord, record.scopes, path, "scope")
+    return dataclasses.replace(record, pairs=pairs, scopes=scopes)
+
+
+def load_alignment(path: Path) -> AlignmentRecord:
+    """Read ``align.json``. Raises :class:`InputError` when it is absent, damaged or of another version."""
+    record = load_record(path, AlignmentRecord, ALIGN_SCHEMA, VERSION)
+    frames, warps = _entries(FrameAlignment, record.frames, path, "frame"), _entries(WarpRecord, record.warps, path, "warp")
+    known = {warp.name for warp in warps}
+    for frame in frames:
+        if frame.verdict not in VERDICTS or (frame.warp is not None and frame.warp not in known):
+            raise InputError(f"{path} is damaged (frame {frame.source} names what is not there); align the elements again.")
+    return dataclasses.replace(record, frames=frames, warps=warps)
+
+
+def _entries(kind: type[Entry], values: Any, path: Path, what: str) -> list[Entry]:
+    """Dataclasses from the dictionaries of a list; fields with defaults may be missing."""
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    names = {one.name for one in fields}
+    needed = {one.name for one in fields if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING}
+    if not isinstance(values, list) or not all(isinstance(v, dict) and needed <= set(v) <= names for v in values):
+        raise InputError(f"{path} is damaged (a {what} lacks fields or has unknown ones); make it again.")
+    return [kind(**value) for value in values]

@@ -1,7 +1,7 @@
-"""One walk through an element: a small, grain-free picture of every frame, kept on disk so that nothing is read twice.
+"""One walk through an element: small, grain-free pictures of every frame, kept on disk so that nothing is read twice.
 
-A reel of 10 000 frames gives 170 MB of thumbnails in one memory-mapped file; of the frames themselves only a few are in memory.
-A frame is read again only when its file has changed.
+A reel of 10 000 frames gives 370 MB in two memory-mapped files; of the frames themselves only a few are in memory. A frame is
+read again only when its file has changed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +27,11 @@ from film_recovery.images.frame import Frame
 from film_recovery.images.sequence import Sequence
 
 THUMBNAIL = (96, 54)  # width, height; every aspect is stretched to it
+DETAIL = (192, 108)
+DETAIL_UNIT = 48.0  # whole numbers per unit of local contrast
 _WORKERS = min(4, os.cpu_count() or 1)
 _SAVE_EVERY = 250  # frames between two notes of what is done
-_VERSION = 1
+_VERSION = 2
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
 
@@ -38,13 +41,15 @@ class Survey:
     """What is known of every frame of an element.
 
     ``frames`` (N,) are the frame numbers, ascending. ``thumbnails`` (N, 54, 96, 3) uint8 are display-coded, averaged over the
-    pixels of the whole frame; row ``i`` belongs to ``frames[i]``. ``broken`` names frames that could not be read, with the
-    reason; their thumbnails are black. ``size`` is (width, height) of the first frame that could be read.
+    pixels of the whole frame; row ``i`` belongs to ``frames[i]``. ``details`` (N, 108, 192) int8 hold :func:`detail_plane` of
+    every frame times :data:`DETAIL_UNIT`. ``broken`` names frames that could not be read, with the reason; both their pictures
+    are 0. ``size`` is (width, height) of the first frame that could be read.
     """
 
     name: str
     frames: npt.NDArray[np.int64]
     thumbnails: ByteArray
+    details: npt.NDArray[np.int8]
     broken: dict[int, str]
     size: tuple[int, int]
 
@@ -54,7 +59,7 @@ def survey_element(sequence: Sequence, cache: Path, reporter: Reporter = SilentR
 
     Args:
         sequence: the element.
-        cache: folder for the thumbnails, ``thumbnails.npy`` and ``survey.json``; what is there and still true is used again.
+        cache: folder for ``thumbnails.npy``, ``details.npy`` and ``survey.json``; what is there and still true is used again.
         reporter: hears of every frame; asked to stop, what was read so far is kept.
 
     Raises:
@@ -66,57 +71,85 @@ def survey_element(sequence: Sequence, cache: Path, reporter: Reporter = SilentR
     cache = Path(cache)
     with storage_errors(cache):
         cache.mkdir(parents=True, exist_ok=True)
-        store, is_old = _open_store(cache / "thumbnails.npy", len(frames))
-        known = _load_known(cache, sequence, frames) if is_old else {}
+        stores = _open_stores(cache, len(frames))
+        known = _load_known(cache, sequence, frames) if stores.are_old else {}
     stamps = [_stamp(sequence, frame) for frame in frames]
     entries: dict[int, dict[str, Any]] = {
         index: known[frame] for index, frame in enumerate(frames) if known.get(frame, {}).get("stamp") == stamps[index]
     }
     wanted = [index for index in range(len(frames)) if index not in entries]
     try:
-        for done, (index, thumbnail, size, problem) in enumerate(_read_all(sequence, frames, wanted), start=1):
-            store[index] = thumbnail
+        for done, (index, small, size, problem) in enumerate(_read_all(sequence, frames, wanted), start=1):
+            if small is not None:
+                stores.thumbnails[index], stores.details[index] = small
+            else:
+                stores.thumbnails[index], stores.details[index] = 0, 0
             entries[index] = {"stamp": stamps[index], "size": size, "problem": problem}
             reporter.progress(done, len(wanted), "frame")
             if done % _SAVE_EVERY == 0:
-                _save(cache, sequence, frames, entries, store)
+                _save(cache, sequence, frames, entries, stores)
             if reporter.should_stop():
                 raise StoppedError(
                     f"Stopped after {done} of {len(wanted)} frames of {sequence.name}; they need not be read again."
                 )
     finally:
-        _save(cache, sequence, frames, entries, store)
+        _save(cache, sequence, frames, entries, stores)
     broken = {frames[index]: str(entry["problem"]) for index, entry in sorted(entries.items()) if entry["problem"]}
     sizes = [entry["size"] for _, entry in sorted(entries.items()) if not entry["problem"]]
     if not sizes:
         raise UnreadableImageError(f"Not one frame of {sequence.name} can be read: {next(iter(broken.values()))}")
     width, height = sizes[0]
-    return Survey(sequence.name, np.array(frames, np.int64), store, broken, (int(width), int(height)))
+    return Survey(
+        sequence.name, np.array(frames, np.int64), stores.thumbnails, stores.details, broken, (int(width), int(height))
+    )
 
 
-def thumbnail_of(frame: Frame) -> ByteArray:
-    """The small picture of a frame: display-coded, (54, 96, 3) uint8, every pixel the mean of what it covers."""
+def small_pictures(frame: Frame) -> tuple[ByteArray, npt.NDArray[np.int8]]:
+    """The thumbnail of a frame, (54, 96, 3) uint8, display-coded, every pixel the mean of what it covers; and its detail."""
     rgb = np.nan_to_num(frame.rgb, posinf=1.0, neginf=0.0)
-    # Twice the size first: coding so few pixels costs nothing, and the mean of coded values is what an eye would see.
-    interpolation = cv2.INTER_AREA if rgb.shape[1] > 2 * THUMBNAIL[0] else cv2.INTER_LINEAR
-    twice = np.asarray(cv2.resize(rgb, (2 * THUMBNAIL[0], 2 * THUMBNAIL[1]), interpolation=interpolation), np.float32)
-    coded = np.asarray(encode(twice, "none" if frame.is_coded else "display"), np.float32)
-    small = cv2.resize(np.clip(coded, 0.0, 1.0), THUMBNAIL, interpolation=cv2.INTER_AREA)
-    return np.asarray(np.rint(small * 255.0), np.uint8)
+    interpolation = cv2.INTER_AREA if rgb.shape[1] > DETAIL[0] else cv2.INTER_LINEAR
+    twice = np.asarray(cv2.resize(rgb, DETAIL, interpolation=interpolation), np.float32)
+    coded = np.clip(np.asarray(encode(twice, "none" if frame.is_coded else "display"), np.float32), 0.0, 1.0)
+    small = cv2.resize(coded, THUMBNAIL, interpolation=cv2.INTER_AREA)
+    detail = np.rint(np.clip(detail_plane(coded) * DETAIL_UNIT, -127.0, 127.0))
+    return np.asarray(np.rint(small * 255.0), np.uint8), detail.astype(np.int8)
 
 
-_Read = tuple[int, ByteArray, tuple[int, int], str]
+def detail_plane(coded: FloatArray) -> FloatArray:
+    """What a picture shows, blind to colour, fading, exposure and slow shading: float32 (H, W), about -2 to 2.
+
+    Every channel of the display-coded picture (H, W, 3) is band-passed (Gaussians of 0.8 % and 6 % of the width, as standard
+    deviations) and divided by its contrast nearby; a channel that lost most of its contrast counts as much as the others.
+    """
+    unit = coded.shape[1] / 192.0
+    far = _wide_blur(coded, 12.0 * unit)
+    detail = np.asarray(cv2.GaussianBlur(coded, (0, 0), 0.8 * unit), np.float32) - far
+    nearby = np.sqrt(np.maximum(_wide_blur(detail * detail, 20.0 * unit), 0.0))
+    floor = 0.5 * np.sqrt((detail * detail).mean(axis=(0, 1))) + 0.004  # what is flat stays flat
+    return np.asarray((detail / (nearby + floor)).mean(axis=-1), np.float32)
 
 
-def _read_all(sequence: Sequence, frames: list[int], wanted: list[int]) -> Any:
-    """Thumbnails of ``frames[index]`` for every wanted index, in that order; stills by several threads."""
+def _wide_blur(picture: FloatArray, sigma: float) -> FloatArray:
+    """A wide Gaussian by way of a quarter of the size."""
+    size = (max(picture.shape[1] // 4, 1), max(picture.shape[0] // 4, 1))
+    small = cv2.GaussianBlur(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), (0, 0), sigma / 4.0)
+    back = cv2.resize(small, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(back, np.float32)
+
+
+_Small = tuple[ByteArray, npt.NDArray[np.int8]]
+_Read = tuple[int, _Small | None, tuple[int, int], str]
+
+
+def _read_all(sequence: Sequence, frames: list[int], wanted: list[int]) -> Iterator[_Read]:
+    """Small pictures of ``frames[index]`` for every wanted index, in that order; stills by several threads."""
 
     def read(index: int) -> _Read:
         try:
             frame = sequence.read(frames[index])
         except UnreadableImageError as error:
-            return index, np.zeros((THUMBNAIL[1], THUMBNAIL[0], 3), np.uint8), (0, 0), str(error)
-        return index, thumbnail_of(frame), (frame.rgb.shape[1], frame.rgb.shape[0]), ""
+            return index, None, (0, 0), str(error)
+        return index, small_pictures(frame), (frame.rgb.shape[1], frame.rgb.shape[0]), ""
 
     if sequence.is_movie:  # one decoder, one direction
         yield from map(read, wanted)
@@ -153,27 +186,34 @@ def _load_known(cache: Path, sequence: Sequence, frames: list[int]) -> dict[int,
         return {}
 
 
-def _open_store(path: Path, count: int) -> tuple[ByteArray, bool]:
-    """The thumbnails on disk, writable, and whether they were there before."""
-    shape = (count, THUMBNAIL[1], THUMBNAIL[0], 3)
+@dataclass(frozen=True)
+class _Stores:
+    """The small pictures on disk, writable, and whether all of them were there before."""
+
+    thumbnails: ByteArray
+    details: npt.NDArray[np.int8]
+    are_old: bool
+
+
+def _open_stores(cache: Path, count: int) -> _Stores:
+    thumbnails, first = _open_store(cache / "thumbnails.npy", (count, THUMBNAIL[1], THUMBNAIL[0], 3), np.uint8)
+    details, second = _open_store(cache / "details.npy", (count, DETAIL[1], DETAIL[0]), np.int8)
+    return _Stores(thumbnails, details, first and second)
+
+
+def _open_store(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> tuple[npt.NDArray[Any], bool]:
     try:
         found = np.load(path, mmap_mode="r+")
-        if found.shape == shape and found.dtype == np.uint8:
+        if found.shape == shape and found.dtype == kind:
             return np.asanyarray(found), True
     except (OSError, ValueError):
         pass  # absent or damaged: made anew, and every frame is read again
-    return np.asanyarray(np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)), False
+    return np.asanyarray(np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)), False
 
 
-def _save(cache: Path, sequence: Sequence, frames: list[int], entries: dict[int, dict[str, Any]], store: ByteArray) -> None:
-    if isinstance(store, np.memmap):
-        store.flush()
-    write_json(
-        cache / "survey.json",
-        {
-            "version": _VERSION,
-            "name": sequence.name,
-            "frames": frames,
-            "entries": {str(k): v for k, v in sorted(entries.items())},
-        },
-    )
+def _save(cache: Path, sequence: Sequence, frames: list[int], entries: dict[int, dict[str, Any]], stores: _Stores) -> None:
+    for store in (stores.thumbnails, stores.details):
+        if isinstance(store, np.memmap):
+            store.flush()
+    known = {str(index): entry for index, entry in sorted(entries.items())}
+    write_json(cache / "survey.json", {"version": _VERSION, "name": sequence.name, "frames": frames, "entries": known})

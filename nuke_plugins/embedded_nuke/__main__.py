@@ -1,10 +1,11 @@
 """``python -m embedded_nuke``: Nuke's command line, as far as headless work needs it.
 
-    -x script.nk            render every enabled Write
-    -X Write1,Write2 script.nk   render these nodes
-    -F 1-10x2               frames; may be repeated
-    -t script.py args       run Python; a last argument that looks like a frame range is taken out of sys.argv
-    --check FILE...         do scripts come back the same when they are written and read again?
+-x script.nk            render every enabled Write
+-X Write1,Write2 script.nk   render these nodes
+-F 1-10x2               frames; may be repeated
+-t script.py args       run Python; a last argument that looks like a frame range is taken out of sys.argv
+--remap "from,to,..."   read and write files whose names begin with "from" under "to" instead
+--check FILE...         do scripts come back the same when they are written and read again?
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import embedded_nuke
-from embedded_nuke.api import python_code, render
+from embedded_nuke.api import python_code, render, startup
 from embedded_nuke.api.frame_ranges import FrameRange, FrameRanges, looks_like_range
-from embedded_nuke.api.nuke_module import run_startup_file
 from embedded_nuke.script import check
 
 _FLAVOURS = {"--nukex": "nukex", "--studio": "studio", "--indie": "indie", "--nc": "nc", "--nukeassist": "assist"}
@@ -64,8 +64,7 @@ class _Options:
         elif word == "--cont":
             self.keep_going = True
         elif word == "--remap":
-            parts = _value(todo, word).split(",")
-            self.remaps += list(zip(parts[::2], parts[1::2]))
+            self._add_remaps(_value(todo, word))
         elif word in _IGNORED:
             for _ in range(_IGNORED[word]):
                 _value(todo, word)
@@ -79,6 +78,15 @@ class _Options:
             self.ranges += list(FrameRanges(text))
         except ValueError as error:
             raise CommandLineError(str(error)) from error
+
+    def _add_remaps(self, text: str) -> None:
+        """``from,to,from,to``. Nothing at all is a warning in Nuke, what does not pair up an error."""
+        parts = text.split(",") if text else []
+        if not parts:
+            print("embedded_nuke: --remap names no path.", file=sys.stderr)
+        if len(parts) % 2 or not all(parts[::2]):
+            raise CommandLineError(f"--remap {text}: every path needs another that stands in its place.")
+        self.remaps += list(zip(parts[::2], parts[1::2]))
 
 
 def _value(todo: list[str], option: str) -> str:
@@ -102,26 +110,14 @@ def main(words: Sequence[str]) -> int:
         return 2
     nuke = embedded_nuke.install(flavour=options.flavour, trusted=options.trusted, args=["embedded_nuke", *words])
     try:
-        _load_plugins()
+        embedded_nuke.session().remaps += options.remaps
+        startup.start(os.environ.get("NUKE_PATH", "").split(os.pathsep))
         return _terminal(options) if options.mode == "terminal" else _render(nuke, options)
     except SystemExit as stop:
         return _exit_code(stop)
     except RuntimeError as error:
         print(f"embedded_nuke: {error}", file=sys.stderr)
         return 1
-
-
-def _load_plugins() -> None:
-    """Run the init.py of every folder on NUKE_PATH, the last folder first, as Nuke does."""
-    session = embedded_nuke.session()
-    folders = [os.path.abspath(folder) for folder in os.environ.get("NUKE_PATH", "").split(os.pathsep) if folder]
-    for folder in folders:
-        if folder not in session.plugin_path:
-            session.plugin_path.append(folder.replace("\\", "/"))
-            if folder not in sys.path:
-                sys.path.append(folder)
-    for folder in reversed(folders):
-        run_startup_file(folder, "init.py")
 
 
 def _terminal(options: _Options) -> int:
@@ -146,8 +142,6 @@ def _render(nuke: Any, options: _Options) -> int:
     for word in more:
         options._add_range(word) if looks_like_range(word) else None
     nuke.scriptOpen(script)
-    for old, new in options.remaps:
-        _remap(nuke, old, new)
     frames = options.ranges or [FrameRange(nuke.root().firstFrame(), nuke.root().lastFrame(), 1)]
     nodes = []
     for name in options.nodes:
@@ -159,15 +153,6 @@ def _render(nuke: Any, options: _Options) -> int:
         raise RuntimeError(f"{script} holds no Write.")
     render.executeMultiple(nodes, frames, None, options.keep_going)
     return 0
-
-
-def _remap(nuke: Any, old: str, new: str) -> None:
-    """Replace the beginning of every file's name."""
-    for node in nuke.allNodes(recurseGroups=True):
-        for name in ("file", "proxy", "vfield_file"):
-            knob = node.knob(name)
-            if knob is not None and knob.value().startswith(old):
-                knob.setValue(new + knob.value()[len(old) :])
 
 
 def _exit_code(stop: SystemExit) -> int:

@@ -13,19 +13,34 @@ import pytest
 import embedded_nuke
 
 STUBS = Path(sysconfig.get_paths()["purelib"]) / "nuke-stubs"
+_WITH_STUBS = pytest.mark.skipif(not STUBS.is_dir(), reason="types-nuke is installed with Python 3.11's environment only")
 
 
 def _stubbed() -> dict[str, ast.FunctionDef]:
     """The functions of the stubs of the module itself, and of its callbacks."""
     found: dict[str, ast.FunctionDef] = {}
-    for name in ("_nuke.pyi", "callbacks.pyi", "executeInMain.pyi"):
+    for name in ("_nuke.pyi", "callbacks.pyi", "executeInMain.pyi", "overrides.pyi"):
         for node in ast.parse((STUBS / name).read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef):
                 found.setdefault(node.name, node)
     return found
 
 
-@pytest.mark.skipif(not STUBS.is_dir(), reason="types-nuke is installed with Python 3.11's environment only")
+@_WITH_STUBS
+def test_nothing_is_offered_that_the_stubs_do_not_know(nuke: Any) -> None:
+    known: set[str] = set()
+    for path in STUBS.glob("*.pyi"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                known.add(node.name)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                known.add(node.target.id)
+            elif isinstance(node, ast.Assign):
+                known.update(target.id for target in node.targets if isinstance(target, ast.Name))
+    assert [name for name in vars(nuke) if not name.startswith("__") and name not in known] == []
+
+
+@_WITH_STUBS
 def test_what_is_offered_takes_what_the_stubs_say(nuke: Any) -> None:
     stubbed = _stubbed()
     compared = []
@@ -136,6 +151,82 @@ def test_frame_ranges(nuke: Any) -> None:
     assert str(nuke.FrameRange(1, 9, 2)) == "1-9x2"
     with pytest.raises(ValueError, match="no frame range"):
         nuke.FrameRange("1--")
+
+
+def test_a_frame_range_can_be_asked_and_changed(nuke: Any) -> None:
+    frames = nuke.FrameRange(10, 1, -3)
+    assert (list(frames), frames.frames(), frames.getFrame(0), frames.getFrame(3)) == ([10, 7, 4, 1], 4, 10, 1)
+    assert (frames.increment(), frames.stepFrame(), frames.minFrame(), frames.maxFrame()) == (-3, 3, 1, 10)
+    with pytest.raises(IndexError):
+        frames.getFrame(4)
+    frames.setFirst(-1)
+    frames.setLast(5)
+    frames.setIncrement(2)
+    assert (list(frames), frames.isInRange(3), frames.isInRange(4)) == ([-1, 1, 3, 5], True, False)
+    with pytest.raises(ValueError, match="increment"):
+        frames.setIncrement(0)
+
+
+def test_a_range_of_many_frames_is_counted_without_listing_them(nuke: Any) -> None:
+    frames = nuke.FrameRange(1, 10**12, 1)
+    assert (frames.frames(), frames.isInRange(10**11), frames.getFrame(10**11)) == (10**12, True, 10**11 + 1)
+
+
+def test_ranges_are_made_of_frames_texts_and_numbers(nuke: Any) -> None:
+    assert nuke.FrameRanges([1, "3-5", (7, 11, 2), nuke.FrameRange(20)]).toFrameList() == [1, 3, 4, 5, 7, 9, 11, 20]
+
+
+@pytest.mark.parametrize(
+    ("given", "compact"),
+    [
+        ("3 1 2", "1-3"), ("1-5 4-9", "1-9"), ("1-9x2 2-8x2", "1-9"), ("1 3 5 9", "1-5x2 9"), ("1 9", "1 9"), ("5 5", "5"),
+        ("1 2", "1-2"),
+    ],
+)  # fmt: skip
+def test_compact_ranges_say_the_same_frames_once(nuke: Any, given: str, compact: str) -> None:
+    ranges = nuke.FrameRanges(given)
+    frames = ranges.toFrameList()
+    ranges.compact()
+    assert (str(ranges), ranges.toFrameList()) == (compact, frames)
+
+
+def test_compacting_nothing_leaves_nothing(nuke: Any) -> None:
+    ranges = nuke.FrameRanges("1-4")
+    ranges.clear()
+    ranges.compact()
+    assert (ranges.size(), ranges.toFrameList()) == (0, [])
+
+
+def test_the_active_viewer_shows_one_connected_input() -> None:
+    nuke: Any = embedded_nuke.install(gui=True)
+    assert nuke.activeViewer() is None
+    viewer = nuke.nodes.Viewer()
+    window = nuke.activeViewer()
+    assert (window.node(), window.activeInput()) == (viewer, None)
+    viewer.setInput(1, nuke.nodes.Constant())
+    viewer.setInput(3, nuke.nodes.CheckerBoard2())
+    assert window.activeInput() == 1
+    window.activateInput(3)
+    assert nuke.activeViewer().activeInput() == 3
+    with pytest.raises(ValueError, match="cannot show input 0"):
+        window.activateInput(0)  # it is not connected
+    viewer.setInput(3, None)
+    assert window.activeInput() == 1
+    embedded_nuke.uninstall()
+
+
+def test_there_is_no_active_viewer_without_a_gui(nuke: Any) -> None:
+    nuke.nodes.Viewer()
+    assert nuke.activeViewer() is None
+
+
+def test_code_of_knobs_sees_the_module_of_its_own_session(nuke: Any) -> None:
+    for _ in range(2):
+        module: Any = embedded_nuke.install()
+        node = module.nodes.NoOp()
+        node.addKnob(module.PyScript_Knob("go", "Go", "nuke.message(nuke.thisNode().name())"))
+        node["go"].execute()
+        assert embedded_nuke.session().messages == ["NoOp1"]
 
 
 def test_menus_keep_what_is_registered(nuke: Any) -> None:

@@ -68,6 +68,7 @@ def test_frames_may_be_named_several_times(script: Path) -> None:
         (["--frobnicate"], 2, "not known"),
         ([], 2, "Give -x or -X"),
         (["-t", "absent.py"], 1, "no such Python file"),
+        (["--remap", "X:/path,Y:,A:", "-x", "s.nk"], 2, "every path needs another"),
     ],
 )
 def test_failures_have_a_code_and_a_sentence(script: Path, words: list[str], code: int, told: str) -> None:
@@ -86,6 +87,38 @@ def test_t_runs_python_and_takes_a_range_at_the_end_out_of_argv(tmp_path: Path) 
     result = _run("-t", str(program), "a", "1-10")
     assert result.stdout.splitlines() == ["['a'] 1-10 False"]
     assert result.returncode == 6
+
+
+def test_remap_changes_where_files_are_written_and_read_and_not_the_script(script: Path) -> None:
+    there, here = (script.parent / "out").as_posix(), (script.parent / "elsewhere").as_posix()
+    pairs = f"/nowhere,/nothing,{there},{here}"
+    result = _run("--remap", pairs, "-F", "2", "-x", str(script))
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in Path(here).iterdir()] == ["0002.exr"]
+    assert not Path(there).exists()
+    program = script.parent / "p.py"
+    program.write_text(
+        f"import nuke\nread = nuke.nodes.Read(file='{there}/%04d.exr', first=2, last=2, raw=True)\nnuke.frame(2)\n"
+        "print(read.sample('red', 8, 8), read['file'].value())\n"
+    )
+    result = _run("--remap", pairs, "-t", str(program))
+    assert result.returncode == 0, result.stderr
+    red, name = result.stdout.splitlines()[-1].split()
+    assert (round(float(red), 2), name) == (0.2, f"{there}/%04d.exr")
+
+
+def test_remap_without_a_path_is_a_warning(script: Path) -> None:
+    result = _run("--remap", "", "-F", "1", "-x", str(script))
+    assert result.returncode == 0, result.stderr
+    assert "names no path" in result.stderr
+
+
+def test_a_startup_file_that_fails_ends_it_with_its_name(script: Path) -> None:
+    (script.parent / "init.py").write_text("1 / 0\n")
+    result = _run("-x", str(script), NUKE_PATH=str(script.parent))
+    assert result.returncode == 1
+    assert "init.py: ZeroDivisionError" in result.stderr
+    assert not (script.parent / "out").exists()
 
 
 def test_startup_files_run_in_nukes_order(tmp_path: Path) -> None:

@@ -42,9 +42,31 @@ class FrameRange:
         """The step."""
         return self._step
 
+    def setFirst(self, n: int) -> None:
+        """Change the first frame."""
+        self._first = int(n)
+
+    def setLast(self, n: int) -> None:
+        """Change the last frame."""
+        self._last = int(n)
+
+    def setIncrement(self, n: int) -> None:
+        """Change the step. Raises :class:`ValueError` for 0."""
+        if int(n) == 0:
+            raise ValueError("The increment of a frame range cannot be 0.")
+        self._step = int(n)
+
+    def stepFrame(self) -> int:
+        """The step without its sign."""
+        return abs(self._step)
+
     def frames(self) -> int:
         """How many frames there are."""
-        return len(list(self))
+        return len(self._range())
+
+    def getFrame(self, n: int) -> int:
+        """The frame of that number, counted from 0. Raises :class:`IndexError`."""
+        return self._range()[n]
 
     def minFrame(self) -> int:
         """The lowest frame."""
@@ -56,11 +78,14 @@ class FrameRange:
 
     def isInRange(self, frame: int) -> bool:
         """Whether a frame belongs to it."""
-        return frame in list(self)
+        return frame in self._range()
+
+    def _range(self) -> range:
+        step = abs(self._step) if self._last >= self._first else -abs(self._step)
+        return range(self._first, self._last + (1 if step > 0 else -1), step)
 
     def __iter__(self) -> Iterator[int]:
-        step = abs(self._step) if self._last >= self._first else -abs(self._step)
-        return iter(range(self._first, self._last + (1 if step > 0 else -1), step))
+        return iter(self._range())
 
     def __str__(self) -> str:
         span = f"{self._first}-{self._last}" if self._first != self._last else str(self._first)
@@ -77,11 +102,24 @@ class FrameRanges:
         if isinstance(given, str):
             self._ranges = [FrameRange(word) for word in re.split(r"[\s,]+", given.strip()) if word]
         else:
-            self._ranges = [entry if isinstance(entry, FrameRange) else FrameRange(int(entry)) for entry in given]
+            self._ranges = [entry if isinstance(entry, FrameRange) else _one(entry) for entry in given]
 
-    def add(self, entry: FrameRange) -> None:
+    def add(self, r: FrameRange) -> None:
         """Add one range."""
-        self._ranges.append(entry)
+        self._ranges.append(r)
+
+    def compact(self) -> None:
+        """Say the same frames, ascending and each once, in as few ranges as they need."""
+        frames, self._ranges = self.toFrameList(), []
+        at = 0
+        while at < len(frames):
+            step = frames[at + 1] - frames[at] if at + 1 < len(frames) else 1
+            end = at
+            while end + 1 < len(frames) and frames[end + 1] - frames[end] == step:
+                end += 1
+            end = end if end - at > 1 or step == 1 else at  # two frames far apart are no range
+            self._ranges.append(FrameRange(frames[at], frames[end], step if end > at else 1))
+            at = end + 1
 
     def clear(self) -> None:
         """Remove all."""
@@ -100,11 +138,11 @@ class FrameRanges:
         return sorted({frame for entry in self._ranges for frame in entry})
 
     def minFrame(self) -> int:
-        """The lowest frame."""
+        """The lowest frame. Raises :class:`ValueError` when there is no range."""
         return min(entry.minFrame() for entry in self._ranges)
 
     def maxFrame(self) -> int:
-        """The highest frame."""
+        """The highest frame. Raises :class:`ValueError` when there is no range."""
         return max(entry.maxFrame() for entry in self._ranges)
 
     def __iter__(self) -> Iterator[FrameRange]:
@@ -112,6 +150,11 @@ class FrameRanges:
 
     def __str__(self) -> str:
         return " ".join(str(entry) for entry in self._ranges)
+
+
+def _one(entry: Any) -> FrameRange:
+    """A range from a frame, a text, or first, last and increment."""
+    return FrameRange(entry) if isinstance(entry, (int, str)) else FrameRange(*entry)
 
 
 def looks_like_range(word: str) -> bool:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from embedded_nuke import sessions
-from embedded_nuke.api import callbacks, menus, python_code, render, scripts, threads
+from embedded_nuke.api import callbacks, menus, render, scripts, startup, threads, viewer
 from embedded_nuke.api.frame_ranges import FrameRange, FrameRanges
 from embedded_nuke.api.progress import ProgressTask
 from embedded_nuke.graph import knob as knobs
@@ -20,14 +20,13 @@ from embedded_nuke.graph.node import Node
 from embedded_nuke.graph.root import Root
 from embedded_nuke.script.expression import Expression, ExpressionError
 from embedded_nuke.script.tcl import TclError, substitute
-from embedded_nuke.table.table import class_names
 
 _FLAGS = {
     "INVISIBLE": 0x400, "STARTLINE": 0x1000, "ENDLINE": 0x2000, "DISABLED": 0x80, "NO_ANIMATION": 0x100, "DO_NOT_WRITE": 0x200,
-    "KNOB_CHANGED_ALWAYS": 0x400000, "NO_UNDO": 0x80000, "ALWAYS_SAVE": 0x100000, "READ_ONLY": 0x10000000,
+    "NO_UNDO": 0x80000, "ALWAYS_SAVE": 0x100000, "READ_ONLY": 0x10000000,
     "TABBEGINGROUP": 1, "TABBEGINCLOSEDGROUP": 2, "TABENDGROUP": -1, "TABKNOB": 0,
     "INPUTS": 0x1, "HIDDEN_INPUTS": 0x2, "EXPRESSIONS": 0x4, "LINKINPUTS": 0x8,
-    "ALL": 1, "WRITE_ALL": 1, "TO_SCRIPT": 2, "TO_VALUE": 4, "WRITE_USER_KNOB_DEFS": 8, "WRITE_NON_DEFAULT_ONLY": 16,
+    "WRITE_ALL": 1, "TO_SCRIPT": 2, "TO_VALUE": 4, "WRITE_USER_KNOB_DEFS": 8, "WRITE_NON_DEFAULT_ONLY": 16,
 }  # fmt: skip
 
 
@@ -89,35 +88,6 @@ def _ask(text: str) -> bool:
 def tprint(*words: Any) -> None:
     """Print in the terminal."""
     print(*words, flush=True)
-
-
-def pluginAddPath(path: str, addToSysPath: bool = True) -> None:
-    """Put a folder, or several, first on the plugin path; its init.py is run, once."""
-    _add_path(path, addToSysPath, first=True)
-
-
-def pluginAppendPath(path: str, addToSysPath: bool = True) -> None:
-    """Put a folder last on the plugin path."""
-    _add_path(path, addToSysPath, first=False)
-
-
-def _add_path(path: Any, to_sys_path: bool, first: bool) -> None:
-    session = sessions.current()
-    for one in [path] if isinstance(path, str) else list(path):
-        folder = os.path.abspath(one).replace("\\", "/")
-        if folder in session.plugin_path:
-            continue
-        session.plugin_path.insert(0 if first else len(session.plugin_path), folder)
-        if to_sys_path and folder not in sys.path:
-            sys.path.insert(0 if first else len(sys.path), folder)
-        run_startup_file(folder, "init.py")
-
-
-def run_startup_file(folder: str, name: str) -> None:
-    """Run a folder's ``init.py`` or ``menu.py``, if there is one, in a namespace of its own."""
-    path = os.path.join(folder, name)
-    if os.path.isfile(path):
-        python_code.run_file(path, name=name.partition(".")[0])
 
 
 def _expression(text: str) -> float:
@@ -192,22 +162,22 @@ def build(session: sessions.Session) -> ModuleType:
         "GUI": session.gui, "NUKE_VERSION_MAJOR": int(session.version.partition(".")[0]),
         "NUKE_VERSION_STRING": session.version,
         "EXE_PATH": sys.executable, "env": _env(session), "rawArgs": list(session.args), **_FLAGS, **callbacks.functions(),
+        **startup.functions(),
         "Node": Node, "Group": Group, "Gizmo": Gizmo, "Root": Root, "Knob": knobs.Knob, "Array_Knob": number_knobs.ArrayKnob,
         "Format": Format, "FrameRange": FrameRange, "FrameRanges": FrameRanges, "ProgressTask": ProgressTask, "Undo": Undo,
         "Menu": menus.Menu, "MenuItem": menus.MenuItem, "nodes": scripts.Nodes(), "CancelledError": render.CancelledError,
         "execute": render.execute, "executeMultiple": render.executeMultiple, "render": render.execute,
+        "executing": render.executing, "activeViewer": viewer.activeViewer, "ViewerWindow": viewer.ViewerWindow,
         "executeInMainThread": threads.executeInMainThread,
         "executeInMainThreadWithResult": threads.executeInMainThreadWithResult,
         "message": message, "alert": message, "critical": message, "error": message, "warning": tprint, "debug": tprint,
-        "tprint": tprint, "ask": _ask, "pluginAddPath": pluginAddPath, "pluginAppendPath": pluginAppendPath,
-        "pluginPath": lambda: list(session.plugin_path), "expression": _expression, "tcl": _tcl, "addFormat": _add_format,
+        "tprint": tprint, "ask": _ask, "expression": _expression, "tcl": _tcl, "addFormat": _add_format,
         "formats": lambda: list(session.formats.values()), "thisNode": _context(0), "thisKnob": _context(1),
         "thisGroup": _this_group, "thisParent": _this_parent, "root": lambda: session.root, "filename": _filename,
         "frame": lambda *frame: session.root.setFrame(frame[0]) if frame else session.root.frame(),
         "menu": session.menus.menu, "toolbar": lambda name, *more: session.menus.menu(name), "views": lambda: ["main"],
         "modified": lambda *state: session.root.setModified(state[0]) if state else session.root.modified(),
-        "activeViewer": lambda: None, "thisView": lambda: "main", "licenseInfo": dict, "usingOcio": lambda: False,
-        "plugins": lambda switches=0, *pattern: sorted(class_names()),
+        "thisView": lambda: "main", "licenseInfo": dict, "usingOcio": lambda: False,
     }  # fmt: skip
     for name, kind in knob_types.knob_classes():
         offered.setdefault(name, kind)

@@ -15,7 +15,7 @@ from embedded_nuke.sessions import Session
 def run_knob_code(code: str, context: dict[str, Any]) -> Any:
     """Run a knob's code as in ``__main__``; the value of an expression, else None. Errors come through as they are."""
     main = sys.modules["__main__"].__dict__
-    main.setdefault("nuke", sys.modules["nuke"])
+    main["nuke"] = sys.modules["nuke"]
     where = f"<{context.get('where', 'knob')}>"
     if context.get("expression"):
         return eval(compile(code.strip(), where, "eval"), main)

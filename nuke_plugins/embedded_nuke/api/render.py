@@ -2,7 +2,7 @@
 
 Order of callbacks after Foundry's DiskCache page: beforeRender once, beforeFrameRender and afterFrameRender around every frame,
 afterRender at the end; an exception in any of them ends the render, and the "after" ones are not called when the
-render itself fails.
+render itself fails. renderProgress is called when the bar moves, which it does here after every frame.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from embedded_nuke.graph.node import Node
 from embedded_nuke.graph.pictures import engine
 
 _EXECUTABLE = frozenset({"Write"})
-_state = {"executing": False}
 
 
 class CancelledError(RuntimeError):
@@ -60,14 +59,19 @@ def executeMultiple(
     frames = sorted({frame for entry in ranges for frame in _as_frames(entry)}) if ranges else _frames(None, None, None)
     chosen = [_node(node) for node in nodes] if nodes else list(session.groups[-1].node_list)
     writes = _writes(chosen, must_exist=bool(nodes) or named)
-    if _state["executing"]:
+    if session.executing:
         # Assumption: the text; that a render inside a render is refused is reported, its exact wording is not documented.
         raise RuntimeError("I'm already executing something else")
-    _state["executing"] = True
+    session.executing = True
     try:
         _run(writes, frames, continueOnError)
     finally:
-        _state["executing"] = False
+        session.executing = False
+
+
+def executing(f: float | None = None) -> bool:
+    """Whether a render runs."""
+    return sessions.current().executing
 
 
 def _run(writes: Sequence[Node], frames: Sequence[int], keep_going: bool) -> None:
@@ -95,6 +99,8 @@ def _run(writes: Sequence[Node], frames: Sequence[int], keep_going: bool) -> Non
                     print(f"Writing {path} frame {frame} ({number + 1} of {len(frames)})", flush=True)
                 _hooks("afterFrameRender", node)
             task.setProgress(int(100 * (number + 1) / len(frames)))
+            for node in writes:
+                _hooks("renderProgress", node)
         if failed:
             raise RuntimeError(f"{len(failed)} frames could not be rendered; the first: {failed[0]}")
         for node in writes:

@@ -231,5 +231,8 @@ def definition_of(made: text.Knob) -> str:
 
 
 def knob_classes() -> tuple[tuple[str, type[text.Knob]], ...]:
-    """Names under which the module ``nuke`` offers knob classes, with the classes."""
-    return tuple(_KINDS.items())
+    """Names under which the module ``nuke`` offers knob classes, with the classes.
+
+    A List_Knob is only ever found on a node: the module has no such class.
+    """
+    return tuple((name, kind) for name, kind in _KINDS.items() if name != "List_Knob")

@@ -405,9 +405,7 @@ class Node:
         found = metadata_of(self, self._now() if time is None else time)
         return found if key is None else found.get(key)
 
-    def sample(
-        self, channel: str, x: float, y: float, dx: float = 1.0, dy: float = 1.0, frame: float | None = None
-    ) -> float:
+    def sample(self, channel: str, x: float, y: float, dx: float = 1.0, dy: float = 1.0, frame: float | None = None) -> float:
         """The mean of a channel over a box of dx by dy pixels around (x, y)."""
         from embedded_nuke.graph.pictures import sample
 
@@ -461,4 +459,3 @@ def _upstream(node: Node) -> Sequence[Node]:
             seen.append(one)
             todo += [other for other in one._inputs if other is not None]
     return seen
-

@@ -84,7 +84,10 @@ class NodeOperation:
         return values[:count]
 
     def text(self, knob: str) -> str:
-        return str(self._knob(knob).text_at(self._frame))
+        """A file's name is given as it goes to the operating system: filtered and remapped."""
+        found = self._knob(knob)
+        text = str(found.text_at(self._frame))
+        return self._node.session.file_name(text, self._node) if text and found.Class() == "File_Knob" else text
 
     def flag(self, knob: str) -> bool:
         return bool(self._knob(knob).bool_at(self._frame))

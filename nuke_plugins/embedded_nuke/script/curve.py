@@ -82,7 +82,7 @@ class Curve:
         if at in (0, len(frames)):
             return self._beyond(frame, at)
         left, right = self.keys[at - 1], self.keys[at]
-        if left.mode == "K" and left.slope_out is None:
+        if frame == left.frame or (left.mode == "K" and left.slope_out is None):
             return left.value
         span = right.frame - left.frame
         slopes = self._all_slopes()

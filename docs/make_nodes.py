@@ -12,10 +12,10 @@ from embedded_nuke.script.check import read_text  # noqa: E402
 from embedded_nuke.script.commands import Command, parse_script  # noqa: E402
 from embedded_nuke.script.words import split_words, value_of  # noqa: E402
 
-_ORDER = ("RecoveryBalance", "RecoveryTarget", "RecoveryTrain", "RecoveryInference", "RecoveryMerge", "RecoveryCompare",
-          "RecoveryBaseline", "RecoveryCurve")  # fmt: skip
-_KINDS = {"1": "text", "2": "file", "3": "whole number", "4": "choice", "6": "check box", "7": "number", "13": "three numbers",
-          "22": "button", "52": "panel"}  # fmt: skip
+_ORDER = ("RecoveryAlign", "RecoveryBalance", "RecoveryTarget", "RecoveryTrain", "RecoveryInference", "RecoveryMerge",
+          "RecoveryCompare", "RecoveryBaseline", "RecoveryCurve")  # fmt: skip
+_KINDS = {"1": "text", "2": "file", "3": "whole number", "4": "choice", "6": "check box", "7": "number",
+          "12": "position", "13": "three numbers", "14": "two numbers", "15": "box", "22": "button", "52": "panel"}  # fmt: skip
 _HEAD = """# Nodes
 
 Every node is a plain `.gizmo` of stock nodes, without anything of NukeX. The knobs' names are an interface: scripts hold

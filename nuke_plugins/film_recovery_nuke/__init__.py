@@ -11,7 +11,7 @@ import importlib
 import traceback
 from typing import Any
 
-_BEHAVIOURS = {"train", "inference", "balance", "target", "compare"}
+_BEHAVIOURS = {"train", "inference", "balance", "target", "compare", "align"}
 _CALLBACKS = {"on_create", "knob_changed"}
 
 

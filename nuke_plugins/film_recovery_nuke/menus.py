@@ -9,8 +9,8 @@ from film_recovery_nuke import graph
 from film_recovery_nuke.errors import HostError, shown
 
 NODES = (
-    "RecoveryBalance", "RecoveryTarget", "RecoveryTrain", "RecoveryInference", "RecoveryMerge", "RecoveryCompare",
-    "RecoveryBaseline", "RecoveryCurve",
+    "RecoveryAlign", "RecoveryBalance", "RecoveryTarget", "RecoveryTrain", "RecoveryInference", "RecoveryMerge",
+    "RecoveryCompare", "RecoveryBaseline", "RecoveryCurve",
 )  # fmt: skip
 
 

@@ -34,9 +34,12 @@ PINNED = {
     "RecoveryBaseline": "lutFile encoding mix",
     "RecoveryMerge": "mode encoding matrix mix",
     "RecoveryCurve": "encoding direction",
+    "RecoveryAlign": "output alignment load createSource sourceOffset referenceOffset retime filter rejectedFrames status "
+    "useHand handHere automaticHere handTranslate handRotate handScale handCenter cropOn cropReformat cropBox masks mask1 "
+    "mask2 mask3 mask4 differenceGain wipe to1 to2 to3 to4 referenceFrame warpOn warpFiles warpNumber loaded",
 }
 INPUTS = {"RecoveryBalance": 2, "RecoveryTarget": 2, "RecoveryTrain": 3, "RecoveryInference": 1, "RecoveryCompare": 4,
-          "RecoveryBaseline": 1, "RecoveryMerge": 2, "RecoveryCurve": 1}  # fmt: skip
+          "RecoveryBaseline": 1, "RecoveryMerge": 2, "RecoveryCurve": 1, "RecoveryAlign": 2}  # fmt: skip
 
 
 def _commands(path: Path) -> list[Command]:

@@ -61,6 +61,7 @@ _OWN_FORMAT = frozenset(
         "Switch",
         "TimeClip",
         "TimeOffset",
+        "TimeWarp",
     ]
 )
 

@@ -141,6 +141,23 @@ def retime(o: Operation) -> Image:
     return mixed(o.input(0, wanted[0][1]), o.input(0, wanted[1][1]), at - math.floor(at))
 
 
+@requests("TimeWarp")
+def _warped_requests(o: Operation) -> list[Request]:
+    at = o.number("lookup")
+    if o.text("filter") == "box" and at != math.floor(at):
+        return [(0, float(math.floor(at))), (0, float(math.floor(at) + 1))]
+    return [(0, float(math.floor(at + 0.5)) if o.text("filter") == "nearest" else float(math.floor(at)))]
+
+
+@op("TimeWarp")
+def time_warp(o: Operation) -> Image:
+    """The input at the frame that the curve ``lookup`` gives. ``filter`` as in Retime (assumption: the same linear blend)."""
+    wanted = _warped_requests(o)
+    if len(wanted) == 1:
+        return o.input(0, wanted[0][1])
+    return mixed(o.input(0, wanted[0][1]), o.input(0, wanted[1][1]), o.number("lookup") - wanted[0][1])
+
+
 def mixed(first: Image, second: Image, weight: float) -> Image:
     """Two pictures in proportion, over both boxes and all channels; format and metadata of the first."""
     channels = first.channels + tuple(name for name in second.channels if name not in first.channels)

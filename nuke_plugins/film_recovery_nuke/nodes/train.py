@@ -439,4 +439,3 @@ def _remove(folder: Path) -> None:
                     file.unlink()
                 with contextlib.suppress(OSError):
                     place.rmdir()
-

@@ -1,0 +1,249 @@
+"""RecoveryAlign: brings ``align.json`` into the node as keys and numbers that an artist can change.
+
+The record counts pixels from the middle of the upper left one, with row 0 on top; Nuke from the lower left corner of the lower
+left one, with y upwards. So x becomes x + 0.5, and y becomes height - 0.5 - y, each in the height of its own picture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nuke
+from film_recovery.contract.atomic import storage_errors
+from film_recovery.contract.curation import VERDICTS, AlignmentRecord, FrameAlignment, load_alignment
+from film_recovery.contract.errors import FilmRecoveryError
+from film_recovery_nuke import frames as frame_tools
+from film_recovery_nuke import graph
+from film_recovery_nuke.errors import HostError, shown
+
+CLASS = "RecoveryAlign"
+MASKS = 4
+CORNERS = ("to1", "to2", "to3", "to4")
+_LINKED, _LINKED_BOXES = ("cropOn", "cropReformat", "masks", "loaded"), ("cropBox", "mask1", "mask2", "mask3", "mask4")
+_USED = {"difference": ("differenceGain",), "wipe": ("wipe",)}
+_NUMBERED = re.compile(r"^(.*?)(\d+)(\.[^.]+)$")
+WARP_FOLDER = "warps_for_nuke"
+
+Matrix = Sequence[Sequence[float]]
+Point = tuple[float, float]
+
+
+def corners(matrix: Matrix, reference_size: Sequence[int], source_size: Sequence[int]) -> list[Point]:
+    """Where the corners of the reference's format lie in the source: lower left, lower right, upper right, upper left.
+
+    Args:
+        matrix: 3x3, reference pixels to source pixels as in ``align.json`` (centres at whole numbers, row 0 on top).
+        reference_size, source_size: width and height in pixels.
+
+    Returns:
+        Four points in Nuke's coordinates of the source: pixels from its lower left corner, y upwards.
+
+    Raises:
+        HostError: a corner lies on the horizon or behind it.
+    """
+    width, height = reference_size
+    found = []
+    for x, y in ((0, 0), (width, 0), (width, height), (0, height)):
+        column, row = x - 0.5, height - 0.5 - y
+        u, v, depth = (line[0] * column + line[1] * row + line[2] for line in matrix)
+        if depth <= 1e-9:
+            raise HostError("A matrix of the alignment turns a corner over the horizon; align the elements again.")
+        found.append((u / depth + 0.5, source_size[1] - 0.5 - v / depth))
+    return found
+
+
+def nuke_box(box: Sequence[int], height: int) -> list[int]:
+    """[x, y, width, height] with row 0 on top as Nuke's left, bottom, right, top in a picture of ``height``."""
+    x, y, across, down = box
+    return [x, height - y - down, x + across, height - y]
+
+
+def keyed(record: AlignmentRecord) -> list[FrameAlignment]:
+    """The frames whose corners become keys: all that were not rejected, ascending. Raises :class:`HostError` for none."""
+    found = sorted((frame for frame in record.frames if frame.verdict != "rejected"), key=lambda frame: frame.source)
+    if not found:
+        raise HostError("Every frame of this alignment was rejected; look at the reasons, then align other frames.")
+    return found
+
+
+@shown
+def load(node: Any) -> AlignmentRecord:
+    """Write the record that the knob ``alignment`` names into the node; returns it."""
+    text = node["alignment"].evaluate() or ""
+    if not text:
+        raise HostError(f"{node.name()}: choose an align.json first; the page Curate makes one.")
+    path = graph.resolved(text)
+    return apply(node, load_alignment(path), path)
+
+
+def apply(node: Any, record: AlignmentRecord, path: Path) -> AlignmentRecord:
+    """Write a record into a node, in one step of undo. Keys of the hand transform are left alone.
+
+    Rejected frames get no corner key: theirs lie between the neighbours'. Before the first and after the last key the
+    corners are held.
+
+    Raises:
+        HostError: an input is not connected or has another size than in the record, or no frame can be used.
+        StorageError: the STMaps cannot be copied.
+    """
+    _check_sizes(node, record)
+    frames = keyed(record)
+    places = [corners(frame.matrix, record.reference_size, record.source_size) for frame in frames]
+    shift, shift_reference = int(node["sourceOffset"].value()), int(node["referenceOffset"].value())
+    times = [frame.source + shift for frame in frames]
+    numbers, pattern = _warps(record, path)
+    masks = sorted(record.masks, key=lambda mask: mask[2] * mask[3], reverse=True)
+    everything = sorted(record.frames, key=lambda frame: frame.source)
+    with graph.undo("Film Recovery: load alignment"):
+        node["alignment"].setValue(graph.shortened(path))
+        for index, name in enumerate(CORNERS):
+            sides = [_curve(times, [place[index][axis] for place in places], "L") for axis in (0, 1)]
+            _set_curves(node[name], sides)
+        # Rejected frames too: which frame belongs to which is another question than how they lie.
+        known = [frame.source + shift for frame in everything]
+        partners = [frame.reference + shift_reference for frame in everything]
+        _set_curves(node["referenceFrame"], [_curve(known, partners, "L")])
+        warped = [numbers.get(frame.warp or "", 0) for frame in everything]
+        _set_curves(node["warpNumber"], [_curve(known, warped, "K")])
+        node["warpFiles"].setValue(pattern)
+        node["cropBox"].setValue(nuke_box(record.crop, record.source_size[1]))
+        for index in range(MASKS):
+            box = nuke_box(masks[index], record.source_size[1]) if index < len(masks) else [0, 0, 0, 0]
+            node[f"mask{index + 1}"].setValue(box)
+        node["handCenter"].setValue([record.source_size[0] / 2, record.source_size[1] / 2])
+        rejected = [frame.source + shift for frame in record.frames if frame.verdict == "rejected"]
+        node["rejectedFrames"].setValue(frame_tools.format_frames(rejected))
+        node["loaded"].setValue(True)
+        node["status"].setValue(summary(record, shift))
+    return record
+
+
+def summary(record: AlignmentRecord, shift: int = 0) -> str:
+    """What a record holds, in lines for the node's status; ``shift`` is added to its frame numbers."""
+    verdicts = {name: [frame.source + shift for frame in record.frames if frame.verdict == name] for name in VERDICTS}
+    lines = [", ".join(f"{len(frames)} frames {name}" for name, frames in verdicts.items()) + "."]
+    if verdicts["doubtful"]:
+        lines.append(f"Look at {frame_tools.format_frames(verdicts['doubtful'])}.")
+    known = [frame.source for frame in record.frames]
+    gaps = sorted(set(range(min(known), max(known) + 1)) - set(known)) if known else []
+    if gaps:
+        lines.append(f"Not in the record, taken from their neighbours: {frame_tools.format_frames(f + shift for f in gaps)}.")
+    if len(record.masks) > MASKS:
+        lines.append(f"The {MASKS} largest of {len(record.masks)} masks were taken; add the others with a Roto on both sides.")
+    return "\n".join([*lines, *record.notes])
+
+
+@shown
+def hand_here(node: Any) -> None:
+    """Let the hand transform act at the current frame; its neighbours keep what they have."""
+    _switch(node, 1.0)
+
+
+@shown
+def automatic_here(node: Any) -> None:
+    """Take the record alone at the current frame; its neighbours keep what they have."""
+    _switch(node, 0.0)
+
+
+@shown
+def create_source(node: Any) -> Any:
+    """Make a node that gives the source this node's crop and masks, by links; returns it."""
+    name = node.name()
+    with node.parent() or nuke.root(), graph.undo("Film Recovery: source branch"):
+        made = nuke.nodes.RecoveryAlign(inputs=[node.input(0), node.input(1)])
+        made["output"].setValue("source")
+        for knob in _LINKED:
+            made[knob].setExpression(f"{name}.{knob}")
+        for knob in _LINKED_BOXES:
+            for index, part in enumerate(("x", "y", "r", "t")):
+                made[knob].setExpression(f"{name}.{knob}.{part}", index)
+        made["retime"].setValue(False)
+        made["label"].setValue("source")
+        made["status"].setValue(f"Crop and masks of {name}.")
+        made.setXYpos(node.xpos() - 120, node.ypos())
+    return made
+
+
+def on_create(node: Any) -> None:
+    """When a node is made or a script is opened. Never raises."""
+    with contextlib.suppress(FilmRecoveryError, RuntimeError):
+        _enable(node)
+
+
+def knob_changed(node: Any, knob: Any) -> None:
+    """Grey out what the chosen output does not use."""
+    if knob.name() in ("output", "showPanel"):
+        _enable(node)
+
+
+def _enable(node: Any) -> None:
+    used = _USED.get(str(node["output"].value()), ())
+    for name in ("differenceGain", "wipe"):
+        node[name].setEnabled(name in used)
+
+
+def _switch(node: Any, value: float) -> None:
+    """A key at this frame, and keys beside it that keep the neighbours as they are."""
+    knob, frame = node["useHand"], int(nuke.frame())
+    around = {frame - 1: knob.getValueAt(frame - 1), frame: value, frame + 1: knob.getValueAt(frame + 1)}
+    with graph.undo("Film Recovery: by hand"):
+        if not knob.isAnimated():
+            knob.setAnimated()
+        for time, wanted in around.items():
+            knob.setValueAt(1.0 if wanted > 0.5 else 0.0, time)
+
+
+def _check_sizes(node: Any, record: AlignmentRecord) -> None:
+    for index, side, size in ((0, "source", record.source_size), (1, "reference", record.reference_size)):
+        branch = node.input(index)
+        if branch is None:
+            raise HostError(f"{node.name()}: connect the input {side.capitalize()} before loading an alignment.")
+        found = [branch.width(), branch.height()]
+        if found != list(size):
+            raise HostError(
+                f"{node.name()}: the {side} {branch.name()} is {found[0]} x {found[1]} pixels, in the alignment it was "
+                f"{size[0]} x {size[1]}; connect the element that was aligned, before any Reformat or Crop."
+            )
+
+
+def _curve(times: Sequence[int], values: Sequence[float], mode: str) -> str:
+    """A curve with a key a frame in the spelling of scripts; ``mode`` L is linear, K holds."""
+    keys = " ".join(f"x{time} {value:.9g}" for time, value in zip(times, values))
+    return f"{{curve {mode} {keys}}}"
+
+
+def _set_curves(knob: Any, curves: Sequence[str]) -> None:
+    """Set a knob's components at once: keys one by one take minutes for a reel."""
+    knob.fromScript("{" + " ".join(curves) + "}")
+
+
+def _warps(record: AlignmentRecord, path: Path) -> tuple[dict[str, int], str]:
+    """Numbers of the warps and the pattern of their files: as they are where they are numbered alike, else copies that are.
+
+    Numbers of files begin at 1, since 0 means no warp.
+    """
+    if not record.warps:
+        return {}, ""
+    files = [(path.parent / warp.stmap) for warp in record.warps]
+    for file in files:
+        if not file.is_file():
+            raise HostError(f"{path} names the warp {file}, which is not there; align the elements again.")
+    matches = [_NUMBERED.match(file.as_posix()) for file in files]
+    alike = {(match.group(1), len(match.group(2)), match.group(3)) for match in matches if match is not None}
+    found = [int(match.group(2)) for match in matches if match is not None]
+    if len(alike) == 1 and len(set(found)) == len(files) and min(found) > 0:
+        head, digits, tail = next(iter(alike))
+        numbers = {warp.name: number for warp, number in zip(record.warps, found)}
+        return numbers, graph.shortened(Path(f"{head}%0{digits}d{tail}"))
+    folder = path.parent / WARP_FOLDER
+    with storage_errors(folder):
+        folder.mkdir(exist_ok=True)
+        for number, file in enumerate(files, start=1):
+            shutil.copyfile(file, folder / f"warp.{number:04d}{file.suffix}")
+    numbers = {warp.name: number for number, warp in enumerate(record.warps, start=1)}
+    return numbers, graph.shortened(folder / f"warp.%04d{files[0].suffix}")

@@ -123,9 +123,9 @@ def start_detached(arguments: Sequence[str], folder: Path) -> int:
     return process.pid
 
 
-def is_alive(folder: Path) -> bool:
+def is_alive(folder: Path, within: float = _STARTING_SECONDS) -> bool:
     """Whether the process that was lately started in a folder still runs. Tells a worker that loads its packages, before it
-    holds the folder's lock, from one that died; after ten minutes only the lock tells.
+    holds the folder's lock, from one that died; ``within`` seconds of its start, ten minutes, later only the lock tells.
 
     False for a process of another machine, which cannot be asked.
     """
@@ -137,7 +137,7 @@ def is_alive(folder: Path) -> bool:
     child = _children.get(pid)
     if child is not None and child.poll() is not None:  # our own child would stay a zombie if nobody asked
         return False
-    if machine != platform.node() or age > _STARTING_SECONDS:
+    if machine != platform.node() or age > within:
         return False
     return child is not None or _exists(pid)
 

@@ -65,7 +65,7 @@ def _message() -> str:
 
 
 def test_every_stage_opens_and_no_text_is_cut_off(panel: Any, qt: Any) -> None:
-    for stage in range(8):
+    for stage in range(9):
         panel.go(stage)
         _turn(qt)
         for button in panel.findChildren(qt.QtWidgets.QPushButton):
@@ -79,7 +79,7 @@ def test_every_stage_opens_and_no_text_is_cut_off(panel: Any, qt: Any) -> None:
 
 
 def test_pairs_are_added_edited_and_removed(panel: Any, nuke: Any, qt: Any) -> None:
-    page = panel.pages[1]
+    page = panel.pages[2]
     for frame in (1004, 1001):
         nuke.frame(frame)
         page.add_current()
@@ -107,7 +107,7 @@ def test_thumbnails_are_rendered_and_leave_no_node_behind(panel: Any, nuke: Any,
     pytest.importorskip("OpenImageIO")
     from film_recovery_nuke.graph import Pair
 
-    page = panel.pages[1]
+    page = panel.pages[2]
     page.table.set_pairs([Pair(1001, 1001), Pair(1005, 1005)])
     before = [node.name() for node in nuke.allNodes()]
     page.thumbnails()
@@ -118,7 +118,7 @@ def test_thumbnails_are_rendered_and_leave_no_node_behind(panel: Any, nuke: Any,
 def test_stacks_are_built_in_the_graph(panel: Any, nuke: Any) -> None:
     from film_recovery_nuke.graph import Pair
 
-    page = panel.pages[1]
+    page = panel.pages[2]
     page.build()
     assert "no pair yet" in _message()
     page.table.set_pairs([Pair(1001, 1001, False, "skin"), Pair(1005, 1006, True)])
@@ -134,15 +134,15 @@ def test_stacks_are_built_in_the_graph(panel: Any, nuke: Any) -> None:
 def test_the_train_page_gives_a_node_the_pairs(panel: Any, nuke: Any, qt: Any) -> None:
     from film_recovery_nuke.graph import Pair
 
-    panel.go(3)
-    page = panel.pages[3]
+    panel.go(4)
+    page = panel.pages[4]
     page.use_pairs()
     assert "no pairs yet" in _message()
-    panel.pages[1].table.set_pairs([Pair(1001, 1001, False, "skin"), Pair(1004, 1004), Pair(1006, 1006, True)])
+    panel.pages[2].table.set_pairs([Pair(1001, 1001, False, "skin"), Pair(1004, 1004), Pair(1006, 1006, True)])
     node = page.use_pairs()
     assert (node["frames"].value(), node["heldOut"].value(), node.input(1).name()) == ("1001,1004", "1006", "Reference")
     assert node["pairReasons"].value() == '{"1001": "skin"}'
-    panel.pages[1].table.set_pairs([Pair(1001, 1003)])
+    panel.pages[2].table.set_pairs([Pair(1001, 1003)])
     page.use_pairs()
     assert "Put a TimeOffset" in _message()
 
@@ -212,8 +212,8 @@ def test_the_environment_page_asks_without_blocking_and_can_be_cancelled(
 
 def test_closing_the_panel_ends_its_threads(panel: Any, qt: Any) -> None:
     before = threading.active_count()
-    panel.go(6)
-    panel.pages[6]._work.start(lambda cancelled, say: [time.sleep(0.02) for _ in iter(cancelled, True)])
+    panel.go(7)
+    panel.pages[7]._work.start(lambda cancelled, say: [time.sleep(0.02) for _ in iter(cancelled, True)])
     assert threading.active_count() == before + 1
     panel.close()
     assert threading.active_count() == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from film_recovery_nuke.panels.curate_page import CuratePage
 from film_recovery_nuke.panels.environment_page import EnvironmentPage
 from film_recovery_nuke.panels.preferences_page import PreferencesPage
 from film_recovery_nuke.panels.qt import Qt, QtWidgets
@@ -11,7 +12,9 @@ from film_recovery_nuke.panels.stage_pages import ComparePage, ElementsPage, Inf
 from film_recovery_nuke.panels.state import PanelState
 from film_recovery_nuke.panels.train_page import TrainPage
 
-STAGES = ("1  Elements", "2  Pairs", "3  Target", "4  Train", "5  Infer", "6  Compare", "Environment", "Preferences")
+STAGES = (
+    "1  Elements", "2  Curate", "3  Pairs", "4  Target", "5  Train", "6  Infer", "7  Compare", "Environment", "Preferences",
+)  # fmt: skip
 
 
 class FilmRecoveryPanel(QtWidgets.QWidget):
@@ -25,9 +28,10 @@ class FilmRecoveryPanel(QtWidgets.QWidget):
         self._list.addItems(list(STAGES))
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
         self._list.setFixedWidth(self._list.sizeHintForColumn(0) + 4 * self.fontMetrics().horizontalAdvance("x"))
+        pairs = PairsPage(self.state)
         self.pages = (
-            ElementsPage(self.state), PairsPage(self.state), TargetPage(self.state), TrainPage(self.state),
-            InferPage(self.state), ComparePage(self.state), EnvironmentPage(), PreferencesPage(),
+            ElementsPage(self.state), CuratePage(self.state, pairs.table), pairs, TargetPage(self.state),
+            TrainPage(self.state), InferPage(self.state), ComparePage(self.state), EnvironmentPage(), PreferencesPage(),
         )  # fmt: skip
         self._stack = QtWidgets.QStackedWidget()
         for page in self.pages:

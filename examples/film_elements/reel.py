@@ -1,7 +1,7 @@
-"""Two elements as an archive finds them: cut from several shots, each with frames of its own missing, trimmed, framed differently.
+"""Two elements as an archive finds them: cut from several shots, each lacking frames of its own, trimmed, framed differently.
 
-What :mod:`film_elements.write` makes is one shot whose frames agree. Here the numbers of the two elements say nothing about each
-other: after a loss the film was spliced, and the scan counts on.
+What :mod:`film_elements.write` makes is one shot whose frames agree. Here the numbers of the two elements say nothing about
+each other: after a loss the film was spliced, and the scan counts on.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ class Framing:
         width, height = size
         x, y = (width - 1) / 2.0, (height - 1) / 2.0
         across = -self.zoom if self.mirrored else self.zoom
-        return np.array(
-            [[across, 0.0, x - across * x + self.shift[0] * width], [0.0, self.zoom, y - self.zoom * y + self.shift[1] * height]]
-        )
+        right, down = self.shift[0] * width, self.shift[1] * height
+        return np.array([[across, 0.0, x - across * x + right], [0.0, self.zoom, y - self.zoom * y + down]])
 
     def apply(self, picture: FloatArray) -> FloatArray:
         """The truth as this element's camera aperture shows it; beyond the truth its edge is mirrored."""
@@ -112,5 +111,3 @@ def joined(shots: Iterable[Iterable[FloatArray]]) -> Iterator[tuple[FloatArray, 
     for shot in shots:
         for index, picture in enumerate(shot):
             yield picture, index == 0
-
-

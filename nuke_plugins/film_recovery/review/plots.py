@@ -21,8 +21,8 @@ from film_recovery.review.detail import BAND, DetailSpectrum
 RESULT, SOURCE, REFERENCE, TRUTH = "#c0392b", "#8a8a90", "#1f7a8c", "#1c1c1e"
 _OTHERS = ("#b08a3c", "#6a5d9e", "#4f8a5b", "#a65f86")
 _CHANNELS = (("red", "#c0392b"), ("green", "#3f8f4f"), ("blue", "#2f5fa8"))
-_WIDTH, _HEIGHT = 7.2, 2.9  # inches, the text width of an A4 page
-_STYLE: Any = {
+WIDTH, _HEIGHT = 7.2, 2.9  # inches, the text width of an A4 page
+STYLE: Any = {
     "font.family": "DejaVu Sans", "font.size": 8.5, "axes.titlesize": 9.5, "axes.titleweight": "bold",
     "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#8a8a90",
     "axes.labelcolor": "#3a3a3e", "axes.linewidth": 0.8, "xtick.color": "#5a5a60", "ytick.color": "#5a5a60",
@@ -55,8 +55,8 @@ def training_curves(
         start: the closed-form start's held-out dB, drawn as a line that training has to leave behind.
         levels: further horizontal lines, label to dB, such as baselines.
     """
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, 3.7), layout="constrained")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.7), layout="constrained")
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1.0, 1.15))
         if losses:
             top.semilogy(*zip(*losses, strict=True), color=SOURCE, linewidth=1.1)
@@ -82,8 +82,8 @@ def transfer_curves(spectra: Sequence[tuple[str, str, DetailSpectrum]], band: tu
 
     ``spectra``: (label, role, spectrum) each. The truth's own power is drawn from the first.
     """
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, _HEIGHT), layout="constrained")
         left, right = figure.subplots(1, 2)
         for number, (label, role, spectrum) in enumerate(spectra):
             colour = _colour(role, number)
@@ -104,8 +104,8 @@ def transfer_curves(spectra: Sequence[tuple[str, str, DetailSpectrum]], band: tu
 
 def power_curves(curves: Sequence[Curve]) -> Figure:
     """Radial power spectra of elements that have no truth beside them: frequency in cycles per pixel, power."""
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, _HEIGHT), layout="constrained")
         axes = figure.subplots()
         for number, curve in enumerate(curves):
             axes.semilogy(curve.x, curve.y, color=_colour(curve.role, number), label=curve.label)
@@ -118,8 +118,8 @@ def per_frame(
     curves: Sequence[Curve], title: str, ylabel: str, trained: Sequence[int] = (), note: str = "trained on"
 ) -> Figure:  # fmt: skip
     """A figure such as ΔE2000 over frame numbers; the frames trained on are ticked at the bottom."""
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, _HEIGHT), layout="constrained")
         axes = figure.subplots()
         for number, curve in enumerate(curves):
             axes.plot(curve.x, curve.y, color=_colour(curve.role, number), label=curve.label,
@@ -137,8 +137,8 @@ def density_histories(histories: Sequence[tuple[str, Sequence[int], npt.ArrayLik
 
     Drawn as deviation from each channel's own mean: what is seen is flicker, not the cast.
     """
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, 0.6 + 1.35 * max(len(histories), 1)), layout="constrained")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.6 + 1.35 * max(len(histories), 1)), layout="constrained")
         panels = figure.subplots(max(len(histories), 1), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, (label, frames, densities) in zip(panels, histories, strict=False):
             values = np.asarray(densities, np.float64)
@@ -153,7 +153,7 @@ def density_histories(histories: Sequence[tuple[str, Sequence[int], npt.ArrayLik
 def to_svg(figure: Figure) -> str:
     """The figure as an SVG element without XML header; text is drawn as outlines, so no font is needed."""
     buffer = io.StringIO()
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         _settle(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
@@ -162,7 +162,7 @@ def to_svg(figure: Figure) -> str:
 
 def save_chart(path: Path, figure: Figure, dots_per_inch: int = 160) -> Path:
     """Write the figure as PNG, whole or not at all."""
-    with matplotlib.rc_context(_STYLE), atomic_path(path) as temporary:
+    with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
         _settle(figure)
         FigureCanvasAgg(figure).print_figure(temporary, format="png", dpi=dots_per_inch)
     return path

@@ -1,10 +1,12 @@
-"""Make the pictures of the panels: ``python docs/make_pictures.py``. Everything on them is real: a script, a run, its figures.
+"""Make the pictures of the panels: ``python docs/make_pictures.py``. They show a real script
+and a real run folder; the records on the page Curate are made up, through the contract, to fill its tables.
 
 Drawn offscreen, at 100 % and 200 %, in a dark palette like Nuke's; inside Nuke the panels have Nuke's own style.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
@@ -49,10 +51,16 @@ def draw(scale: str) -> int:
         panel = make_panel(nuke, Path(folder))
         PICTURES.mkdir(exist_ok=True)
         for number, name in enumerate(
-            ("elements", "pairs", "target", "train", "infer", "compare", "environment", "preferences")
+            ("elements", "analyse", "pairs", "target", "train", "infer", "compare", "environment", "preferences")
         ):
             panel.go(number)
             panel.show()
+            for _ in range(5):
+                application.processEvents()
+            panel.grab().save(str(PICTURES / f"{name}{suffix}.png"))
+        panel.go(1)
+        for number, name in enumerate(("match", "select", "align"), start=1):
+            panel.pages[1].go(number)
             for _ in range(5):
                 application.processEvents()
             panel.grab().save(str(PICTURES / f"{name}{suffix}.png"))
@@ -89,14 +97,48 @@ def make_panel(nuke: Any, folder: Path) -> Any:
     reasons = {1001: "lobby, warm", 1010: "skin, hat", 1015: "between 1010 and 1020", 1020: "red carpet", 1029: "foliage",
                1034: "between 1029 and 1048", 1048: "night, blue"}  # fmt: skip
     held_out = (1015, 1034)
-    panel.pages[1].table.set_pairs([Pair(frame, frame, frame in held_out, text) for frame, text in reasons.items()])
-    panel.pages[1].thumbnails()
-    panel.go(3)
-    node = panel.pages[3].use_pairs()
+    panel.pages[2].table.set_pairs([Pair(frame, frame, frame in held_out, text) for frame, text in reasons.items()])
+    panel.pages[2].thumbnails()
+    make_records(panel.pages[1])
+    panel.go(4)
+    node = panel.pages[4].use_pairs()
     make_run(folder / "recovery" / f"{node.name()}_v001")
     node["run"].setValue(f"{node.name()}_v001")
-    panel.pages[3].refresh()
+    panel.pages[4].refresh()
     return panel
+
+
+def make_records(page: Any) -> None:
+    """Records of the four commands through the contract: a reel with a splice, and a long name."""
+    from film_recovery.contract import curation
+
+    folders = [tab.folder() for tab in page.tabs]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "request.json").write_text("{}")
+    sentences = ("Sharp, resolves 61 % of the finest detail; cyan has faded to a fifth.",
+                 "Soft, resolves 24 % of the finest detail; its colours span the whole gamut.")  # fmt: skip
+    names = ("internegative_35mm_reel_02_scan_2048x1556_log_before_cleaning.####.dpx", "print_16mm.####.exr")
+    said = {"elements": [{"name": name, "sentence": text} for name, text in zip(names, sentences, strict=True)],
+            "advice": "Chroma: the internegative is the source, the print the reference. Spatial: no gain."}  # fmt: skip
+    (folders[0] / "worker.log").write_text(json.dumps(said))
+    flat = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    parts = [curation.Segment(1001 + 40 * k, 1003 + 38 * k, 36 - k, 0.99 - 0.04 * k, [0] * (36 - k)) for k in range(9)]
+    curation.MatchRecord(names[0], names[1], False, flat, parts, [[1037, 1040]], [], [], [],
+                         ["Eight splices; source frames 1037-1040 have no partner."],
+                             ).save(folders[1] / "match.json")  # fmt: skip
+    reasons = ("warm lobby light", "skin in daylight", "foliage against sky", "deep shadow", "red carpet", "night exterior")
+    pairs = [curation.ChosenPair(1001 + 53 * k, 1003 + 51 * k, k % 4 == 2, reasons[k % 6], "sequence",
+                                 [f"covers {12 + k} % more of the looks"]) for k in range(14)]  # fmt: skip
+    curation.SelectionRecord(names[0], names[1], "sequence", pairs,
+                             [curation.ScopeRecord("sequence", 1001, 1728, 0.93, ["saturated blue"])],
+                             [{"source": 1037, "reason": "a splice"}],
+                             ["Look at 1160 for blue: nothing else has it."]).save(folders[2] / "pairs.json")  # fmt: skip
+    bad = {4: ("rejected", "the picture is a flash: nothing to hold on to"), 9: ("doubtful", "little detail in the lower half")}
+    frames = [curation.FrameAlignment(1001 + k, 1003 + k, flat, None, 0.08 + 0.01 * (k % 7), 0.3, 0.95,
+                                      *bad.get(k, ("aligned", ""))) for k in range(48)]  # fmt: skip
+    curation.AlignmentRecord(names[0], names[1], [320, 180], [320, 180], False, [8, 4, 304, 172], [[60, 150, 200, 20]],
+                             frames).save(folders[3] / "align.json")  # fmt: skip
 
 
 def make_run(folder: Path) -> None:

@@ -23,8 +23,9 @@ HOST = sorted((ROOT / "nuke_plugins" / "film_recovery_nuke").rglob("*.py"))
 PINNED = {
     "RecoveryBalance": "encoding row0 row1 row2 offset frames align fitFromPairs resetBalance status",
     "RecoveryTarget": "task encoding matrix clampTarget dropAlpha bbox view",
-    "RecoveryTrain": "task frames heldOut dataDirectory modelSize cropSize batchSize trainFor minutes steps checkpointInterval "
-    "imageInterval initialWeights useGPUIfAvailable seed matrix encoding balance balanceNumbers align previewFrame previewOn "
+    "RecoveryTrain": "task frames heldOut referenceFrames dataDirectory modelSize cropSize batchSize trainFor minutes steps "
+    "checkpointInterval imageInterval "
+    "initialWeights useGPUIfAvailable seed matrix encoding balance balanceNumbers align previewFrame previewOn "
     "verifyInputs startTraining stopTraining resumeTraining createInference run pairReasons status chart smoothness logScale "
     "model",
     "RecoveryInference": "modelFile useGPUIfAvailable precision tileSize cacheFolder mix output missingFrames bakeFrame "

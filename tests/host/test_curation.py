@@ -117,6 +117,9 @@ def test_chosen_pairs_go_to_the_table_and_back_as_frames_to_keep(page: Any, qt_p
     tab.take()
     assert [(pair.source, pair.reference, pair.held_out, pair.reason) for pair in qt_pairs(page)] == [
         (1001, 1003, False, "skin"), (1005, 1007, True, "between two scenes")]  # fmt: skip
+    from film_recovery_nuke import pair_list
+
+    assert pair_list.load(folder / "pairs.json") == qt_pairs(page)  # Import reads the record too
     tab.keep_mine()
     tab.avoid.setText("1002")
     assert tab.options() == ["--pairs", "auto", "--scope", "sequence", "--keep", "1001,1005", "--avoid", "1002"]

@@ -143,8 +143,9 @@ def test_the_train_page_gives_a_node_the_pairs(panel: Any, nuke: Any, qt: Any) -
     assert (node["frames"].value(), node["heldOut"].value(), node.input(1).name()) == ("1001,1004", "1006", "Reference")
     assert node["pairReasons"].value() == '{"1001": "skin"}'
     panel.pages[2].table.set_pairs([Pair(1001, 1003)])
-    page.use_pairs()
-    assert "Put a TimeOffset" in _message()
+    assert page.use_pairs()["referenceFrames"].value() == "1001:1003"
+    node.setInput(1, nuke.nodes.RecoveryAlign(inputs=[node.input(0), node.input(1)]))
+    assert page.use_pairs()["referenceFrames"].value() == ""
 
 
 def test_the_monitor_finds_a_run_again_and_follows_it(qt: Any, nuke: Any, tmp_path: Path) -> None:

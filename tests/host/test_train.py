@@ -238,9 +238,7 @@ def test_overscan_and_wide_pixels_are_gathered_as_they_are(
     assert np.array_equal(found.get_pixels(oiio.FLOAT), picture)
 
 
-def test_a_worker_that_crashes_leaves_its_reason(
-    nuke: Any, make_node: Any, fake_worker: Any
-) -> None:
+def test_a_worker_that_crashes_leaves_its_reason(nuke: Any, make_node: Any, fake_worker: Any) -> None:
     from film_recovery_nuke.nodes import train
 
     node = make_node(nuke)
@@ -277,3 +275,29 @@ def test_an_equal_request_is_not_trained_twice(nuke: Any, worker: Path, make_nod
     assert train.ensure_trained(node, said.append).parent.parent.name == "RecoveryTrain1_v002"
     request = json.loads((first.parent.parent / "request.json").read_text())
     assert len(request["pictures"]) == 10
+
+
+def test_a_reference_of_another_number_is_gathered_under_its_partners(nuke: Any, make_node: Any, tmp_path: Path) -> None:
+    import numpy as np
+    import OpenImageIO as oiio
+
+    from film_recovery.contract.errors import FilmRecoveryError
+
+    node = make_node(nuke, frames="1001,1004", heldOut="1006", referenceFrames="1001:1003, 1006:1003")
+    from film_recovery_nuke.nodes import train
+
+    train.gather(node, tmp_path, train.plan_of(node))
+    place = tmp_path / "gathered"
+    names = [f"{side}.{frame}.exr" for side in ("reference", "source") for frame in (1001, 1004, 1006)]
+    assert sorted(path.name for path in place.iterdir()) == names
+
+    def pixels(path: Path) -> Any:
+        return oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT)
+
+    clip = Path(node.input(1)["file"].value()).parent
+    for frame, shown in ((1001, 1003), (1004, 1004), (1006, 1003)):
+        assert np.array_equal(pixels(place / f"reference.{frame}.exr"), pixels(clip / f"reference.{shown}.exr"))
+    for text, words in (("1001:1999", "frame 1999 lies outside"), ("1001-1003", "no pair of frames")):
+        node["referenceFrames"].setValue(text)
+        with pytest.raises(FilmRecoveryError, match=words):
+            train.plan_of(node)

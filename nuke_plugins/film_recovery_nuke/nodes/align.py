@@ -126,7 +126,7 @@ def apply(node: Any, record: AlignmentRecord, path: Path) -> AlignmentRecord:
 def summary(record: AlignmentRecord, shift: int = 0) -> str:
     """What a record holds, in lines for the node's status; ``shift`` is added to its frame numbers."""
     verdicts = {name: [frame.source + shift for frame in record.frames if frame.verdict == name] for name in VERDICTS}
-    lines = [", ".join(f"{len(frames)} frames {name}" for name, frames in verdicts.items()) + "."]
+    lines = ["Frames: " + ", ".join(f"{len(frames)} {name}" for name, frames in verdicts.items()) + "."]
     if verdicts["doubtful"]:
         lines.append(f"Look at {frame_tools.format_frames(verdicts['doubtful'])}.")
     known = [frame.source for frame in record.frames]

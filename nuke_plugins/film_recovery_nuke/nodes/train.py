@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
@@ -29,18 +30,23 @@ REQUEST = "request.json"
 _GATHER_SECONDS = 600.0
 _MEANINGFUL = "%#["  # in a path, for Nuke: frame numbers, views, Tcl
 _TCL = re.compile(r"\[[^\]]*\]")
+_PARTNERS = re.compile(r"^(-?\d+):(-?\d+)$")
 _VERSION = re.compile(r"_v(\d{3,})$")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a node asks for: options of the worker's command, and the frames to render for it."""
+    """What a node asks for: options of the worker's command, and the frames to render for it.
+
+    ``partners`` holds the reference's frame for each source frame that is paired with another number.
+    """
 
     task: str
     frames: list[int]
     held_out: list[int]
     preview: int | None
     options: list[str]
+    partners: dict[int, int] = field(default_factory=dict)
 
     @property
     def wanted(self) -> list[int]:
@@ -63,10 +69,12 @@ def plan_of(node: Any) -> Plan:
     both = sorted(set(chosen) & set(held_out))
     if both:
         raise HostError(f"{node.name()}: frame {both[0]} is to be trained on and held out; take it out of one of the two.")
+    partners = _partners(node)
     for index, side in enumerate(_SIDES[:2]):
         if node.input(index) is None:
             raise HostError(f"{node.name()}: connect the input {_LABELS[side]}.")
-        _check_range(node, index, sorted({*chosen, *held_out}))
+        numbers = {*chosen, *held_out}
+        _check_range(node, index, sorted({partners.get(frame, frame) for frame in numbers} if side == "reference" else numbers))
     preview = None
     if node["previewOn"].value():
         preview = int(node["previewFrame"].value())
@@ -74,7 +82,24 @@ def plan_of(node: Any) -> Plan:
             raise HostError(f"{node.name()}: connect the input Preview, or switch the preview off.")
         if preview in {*chosen, *held_out}:
             raise HostError(f"{node.name()}: the preview's frame {preview} is in the set; choose one that is not.")
-    return Plan(kind, chosen, held_out, preview, _options(node, kind, chosen, held_out, preview))
+    return Plan(kind, chosen, held_out, preview, _options(node, kind, chosen, held_out, preview), partners)
+
+
+def partners_text(partners: dict[int, int]) -> str:
+    """The spelling of the knob ``referenceFrames``: ``1001:1003, 1017:1018``; what has the same number is left out."""
+    return ", ".join(f"{source}:{other}" for source, other in sorted(partners.items()) if source != other)
+
+
+def _partners(node: Any) -> dict[int, int]:
+    """The reference's frame for the source frames that the knob ``referenceFrames`` names."""
+    found: dict[int, int] = {}
+    for word in re.split(r"[\s,]+", str(node["referenceFrames"].value()).strip()):
+        if word:
+            match = _PARTNERS.match(word)
+            if match is None:
+                raise HostError(f"{node.name()}: '{word}' is no pair of frames; write source:reference, as 1001:1003.")
+            found[int(match.group(1))] = int(match.group(2))
+    return found
 
 
 def _check_range(node: Any, index: int, frames: Sequence[int]) -> None:
@@ -161,7 +186,12 @@ def gather(
         raise HostError(f"{folder}: '{strange[0]}' has a meaning in file names of Nuke; choose another data directory.")
     with storage_errors(place):
         place.mkdir(parents=True, exist_ok=True)
-    wanted = {"source": plan.wanted, "reference": plan.wanted, "preview": [] if plan.preview is None else [plan.preview]}
+    partners = [plan.partners.get(frame, frame) for frame in plan.wanted]
+    wanted = {
+        "source": plan.wanted,
+        "reference": sorted(set(partners)),
+        "preview": [] if plan.preview is None else [plan.preview],
+    }
     count = sum(len(numbers) for numbers in wanted.values())
     before = 0
     for side in _SIDES:
@@ -170,6 +200,8 @@ def gather(
         write = graph.inside(node, f"Gather{_LABELS[side]}")
         # The preview is one more source frame for the worker, of whatever branch the artist chose to watch.
         name = _PATTERN.format(side="source" if side == "preview" else side)
+        if side == "reference" and partners != plan.wanted:
+            name = _PATTERN.format(side="partner")
         done = before
 
         def told(index: int, _: int, what: str, done: int = done, label: str = _LABELS[side]) -> None:
@@ -178,6 +210,20 @@ def gather(
 
         frame_tools.render_frames(write, (place / name).as_posix(), wanted[side], cancelled, told)
         before += len(wanted[side])
+    if partners != plan.wanted:
+        _renumber(place, dict(zip(plan.wanted, partners)))
+
+
+def _renumber(place: Path, partners: dict[int, int]) -> None:
+    """Give the reference's frames the numbers of the source frames that they are paired with, as the worker expects them."""
+    rendered = {frame: Path(frame_tools.frame_path((place / _PATTERN.format(side="partner")).as_posix(), frame))
+                for frame in partners.values()}  # fmt: skip
+    with storage_errors(place):
+        for source, frame in partners.items():
+            pattern = (place / _PATTERN.format(side="reference")).as_posix()
+            shutil.copyfile(rendered[frame], frame_tools.frame_path(pattern, source))
+        for file in rendered.values():
+            file.unlink()
 
 
 def request_of(

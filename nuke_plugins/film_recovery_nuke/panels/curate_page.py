@@ -47,6 +47,8 @@ class CommandTab(QtWidgets.QWidget):
         self.table = QtWidgets.QTableWidget(0, len(self.headers))
         self.table.setHorizontalHeaderLabels(list(self.headers))
         self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
+        self.table.setTextElideMode(Qt.ElideMiddle)
         self.table.horizontalHeader().setStretchLastSection(True)
         self.table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectRows)
         self.table.setEditTriggers(QtWidgets.QAbstractItemView.NoEditTriggers)
@@ -204,7 +206,7 @@ class AnalyseTab(CommandTab):
         for element in said.get("elements", []):
             name = Path(str(element.get("name") or element.get("path") or element.get("element") or "")).name
             self.put_row((name, element.get("sentence", "")))
-        self.table.setWordWrap(True)
+        self.table.setColumnWidth(0, 30 * self.fontMetrics().averageCharWidth())
         self.table.resizeRowsToContents()
         self.notes.setText(str(said.get("advice", "")))
 

@@ -11,7 +11,7 @@ from film_recovery.contract.errors import FilmRecoveryError
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph
 from film_recovery_nuke.errors import HostError, shown
-from film_recovery_nuke.nodes import train
+from film_recovery_nuke.nodes import align, train
 from film_recovery_nuke.panels.monitor import TrainingMonitor
 from film_recovery_nuke.panels.qt import QtWidgets
 from film_recovery_nuke.panels.stage_pages import button_row, paragraph
@@ -76,12 +76,6 @@ class TrainPage(QtWidgets.QWidget):
         pairs = self._state.pairs
         if not pairs:
             raise HostError("There are no pairs yet; choose some on the page Pairs.")
-        moved = [pair for pair in pairs if pair.source != pair.reference]
-        if moved:
-            raise HostError(
-                f"Frame {moved[0].source} is paired with reference frame {moved[0].reference}. Put a TimeOffset on the "
-                "reference, or build the stacks and train on frames 1 to the number of pairs."
-            )
         node = self._node() or self._make()
         with graph.undo("Film Recovery: pairs"):
             node["task"].setValue(self._state.task)
@@ -89,6 +83,10 @@ class TrainPage(QtWidgets.QWidget):
             node["matrix"].setValue(self._state.matrix)
             node["frames"].setValue(frame_tools.format_frames(pair.source for pair in pairs if not pair.held_out))
             node["heldOut"].setValue(frame_tools.format_frames(pair.source for pair in pairs if pair.held_out))
+            reference = node.input(1)
+            in_step = reference is not None and reference.Class() == align.CLASS and reference["retime"].value()
+            partners = {} if in_step else {pair.source: pair.reference for pair in pairs}
+            node["referenceFrames"].setValue(train.partners_text(partners))
             node["pairReasons"].setValue(json.dumps({str(pair.source): pair.reason for pair in pairs if pair.reason}))
             node["modelSize"].setValue(self._size.currentText())
             node["trainFor"].setValue("minutes")

@@ -28,7 +28,7 @@ def test_a_spread_is_distinct_ascending_and_reaches_both_ends(frames: list[int],
 
 @given(FRAMES, FRAMES, st.integers(-20, 20))
 def test_default_pairs_exist_in_both_elements_and_never_cross_the_line(ours: list[int], theirs: list[int], offset: int) -> None:
-    training, held_out = default_pairs(Element(ours), Element(theirs), offset=offset)
+    training, held_out = default_pairs(overlap(Element(ours), Element(theirs), offset))
     assert not set(training) & set(held_out)
     assert all(frame in ours and frame + offset in theirs for frame in [*training, *held_out])
     common = overlap(Element(ours), Element(theirs), offset)
@@ -40,18 +40,18 @@ def test_default_pairs_exist_in_both_elements_and_never_cross_the_line(ours: lis
 
 
 def test_a_shot_gives_six_pairs_and_two_between_them() -> None:
-    training, held_out = default_pairs(Element(list(range(1001, 1049))), Element(list(range(1001, 1065))))
+    training, held_out = default_pairs(overlap(Element(list(range(1001, 1049))), Element(list(range(1001, 1065)))))
     assert training == [1001, 1010, 1020, 1029, 1039, 1048]
     assert held_out == [1015, 1034]
 
 
 def test_few_frames_are_nearly_all_trained_on() -> None:
-    assert default_pairs(Element([7]), Element([7])) == ([7], [])
-    assert default_pairs(Element([1, 2, 3, 4]), Element([1, 2, 3, 4])) == ([1, 2, 4], [3])
+    assert default_pairs([7]) == ([7], [])
+    assert default_pairs([1, 2, 3, 4]) == ([1, 2, 4], [3])
 
 
 def test_elements_without_a_common_frame_give_nothing() -> None:
-    assert default_pairs(Element([1, 2]), Element([3, 4])) == ([], [])
+    assert default_pairs(overlap(Element([1, 2]), Element([3, 4]))) == ([], [])
 
 
 def test_held_out_frames_lie_midway() -> None:

@@ -42,14 +42,14 @@ def test_the_script_names_no_place_on_a_machine(name: str) -> None:
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="the worker's choice of pairs needs the worker's Python, 3.11")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_pairs_are_those_of_the_command_line(nuke: Any, name: str) -> None:
-    from film_recovery.elements.selection import default_pairs
+    from film_recovery.elements.selection import default_pairs, overlap
     from film_recovery_nuke.frames import parse_frames
 
     class Frames:
         def __init__(self, last: int) -> None:
             self.frames = list(range(1001, last + 1))
 
-    training, held_out = default_pairs(Frames(1048), Frames(1064), 6, 2)
+    training, held_out = default_pairs(overlap(Frames(1048), Frames(1064)), 6, 2)
     nuke.scriptOpen(str(EXAMPLES / name))
     trainers = nuke.allNodes("RecoveryTrain")
     assert trainers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import click
 
 from film_recovery.cli.console import frames_option, stoppable
 from film_recovery.contract.atomic import storage_errors
+from film_recovery.contract.curation import load_match, load_selection
 from film_recovery.contract.errors import InputError, UsageError, VerificationError
 from film_recovery.contract.events import read_events
 from film_recovery.contract.exit_codes import ExitCode
@@ -36,6 +37,9 @@ def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--held-out", metavar="RANGE", help="Source frames kept from training, to judge by; default 2 if no "
                      "--frames are given."),
         click.option("--offset", type=int, default=0, show_default=True, help="Reference frame minus source frame."),
+        click.option("--pairs", "pairs_file", metavar="FILE", help="pairs.json of select: frames, held-out frames and partners."),
+        click.option("--match", "match_file", metavar="FILE", help="match.json: the reference frame of every source frame."),
+        click.option("--alignment", metavar="FILE", help="align.json: how each reference frame lies, instead of registering it."),
         click.option("--minutes", type=float, help=f"How long to train, by a timed probe. Default {_DEFAULT_MINUTES:g}."),
         click.option("--steps", type=int, help="How many steps to train, instead of minutes."),
         click.option("--size", type=click.Choice(SIZES), default="medium", show_default=True, help="Model size."),
@@ -70,13 +74,16 @@ def make_job(options: dict[str, Any]) -> TrainingJob:
         raise UsageError("The task as-is needs --target and no --reference.")
     if values["task"] != "as-is" and (reference is None or target is not None):
         raise UsageError(f"The task {values['task']} needs --reference and no --target.")
+    chosen = _curated(values.pop("pairs_file"), values.pop("match_file"), values)
     minutes, steps = values.pop("minutes"), values.pop("steps")
     if minutes is None and steps is None:
         minutes = _DEFAULT_MINUTES
     job = TrainingJob(
         reference=reference or target,
-        frames=frames_option(values.pop("frames")) or [],
-        held_out=frames_option(values.pop("held_out")) or [],
+        frames=frames_option(values.pop("frames")) or chosen.frames,
+        held_out=frames_option(values.pop("held_out")) or chosen.held_out,
+        reasons=chosen.reasons,
+        reference_frames=chosen.partners,
         reference_offset=values.pop("offset"),
         minutes=minutes,
         steps=steps,
@@ -86,6 +93,32 @@ def make_job(options: dict[str, Any]) -> TrainingJob:
     )
     job.check()
     return job
+
+
+@dataclass
+class _Chosen:
+    """What the records of select and match say."""
+
+    frames: list[int] = field(default_factory=list)
+    held_out: list[int] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    partners: dict[str, int] = field(default_factory=dict)
+
+
+def _curated(pairs_file: str | None, match_file: str | None, options: dict[str, Any]) -> _Chosen:
+    """Raises :class:`UsageError` for options that contradict each other, :class:`InputError` for a damaged record."""
+    if pairs_file and (options["frames"] or options["held_out"]):
+        raise UsageError("Give either --pairs or --frames and --held-out; to change the pairs, edit them or select again.")
+    chosen = _Chosen()
+    if match_file:
+        chosen.partners = {str(frame): there for frame, there in load_match(Path(match_file)).partners().items()}
+    if pairs_file:
+        selection = load_selection(Path(pairs_file))
+        chosen.frames = [pair.source for pair in selection.training]
+        chosen.held_out = [pair.source for pair in selection.held_out]
+        chosen.reasons = {str(pair.source): pair.reason for pair in selection.pairs}
+        chosen.partners.update({str(pair.source): pair.reference for pair in selection.pairs})
+    return chosen
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,9 @@ KEPT = {"chroma": "luma", "spatial": "chroma", "as-is": "nothing"}
 class TrainingJob:
     """What to learn, from which frames, and how long.
 
-    Frames are numbers of the source; the reference's (or target's) frame is the source's plus ``reference_offset``.
+    Frames are numbers of the source; the reference's (or target's) frame is the source's plus ``reference_offset``, unless
+    ``reference_frames`` names another (source frame, as text, to reference frame). ``alignment`` is the path of an ``align.json``
+    whose transforms are taken instead of registering each pair anew.
     ``encoding`` and ``balance`` may be ``auto``: ``display`` for float files and ``none`` for coded ones; ``fit`` for
     chroma and ``none`` otherwise. ``balance`` may also be 12 numbers: the rows of the 3x3 matrix, then the offset, in density.
     ``crop`` is ``[x, y, width, height]`` in pixels of the source's data window, row 0 on top; None finds the picture area.
@@ -50,6 +53,12 @@ class TrainingJob:
     device: str = "auto"
     precision: str = "auto"
     reasons: dict[str, str] = field(default_factory=dict)
+    reference_frames: dict[str, int] = field(default_factory=dict)
+    alignment: str | None = None
+
+    def partner(self, frame: int) -> int:
+        """The reference's frame that shows what the source's ``frame`` shows."""
+        return self.reference_frames.get(str(frame), frame + self.reference_offset)
 
     @property
     def kept(self) -> str:
@@ -72,6 +81,8 @@ class TrainingJob:
             raise UsageError("Batch and intervals must be 1 or more.")
         if self.align not in ("affine", "none"):
             raise UsageError(f"Unknown alignment '{self.align}'; choose affine or none.")
+        if not all(re.fullmatch(r"-?\d+", frame) for frame in self.reference_frames):
+            raise UsageError("The partners of source frames must be listed by frame number.")
         shared = sorted(set(self.frames) & set(self.held_out))
         if shared:
             raise UsageError(f"Frame {shared[0]} is on both sides of the held-out line; take it out of one list.")

@@ -36,16 +36,14 @@ def overlap(source: HasFrames, reference: HasFrames, offset: int = 0) -> list[in
     return [frame for frame in sorted(set(source.frames)) if frame + offset in there]
 
 
-def default_pairs(
-    source: HasFrames, reference: HasFrames, count: int = 6, held_out: int = 2, offset: int = 0
-) -> tuple[list[int], list[int]]:
-    """Training frames and held-out frames over the overlap of two elements, both as ascending source frame numbers.
+def default_pairs(common: Sequence[int], count: int = 6, held_out: int = 2) -> tuple[list[int], list[int]]:
+    """Training frames and held-out frames among the source frames that have a partner, ascending both.
 
     The training frames are spread from the first to the last common frame; the held-out ones lie midway between
     neighbouring training frames, where a network trained on the pairs is least helped by its memory. With fewer common
-    frames than ``count + held_out``, at least three of four stay for training. Both lists are empty without an overlap.
+    frames than ``count + held_out``, at least three of four stay for training. Both lists are empty without common frames.
     """
-    common = overlap(source, reference, offset)
+    common = sorted(set(common))
     if len(common) < count + held_out:
         held_out = min(held_out, len(common) // 4)
         count = min(count, len(common) - held_out)

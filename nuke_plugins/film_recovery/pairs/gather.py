@@ -108,7 +108,7 @@ def choose_pairs(job: TrainingJob, source: Sequence, reference: Sequence) -> tup
     frames, held_out = sorted(set(job.frames)), sorted(set(job.held_out))
     reasons: dict[int, str] = {}
     if not frames:
-        common = overlap(source, reference, job.reference_offset)
+        common = _common(job, source, reference)
         if not common:
             raise InputError(
                 f"The elements share no frames: {source.name} has {format_frames(source.frames)}, {reference.name} has "
@@ -117,13 +117,21 @@ def choose_pairs(job: TrainingJob, source: Sequence, reference: Sequence) -> tup
         if held_out:
             frames = spread_frames([frame for frame in common if frame not in held_out], _TRAINING)
         else:
-            frames, held_out = default_pairs(source, reference, _TRAINING, _HELD_OUT, job.reference_offset)
+            frames, held_out = default_pairs(common, _TRAINING, _HELD_OUT)
             reasons.update({frame: _held_out_reason(frame, frames) for frame in held_out})
         reasons.update(dict.fromkeys(frames, "spread over the overlap"))
         reasons[frames[0]] = "first of the spread"
         reasons[frames[-1]] = "last of the spread" if len(frames) > 1 else "the only common frame"
     given = {int(number): text for number, text in job.reasons.items()}
     return frames, held_out, {**reasons, **given}
+
+
+def _common(job: TrainingJob, source: Sequence, reference: Sequence) -> list[int]:
+    """Source frames whose partner exists. Named partners are all there are: a match that was looked for found no others."""
+    if not job.reference_frames:
+        return overlap(source, reference, job.reference_offset)
+    ours, theirs = set(source.frames), set(reference.frames)
+    return sorted(int(frame) for frame, there in job.reference_frames.items() if int(frame) in ours and there in theirs)
 
 
 def resolve_encoding(job: TrainingJob, source: Sequence, reference: Sequence, frames: Iterable[int]) -> str:
@@ -134,7 +142,7 @@ def resolve_encoding(job: TrainingJob, source: Sequence, reference: Sequence, fr
     """
     numbers = list(frames)
     ours = _first_readable(source, numbers)
-    theirs = _first_readable(reference, [frame + job.reference_offset for frame in numbers])
+    theirs = _first_readable(reference, [job.partner(frame) for frame in numbers])
     if job.encoding == "none" or ours is None or theirs is None:
         coded = (ours is None or ours.is_coded) and (theirs is None or theirs.is_coded)
         return ("none" if coded else "display") if job.encoding == "auto" else job.encoding
@@ -174,7 +182,7 @@ def _survey_pair(
     survey: _Survey,
 ) -> None:
     """Read, judge and register one pair; whatever is wrong becomes a finding."""
-    numbers = (frame, frame + job.reference_offset)
+    numbers = (frame, job.partner(frame))
     pictures: list[Frame] = []
     errors = []
     for index, (element, sequence, number) in enumerate(zip(("source", "reference"), elements, numbers, strict=True)):

@@ -12,7 +12,7 @@ from film_recovery.contract.errors import ProjectError
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.contract.run_folder import RunFolder
-from film_recovery.elements.selection import default_pairs
+from film_recovery.elements.selection import default_pairs, overlap
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.ranges import parse_frames
@@ -150,7 +150,7 @@ def _job(project: Project, places: Places, step: Step) -> TrainingJob:
     within = _Frames(source.frames if scope is None else sorted(set(source.frames) & set(scope)))
     reasons: dict[str, str] = {}
     if not frames:
-        frames, spread = default_pairs(within, reference, settings.pairs, 0 if held_out else settings.held_out_pairs)
+        frames, spread = default_pairs(overlap(within, reference), settings.pairs, 0 if held_out else settings.held_out_pairs)
         held_out = held_out or spread
         frames = [frame for frame in frames if frame not in held_out]
         reasons = {str(frame): "spread over the overlap" for frame in frames}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -184,15 +185,21 @@ def test_a_training_as_it_is(run_cli: Cli, elements: Path, tmp_path: Path) -> No
 
 
 def test_analysis_of_both_elements(run_cli: Cli, elements: Path, tmp_path: Path) -> None:
-    out = tmp_path / "figures.json"
-    done = run_cli(
-        "analyse", elements / "neg.####.exr", "--against", elements / "print.####.exr", "--frames", "1001,1005",
-        "--out", out, "--json",
-    )  # fmt: skip
+    files = ("analyse", elements / "neg.####.exr", "--against", elements / "print.####.exr")
+    done = run_cli(*files, "--frames", "1001,1005", "--json")
     assert done.code == 0, done.err
     assert len(done.json["elements"]) == 2
     assert done.json["advice"]
-    assert out.is_file()
+    out = tmp_path / "analysis"
+    thorough = run_cli(*files, "--out", out, "--json")
+    assert thorough.code == 0, thorough.err
+    record = json.loads((out / "analysis.json").read_text(encoding="utf-8"))
+    assert record["schema"] == "film-recovery/analysis"
+    assert record["advice"] == thorough.json["advice"]
+    assert all(element["shots"] and element["sentence"] for element in record["elements"])
+    assert "http" not in (out / "index.html").read_text(encoding="utf-8")
+    assert {picture.name for picture in out.glob("*.png")} == {"spectra.png", "layers.png", "time_1.png", "time_2.png"}
+    assert run_cli(*files, "--out", tmp_path / "figures.json").code == 2
 
 
 def test_the_doctor_tells_what_is_here(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

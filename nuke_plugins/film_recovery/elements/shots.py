@@ -23,6 +23,9 @@ _REACH = 10  # thumbnail pixels a block may have moved, a tenth of the width
 _PLAIN = 2.5  # standard deviation, of 255: a frame that shows less is black, white or unreadable
 _DISSOLVES = (8, 12, 18, 26)  # frames tried
 _MIXED = 0.92  # share of the change that a mixture of both ends must explain
+_LIT = 0.25  # of the brightest line; what never gets lighter is border
+_MARGIN = 0.025  # of the lit part; soft edges and weave
+_SAMPLES = 200
 _LOG_TOE = 8.0  # of 255; keeps grain of the blacks from counting
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
@@ -44,9 +47,11 @@ def find_shots(thumbnails: ByteArray) -> list[int]:
         return []
     shown = [index for index in range(count) if float(np.asarray(thumbnails[index]).std(axis=(0, 1)).max()) >= _PLAIN]
 
+    inside = inside_of(thumbnails)
+
     @lru_cache(maxsize=64)
     def picture(place: int) -> FloatArray:
-        return _levelled(thumbnails[shown[place]])
+        return levelled(thumbnails[shown[place]], inside)
 
     def alike(first: int, second: int) -> float:
         return likeness(picture(first), picture(second))
@@ -64,7 +69,7 @@ def shot_ranges(starts: list[int], count: int) -> list[tuple[int, int]]:
 
 
 def likeness(first: FloatArray, second: FloatArray) -> float:
-    """How much of the second picture is found in the first, -1 to 1; both (54, 96) float32 of :func:`_levelled`."""
+    """How much of the second picture is found in the first, -1 to 1; both (54, 96) float32 of :func:`levelled`."""
     direct = float((first * second).mean() / np.sqrt((first * first).mean() * (second * second).mean() + 1e-9))
     if direct > 0.9:
         return direct  # nothing moved: no search
@@ -81,9 +86,25 @@ def likeness(first: FloatArray, second: FloatArray) -> float:
     return found / weights
 
 
-def _levelled(thumbnail: ByteArray) -> FloatArray:
-    """Log-coded, every channel with mean 0 and like contrast, one plane."""
-    coded = np.log2(np.asarray(thumbnail, np.float32) + _LOG_TOE)
+def inside_of(thumbnails: ByteArray) -> tuple[slice, slice]:
+    """Rows and columns inside of dark borders: a gate's edge stands still through every cut and would make all frames alike."""
+    step = max(len(thumbnails) // _SAMPLES, 1)
+    brightest = np.asarray(thumbnails[::step], np.uint8).max(axis=(0, 3)).astype(np.float32)
+    found = []
+    for axis in (1, 0):
+        line = np.median(brightest, axis=axis)
+        lit = np.flatnonzero(line > _LIT * line.max())
+        first, last = (int(lit[0]), int(lit[-1]) + 1) if len(lit) else (0, len(line))
+        margin = max(round(_MARGIN * (last - first)), 1)
+        found.append(slice(first + margin, last - margin))
+    return found[0], found[1]
+
+
+def levelled(thumbnail: ByteArray, inside: tuple[slice, slice]) -> FloatArray:
+    """What is inside, enlarged to a whole thumbnail, log-coded, every channel with mean 0 and like contrast, one plane."""
+    size = (thumbnail.shape[1], thumbnail.shape[0])
+    cut = cv2.resize(np.ascontiguousarray(thumbnail[inside]), size, interpolation=cv2.INTER_LINEAR)
+    coded = np.log2(np.asarray(cut, np.float32) + _LOG_TOE)
     coded = np.asarray(cv2.GaussianBlur(coded, (0, 0), 1.0), np.float32)
     coded -= coded.mean(axis=(0, 1))
     plane = (coded / (coded.std(axis=(0, 1)) + 0.05)).mean(axis=-1)

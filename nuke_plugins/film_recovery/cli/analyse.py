@@ -1,0 +1,103 @@
+"""The command that measures what elements have kept, quickly on a few frames or shot by shot with a page to judge by."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from film_recovery.cli.console import frames_option, stoppable
+from film_recovery.contract.errors import UsageError
+
+if TYPE_CHECKING:
+    from film_recovery.elements.analysis import ElementAnalysis
+    from film_recovery.images.sequence import Sequence
+
+_LOOKS = 5
+
+
+@click.command()
+@click.argument("files")
+@click.option("--against", metavar="FILES", help="Another element of the same film, to say which should lead in which pass.")
+@click.option("--frames", metavar="RANGE", help="Frames to look at; default five, and with --out the whole element.")
+@click.option(
+    "--out", metavar="DIR", type=click.Path(path_type=Path),
+    help="Look at every shot, and write analysis.json, index.html and its curves into this folder.",
+)  # fmt: skip
+def analyse(files: str, against: str | None, frames: str | None, out: Path | None) -> dict[str, Any]:
+    """Measure sharpness, grain, colour left, flicker and clipping of an element, in figures and a sentence.
+
+    \b
+    film-recovery analyse "neg.####.exr" --against "print.####.exr" --out analysis
+
+    With --out every frame is read once, shots are found, and unsteadiness, dust, repeated frames, fields and fading are
+    measured too. What was measured is kept in DIR; stopped, it goes on there.
+    """
+    wanted = frames_option(frames)
+    if out is not None and (out.is_file() or out.suffix.lower() == ".json"):
+        raise UsageError(f"{out} is a file; --out names a folder, for analysis.json and the page.")
+    from film_recovery.elements.analysis import compare_elements
+    from film_recovery.images.sequence import open_sequence
+
+    sequences = [open_sequence(name) for name in (files, against) if name]
+    found = [_quick(sequence, wanted) for sequence in sequences]
+    for name, element in zip((files, against), found, strict=False):
+        click.echo(f"{name}: {element.sentence()}", err=True)
+    result: dict[str, Any] = {"elements": [element.to_dict() for element in found]}
+    if len(found) == 2:
+        result["advice"] = compare_elements(found[0], found[1])
+        click.echo(result["advice"], err=True)
+    return result if out is None else {**result, **_thorough(sequences, found, wanted, out, result.get("advice"))}
+
+
+def _quick(sequence: Sequence, wanted: list[int] | None) -> ElementAnalysis:
+    from film_recovery.elements.analysis import analyse_element
+    from film_recovery.elements.picture_area import picture_area
+    from film_recovery.elements.selection import spread_frames
+
+    chosen = wanted or spread_frames(sequence.frames, _LOOKS)
+    return analyse_element(sequence, chosen, "auto", picture_area([sequence.read(frame).rgb for frame in chosen[:2]]))
+
+
+def _thorough(
+    sequences: list[Sequence], found: list[ElementAnalysis], wanted: list[int] | None, out: Path, advice: str | None
+) -> dict[str, Any]:  # fmt: skip
+    """Shot by shot; returns what goes into the result besides the quick figures."""
+    from film_recovery.contract.atomic import write_json
+    from film_recovery.contract.run_folder import RunFolder
+    from film_recovery.elements.reel import analyse_reel
+    from film_recovery.elements.reel_advice import advise_shots, different_roles, fading_sentence, length_hint, usual_shares
+    from film_recovery.review.analysis_page import write_analysis_page
+
+    with RunFolder(out).locked(), stoppable() as reporter:
+        reels = [
+            analyse_reel(sequence, out / "cache" / str(number), reporter, wanted)
+            for number, sequence in enumerate(sequences, start=1)
+        ]
+        notes, pairs = [], []
+        if len(reels) == 2:
+            pairs = advise_shots(reels[0], reels[1])
+            odd = different_roles(pairs)
+            hints = [
+                f"In shot {', '.join(str(number + 1) for number in odd)} the roles differ; see the table." if odd else None,
+                fading_sentence(found[0].name, usual_shares([pair.kept_first for pair in pairs])),
+                fading_sentence(found[1].name, usual_shares([pair.kept_second for pair in pairs])),
+                length_hint(reels[0], reels[1]),
+            ]
+            notes = [hint for hint in hints if hint]
+        record = {
+            "schema": "film-recovery/analysis", "version": 1,
+            "elements": [
+                {**element.to_dict(), **reel.to_dict(), "looked_at": element.frames}
+                for element, reel in zip(found, reels, strict=True)
+            ],
+            "advice": advice, "notes": notes, "shots": [asdict(pair) for pair in pairs],
+        }  # fmt: skip
+        page = write_analysis_page(out, reels, [element.sentence() for element in found], advice, pairs, notes)
+        write_json(out / "analysis.json", record)
+    for note in notes:
+        click.echo(note, err=True)
+    shots = [[[shot.first, shot.last, shot.flags] for shot in reel.shots] for reel in reels]
+    return {"analysis": str(out / "analysis.json"), "page": str(page), "notes": notes, "shots": shots}

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 _FEWEST_STEPS = 8  # frames below which unsteadiness cannot be told from the camera
+_OUTLIER = 2.5  # deviations; a position lost in fast motion counts no more than this
 _SPECK = 0.10  # coded contrast below which a speck is not counted
 _SIGMAS = 6.0
 _SAME = 0.2  # share of the usual change below which a frame repeats the one before
@@ -102,7 +103,8 @@ def unsteadiness(shifts: Sequence[tuple[float, float]]) -> tuple[float, float] |
     # White jump j puts j(t) - j(t-1) into the steps: their second difference is free of any path of even acceleration.
     bend = np.diff(steps, n=2, axis=0)
     # The positions' third difference: binomials 1, 3, 3, 1.
-    spread = 1.4826 * np.median(np.abs(bend), axis=0) / np.sqrt(20.0)
+    usual = 1.4826 * np.median(np.abs(bend), axis=0)
+    spread = np.sqrt((np.clip(bend, -_OUTLIER * usual, _OUTLIER * usual) ** 2).mean(axis=0) / 20.0)
     return float(spread[0]), float(spread[1])
 
 

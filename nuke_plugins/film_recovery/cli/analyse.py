@@ -38,18 +38,26 @@ def analyse(files: str, against: str | None, frames: str | None, out: Path | Non
     wanted = frames_option(frames)
     if out is not None and (out.is_file() or out.suffix.lower() == ".json"):
         raise UsageError(f"{out} is a file; --out names a folder, for analysis.json and the page.")
-    from film_recovery.elements.analysis import compare_elements
     from film_recovery.images.sequence import open_sequence
 
     sequences = [open_sequence(name) for name in (files, against) if name]
+    if out is not None:
+        return _thorough(sequences, wanted, out)
     found = [_quick(sequence, wanted) for sequence in sequences]
-    for name, element in zip((files, against), found, strict=False):
-        click.echo(f"{name}: {element.sentence()}", err=True)
+    return _said(found)
+
+
+def _said(found: list[ElementAnalysis]) -> dict[str, Any]:
+    """The result in figures; its sentences are also told on the way."""
+    from film_recovery.elements.analysis import compare_elements
+
+    for element in found:
+        click.echo(element.sentence(), err=True)
     result: dict[str, Any] = {"elements": [element.to_dict() for element in found]}
     if len(found) == 2:
         result["advice"] = compare_elements(found[0], found[1])
         click.echo(result["advice"], err=True)
-    return result if out is None else {**result, **_thorough(sequences, found, wanted, out, result.get("advice"))}
+    return result
 
 
 def _quick(sequence: Sequence, wanted: list[int] | None) -> ElementAnalysis:
@@ -61,10 +69,8 @@ def _quick(sequence: Sequence, wanted: list[int] | None) -> ElementAnalysis:
     return analyse_element(sequence, chosen, "auto", picture_area([sequence.read(frame).rgb for frame in chosen[:2]]))
 
 
-def _thorough(
-    sequences: list[Sequence], found: list[ElementAnalysis], wanted: list[int] | None, out: Path, advice: str | None
-) -> dict[str, Any]:  # fmt: skip
-    """Shot by shot; returns what goes into the result besides the quick figures."""
+def _thorough(sequences: list[Sequence], wanted: list[int] | None, out: Path) -> dict[str, Any]:
+    """Shot by shot, with the record and the page."""
     from film_recovery.contract.atomic import write_json
     from film_recovery.contract.run_folder import RunFolder
     from film_recovery.elements.reel import analyse_reel
@@ -76,6 +82,8 @@ def _thorough(
             analyse_reel(sequence, out / "cache" / str(number), reporter, wanted)
             for number, sequence in enumerate(sequences, start=1)
         ]
+        found = [reel.element() for reel in reels]
+        result = _said(found)
         notes, pairs = [], []
         if len(reels) == 2:
             pairs = advise_shots(reels[0], reels[1])
@@ -93,11 +101,11 @@ def _thorough(
                 {**element.to_dict(), **reel.to_dict(), "looked_at": element.frames}
                 for element, reel in zip(found, reels, strict=True)
             ],
-            "advice": advice, "notes": notes, "shots": [asdict(pair) for pair in pairs],
+            "advice": result.get("advice"), "notes": notes, "shots": [asdict(pair) for pair in pairs],
         }  # fmt: skip
-        page = write_analysis_page(out, reels, [element.sentence() for element in found], advice, pairs, notes)
+        page = write_analysis_page(out, reels, [element.sentence() for element in found], result.get("advice"), pairs, notes)
         write_json(out / "analysis.json", record)
     for note in notes:
         click.echo(note, err=True)
     shots = [[[shot.first, shot.last, shot.flags] for shot in reel.shots] for reel in reels]
-    return {"analysis": str(out / "analysis.json"), "page": str(page), "notes": notes, "shots": shots}
+    return {**result, "analysis": str(out / "analysis.json"), "page": str(page), "notes": notes, "shots": shots}

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from film_recovery.contract.errors import InputError
+from film_recovery.elements.coherence import FREQUENCY, Detail, judge, tile_powers
 from film_recovery.elements.condition import (
     block_densities,
     clipped,
@@ -97,6 +98,13 @@ class ElementAnalysis:
         has no colour to give, however vivid the cast looks that it leaves; and without spread there is none either."""
         return self.colour_spread * min(self.contrast_kept)
 
+    def take_detail(self, detail: Detail) -> None:
+        """Put what neighbouring frames tell about sharpness in the place of what a floor of flat parts told."""
+        self.lines = 2.0 * detail.resolution * self.area.height
+        self.resolution, self.detail = detail.resolution, detail.detail
+        power, floor = detail.power.tolist(), detail.floor.tolist()
+        self.spectrum = {"frequency": FREQUENCY.tolist(), "power": power, "floor": floor}
+
     def _widest(self) -> str:
         return CHANNELS[int(np.argmax(self.contrast_kept))]
 
@@ -114,7 +122,8 @@ def analyse_element(
 
     Args:
         sequence: the element.
-        frames: a few frames to judge sharpness, grain and colour on; flicker looks at up to 24 frames of the whole.
+        frames: a few frames to judge sharpness, grain and colour on. Where the next frame exists, the two tell detail from
+            grain (:mod:`film_recovery.elements.coherence`); flicker looks at up to 24 frames of the whole.
         encoding: a name of :mod:`film_recovery.images.encodings`, or ``auto``: ``none`` for coded files, else ``display``.
         area: the picture area in pixels of the data window; None takes the whole frame.
         matrix: the YCbCr matrix.
@@ -131,9 +140,18 @@ def analyse_element(
     for frame in spread_frames(sequence.frames, _SERIES_FRAMES):
         read = pictures.get(frame) or sequence.read(frame)
         blocks.append(block_densities(to_linear(_cut(read.rgb, area), encoding)))
-    return analyse_pictures(
+    found = analyse_pictures(
         sequence.name, [frame.rgb for frame in pictures.values()], encoding, area, matrix, frames=chosen, blocks=blocks
     )
+    there, powers = set(sequence.frames), []
+    for frame in chosen:
+        if frame + 1 in there:
+            pair = [pictures[frame].rgb, (pictures.get(frame + 1) or sequence.read(frame + 1)).rgb]
+            powers.append(tile_powers(*(_coded_luma(_cut(picture, area), encoding, matrix) for picture in pair)))
+    detail = judge(powers)
+    if detail is not None:
+        found.take_detail(detail)
+    return found
 
 
 def analyse_pictures(
@@ -224,6 +242,11 @@ def hue_of_cast(cast: Sequence[float]) -> str:
     angle = np.degrees(np.arctan2(np.sqrt(3.0) * (light[1] - light[2]), 2.0 * light[0] - light[1] - light[2])) % 360.0
     names = ("red", "yellow", "green", "cyan", "blue", "magenta")
     return names[int((angle + 30.0) // 60.0) % 6]
+
+
+def _coded_luma(picture: FloatArray, encoding: str, matrix: str) -> FloatArray:
+    coded = np.asarray(encode(picture, encoding), np.float32)
+    return np.ascontiguousarray(rgb_to_ycbcr(coded, matrix)[..., 0], np.float32)
 
 
 def _better(first: ElementAnalysis, second: ElementAnalysis, ratio: float) -> ElementAnalysis | None:

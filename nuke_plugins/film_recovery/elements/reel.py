@@ -16,6 +16,7 @@ from film_recovery.contract.atomic import write_json
 from film_recovery.contract.errors import InputError, StoppedError, UnreadableImageError
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.elements.analysis import ElementAnalysis, analyse_pictures
+from film_recovery.elements.coherence import Detail, TilePowers, judge, tile_powers
 from film_recovery.elements.condition import block_densities, to_density
 from film_recovery.elements.dyes import dye_quantiles
 from film_recovery.elements.faults import COMBED, cadence, combing, frame_shift, specks, unsteadiness
@@ -30,8 +31,9 @@ from film_recovery.images.sequence import Sequence as FrameSequence
 
 _LOOKS = 3  # full pictures a shot for sharpness, grain and colour
 _RUN = 17  # consecutive full pictures a shot for unsteadiness, dust and fields
+_PAIRS = 5  # pairs of neighbouring frames of it that tell detail from grain
 _EDGE = 2  # frames left out at a shot's ends, where splices and dissolves are
-_VERSION = 1
+_VERSION = 2
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -91,6 +93,34 @@ class ReelAnalysis:
     shots: list[ShotAnalysis]
     densities: FloatArray
     missing: list[int]
+
+    def element(self) -> ElementAnalysis:
+        """The whole element: medians over the shots, the widest density range, the mean spectrum."""
+        parts = [shot.element() for shot in self.shots]
+
+        def middle(name: str) -> Any:
+            return np.median(np.array([getattr(part, name) for part in parts], np.float64), axis=0).tolist()
+
+        ranges = np.array([part.density_range for part in parts])
+        flickers = [part.flicker for part in parts if part.flicker is not None]
+        widest = [[float(ranges[:, channel, 0].min()), float(ranges[:, channel, 1].max())] for channel in range(3)]
+        frequency = np.asarray(parts[0].spectrum["frequency"])
+        spectrum = {
+            key: np.mean(
+                [np.interp(frequency, part.spectrum["frequency"], part.spectrum[key]) for part in parts], axis=0
+            ).tolist()
+            for key in ("power", "floor")
+        }
+        return ElementAnalysis(
+            name=self.name, frames=sorted(frame for shot in self.shots for frame in shot.looked_at), area=self.area,
+            resolution=middle("resolution"), lines=middle("lines"), detail=middle("detail"),
+            spectrum={"frequency": frequency.tolist(), **spectrum}, grain=middle("grain"), density_range=widest,
+            contrast_kept=middle("contrast_kept"), colour_spread=middle("colour_spread"),
+            cast={key: np.median([part.cast[key] for part in parts], axis=0).tolist() for key in parts[0].cast},
+            flicker=np.median(flickers, axis=0).tolist() if flickers else None,
+            clipped_low=float(np.mean([part.clipped_low for part in parts])),
+            clipped_high=float(np.mean([part.clipped_high for part in parts])),
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """For ``analysis.json``."""
@@ -168,9 +198,11 @@ def _analyse_shot(sequence: FrameSequence, survey: Survey, span: tuple[int, int]
     figures.area = area
     quantiles = dye_quantiles([to_density(to_linear(picture, encoding)) for picture in pictures])
     del pictures
-    movement = _movement(_lumas(sequence, _middle_run(inner), area, encoding, reporter))
     rhythm = cadence(survey.thumbnails[start:stop])
     repeats = [int(survey.frames[start + index]) for index in rhythm.repeats] if rhythm else []
+    movement, detail = _movement(_lumas(sequence, _middle_run(inner), area, encoding, reporter), set(repeats))
+    if detail is not None:
+        figures.take_detail(detail)
     shot = ShotAnalysis(
         start, stop, frames[0], frames[-1], looks, figures.to_dict(), quantiles.tolist(), movement, repeats,
         rhythm.period if rhythm else None, rhythm.sentence() if rhythm else None,
@@ -210,8 +242,9 @@ def _lumas(
         yield frame, np.ascontiguousarray(rgb_to_ycbcr(coded, "709")[..., 0], np.float32)
 
 
-def _movement(lumas: Iterator[tuple[int, FloatArray]]) -> Movement:
-    """Three pictures at a time are in memory."""
+def _movement(lumas: Iterator[tuple[int, FloatArray]], repeats: set[int]) -> tuple[Movement, Detail | None]:
+    """Three pictures at a time are in memory; a few pairs of them tell detail from grain."""
+    powers: list[TilePowers] = []
     window: list[FloatArray] = []
     frames: list[int] = []
     shifts: list[tuple[float, float]] = []
@@ -221,6 +254,8 @@ def _movement(lumas: Iterator[tuple[int, FloatArray]]) -> Movement:
         combed += combing(luma) > COMBED
         if window:
             shifts.append(frame_shift(window[-1], luma))
+            if len(powers) < _PAIRS and len(frames) % 3 == 1 and frame not in repeats:
+                powers.append(tile_powers(window[-1], luma))
         frames.append(frame)
         window = [*window[-2:], luma]
         if len(window) == 3:
@@ -229,10 +264,11 @@ def _movement(lumas: Iterator[tuple[int, FloatArray]]) -> Movement:
     path = np.cumsum([(0.0, 0.0), *shifts], axis=0) if frames else np.zeros((0, 2))
     jump = unsteadiness(shifts)
     dark, bright = (float(value) for value in np.mean(counts, axis=0)) if counts else (None, None)
-    return Movement(
+    movement = Movement(
         frames, list(jump) if jump else None, [[frame, float(x), float(y)] for frame, (x, y) in zip(frames, path, strict=True)],
         dark, bright, combed / len(frames) if frames else None,
     )  # fmt: skip
+    return movement, judge(powers)
 
 
 def _middle_run(frames: Sequence[int]) -> list[int]:

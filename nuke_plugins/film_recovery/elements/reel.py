@@ -33,7 +33,7 @@ _LOOKS = 3  # full pictures a shot for sharpness, grain and colour
 _RUN = 17  # consecutive full pictures a shot for unsteadiness, dust and fields
 _PAIRS = 5  # pairs of neighbouring frames of it that tell detail from grain
 _EDGE = 2  # frames left out at a shot's ends, where splices and dissolves are
-_VERSION = 2
+_VERSION = 3
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -216,7 +216,7 @@ def _flags(shot: ShotAnalysis) -> list[str]:
     if min(figures["contrast_kept"]) < 0.5:
         found.append("a layer has less than half of the contrast of another")
     if figures["flicker"] is not None and max(figures["flicker"]) > 0.02:
-        found.append("flickers")
+        found.append("flickers, or everything moves")
     if movement.unsteadiness is not None and max(movement.unsteadiness) > 1.0:
         found.append("jumps by more than a pixel")
     if (movement.dark_specks or 0.0) + (movement.bright_specks or 0.0) > 20.0:
@@ -226,7 +226,7 @@ def _flags(shot: ShotAnalysis) -> list[str]:
     if shot.period is not None:
         found.append(str(shot.cadence))
     elif shot.repeats:
-        found.append(f"{len(shot.repeats)} frames repeated")
+        found.append(f"repeated: {', '.join(map(str, shot.repeats[:5]))}{' …' if len(shot.repeats) > 5 else ''}")
     if max(figures["clipped_low"], figures["clipped_high"]) > 0.02:
         found.append("clipped")
     return found

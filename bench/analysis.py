@@ -138,7 +138,8 @@ def main() -> int:
     machine = f"{os.cpu_count()} processors, Python {platform.python_version()}"
     head = f"# Analysis\n\n{when}, {machine}. Written by `bench/analysis.py`.\n"
     lines = [
-        head, "`analyse FILES --out DIR`, one shot, 1080p half-float EXR in the system's file cache (30 pictures, there and back);",
+        head,
+        "`analyse FILES --out DIR`, one shot, 1080p half-float EXR in the system's file cache (30 pictures, there and back);",
         "start-up included.\n",
         "| frames | seconds | frames a second | memory MB | seconds, again |", "|---|---|---|---|---|", *fast,
         f"\nAgainst the truth of simulated elements: {SIZE[0]}x{SIZE[1]}, {FRAMES} frames of a pan.",

@@ -73,6 +73,11 @@ class Words:
             said = ["more of " + " and ".join(self._names[int(index)] for index in np.argsort(-has, kind="stable")[:2])]
         return said
 
+    def most(self, row: int, weights: FloatArray) -> str:
+        """The colour of which a row has most, its looks weighted (L,)."""
+        amount = self._member @ (self._looks.shares[row][self._coverage.present] * weights)
+        return self._names[int(np.argmax(amount))]
+
     def _extremes(self, row: int, before: Sequence[int]) -> list[str]:
         if not before:
             return []

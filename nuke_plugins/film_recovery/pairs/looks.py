@@ -21,6 +21,7 @@ from film_recovery.images.encodings import decode, encode
 from film_recovery.pairs.balance import DensityBalance, fit_balance
 
 CELLS = (48, 27)  # columns and rows in which a frame is looked at: 2x2 pixels of a thumbnail
+_INNER = (slice(1, -1), slice(1, -1))  # rows and columns without the rim, where scan borders lie
 _BALANCE_FRAMES = 48
 _LUMA_STEP, _CHROMA_STEP = 0.10, 0.04  # of the grid in which colours are counted
 _MOST_LOOKS = 260
@@ -59,7 +60,7 @@ def find_looks(source: ByteArray, reference: ByteArray, partners: Sequence[int |
     """
     known = np.array([row is not None and ok for row, ok in zip(partners, usable, strict=True)], bool)
     balance = thumbnail_balance(source, reference, partners, known)
-    count, cells = len(source), CELLS[0] * CELLS[1]
+    count, cells = len(source), (CELLS[0] - 2) * (CELLS[1] - 2)
     keys = np.full((count, cells), -1, np.int32)
     ours, theirs = np.zeros((count, cells, 3), np.float16), np.zeros((count, cells, 3), np.float16)
     textures = np.zeros(count, np.float32)
@@ -69,12 +70,12 @@ def find_looks(source: ByteArray, reference: ByteArray, partners: Sequence[int |
         picture = rgb_to_ycbcr(balanced(source[index], balance), "709")
         grey = np.asarray(source[index], np.float32).mean(axis=-1)
         textures[index] = float(np.abs(cv2.Laplacian(grey, cv2.CV_32F)).mean() / 255.0)
-        small = cv2.resize(picture, CELLS, interpolation=cv2.INTER_AREA).reshape(-1, 3)
+        small = _cells(picture)
         ours[index], keys[index] = small, _keys(small)
         row = partners[index]
         if row is not None:
             other = rgb_to_ycbcr(np.asarray(reference[row], np.float32) / 255.0, "709")
-            theirs[index] = cv2.resize(other, CELLS, interpolation=cv2.INTER_AREA).reshape(-1, 3)
+            theirs[index] = _cells(other)
     return _counted(keys, ours, theirs, known, textures)
 
 
@@ -97,6 +98,11 @@ def balanced(thumbnail: ByteArray, balance: DensityBalance) -> FloatArray:
     """A thumbnail after the balance, float32 (H, W, 3), display-coded, -0.1..1.2."""
     linear = np.asarray(decode(np.asarray(thumbnail, np.float32) / 255.0, "display"), np.float32)
     return np.asarray(np.clip(encode(balance.apply(linear), "display"), -0.1, 1.2), np.float32)
+
+
+def _cells(picture: FloatArray) -> FloatArray:
+    """Means (C, 3) of the cells of a picture (H, W, 3), without the rim."""
+    return np.asarray(cv2.resize(picture, CELLS, interpolation=cv2.INTER_AREA)[_INNER].reshape(-1, 3), np.float32)
 
 
 def _row(row: int | None) -> int:

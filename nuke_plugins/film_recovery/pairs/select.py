@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,13 +29,16 @@ _FEWEST_HELD_OUT = 2
 @dataclass(frozen=True)
 class SelectionRequest:
     """What a person asks for: ``count`` pairs in every scope, None to let the looks decide; ``held_out`` pairs, None for a
-    third of the pairs and at least two; source frames to ``keep`` (always in) and to ``avoid``."""
+    third of the pairs and at least two; source frames to ``keep`` (always in), to ``hold`` out and to ``avoid``. ``reasons``
+    says of kept or held frames why they are there, when it was not by hand."""
 
     count: int | None = None
     scope: str = "sequence"
     held_out: int | None = None
     keep: frozenset[int] = frozenset()
     avoid: frozenset[int] = frozenset()
+    hold: frozenset[int] = frozenset()
+    reasons: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,13 +109,14 @@ def select_pairs(material: Material, request: SelectionRequest, reporter: Report
 
 
 def _check(material: Material, request: SelectionRequest) -> None:
-    both = sorted(request.keep & request.avoid)
+    both = sorted(request.keep & (request.avoid | request.hold))
     if both:
-        raise UsageError(f"Frame {both[0]} is both to keep and to avoid; take it out of one of the two.")
+        what = "avoid" if both[0] in request.avoid else "hold out"
+        raise UsageError(f"Frame {both[0]} is both to keep and to {what}; take it out of one of the two.")
     if (request.count is not None and request.count < 1) or (request.held_out is not None and request.held_out < 0):
         raise UsageError("At least one pair must be chosen, and no fewer than 0 held out.")
     have = {frame for frame, partner in zip(material.frames, material.partners, strict=True) if partner is not None}
-    alone = sorted(request.keep - have)
+    alone = sorted((request.keep | request.hold) - have)
     if alone:
         raise InputError(f"Frame {alone[0]} is to be kept, but has no partner in {material.reference.name}; choose another.")
 
@@ -122,7 +126,7 @@ def _serve(scope: Scope, state: _State) -> ScopeResult:
     material, request = state.material, state.request
     coverage = Coverage(material.looks, scope.rows, material.soundness.trust)
     inside = [row for row in material.candidates if scope.first <= row <= scope.last]
-    free = [row for row in inside if material.frames[row] not in request.avoid]
+    free = [row for row in inside if material.frames[row] not in request.avoid | request.hold]
     kept = [row for row in scope.rows if material.frames[row] in request.keep]
     for row in kept:
         problem = material.soundness.faults.get(row) or state.check.problem(row)
@@ -130,10 +134,12 @@ def _serve(scope: Scope, state: _State) -> ScopeResult:
             state.advice.append(f"Frame {material.frames[row]} was kept as asked, but {problem}.")
     steps: dict[int, float] = {}
     training = _training(scope, coverage, free, kept, steps, state)
+    held = [row for row in scope.rows if material.frames[row] in request.hold]
     wanted = request.held_out
     if wanted is None:
         wanted = min(max(_FEWEST_HELD_OUT, len(training) // 3), max(len(free) - len(training), 0) // 2)
-    held_out = _held_out(scope, coverage, free, training, wanted, state)
+    held_out = held or _held_out(scope, coverage, free, training, wanted, state)
+    wanted = min(wanted, len(held)) if held else wanted
     _advise(scope, training, held_out, wanted, steps, state)
     return ScopeResult(scope, coverage, training, held_out, steps)
 
@@ -239,8 +245,11 @@ def _pairs(result: ScopeResult, words: Words, state: _State) -> list[ChosenPair]
     for held_out, rows in ((False, result.training), (True, result.held_out)):
         for place, row in enumerate(rows):
             adds = [] if held_out else words.adds(row, rows[:place])
-            by_hand = not held_out and material.frames[row] in state.request.keep
-            if held_out:
+            given = state.request.reasons.get(material.frames[row], "")
+            by_hand = not held_out and material.frames[row] in state.request.keep and not given
+            if given:
+                reason = given
+            elif held_out:
                 reason = "held out: stands for the scope, apart from the training frames"
             else:
                 reason = "kept by hand" if by_hand else "covers most of the scope" if place == 0 else "adds what was lacking"

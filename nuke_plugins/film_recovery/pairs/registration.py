@@ -23,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from film_recovery.images.frame import Window
+from film_recovery.pairs.deformation import NO_WARP
+from film_recovery.pairs.resample import resample
 from film_recovery.pairs.residual import Agreement, band_pass, canonical_planes, measure_agreement
 
 FloatArray = npt.NDArray[np.float32]
@@ -120,30 +122,14 @@ def warp(rgb: npt.ArrayLike, registration: Registration, shape: Sequence[int]) -
         shape: the source's (height, width).
 
     Returns:
-        float32 (height, width, 3). Lanczos of 8x8 pixels, held near the values of the nearest 3x3 pixels: a result may lie
-        beyond the brightest by a quarter and beyond the darkest by half of its own value (or of 1, or of their distance, if
-        smaller). So fine detail keeps its contrast, and a highlight of 50 leaves no dark ring and nothing negative. Beyond
-        the reference its edge is repeated. When the transform is the identity the pixels come back untouched.
+        float32 (height, width, 3), see :func:`film_recovery.pairs.resample.resample`. When the transform is the identity the
+        pixels come back untouched.
     """
-    picture = np.ascontiguousarray(rgb, dtype=np.float32)
-    height, width = int(shape[0]), int(shape[1])
+    picture = np.asarray(rgb, dtype=np.float32)
     matrix = registration.matrix
-    if picture.shape[:2] == (height, width) and np.array_equal(matrix, np.eye(2, 3)):
+    if picture.shape[:2] == tuple(shape[:2]) and np.array_equal(matrix, np.eye(2, 3)):
         return picture.copy()
-    shrink = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    if shrink > 1.2:  # fewer pixels out than in: what the new grid cannot hold would alias
-        sigma = 0.45 * float(np.sqrt(shrink**2 - 1.0))
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
-    around = np.ones((3, 3), np.uint8)
-    lowest, highest = (change(picture, around, borderType=cv2.BORDER_REPLICATE) for change in (cv2.erode, cv2.dilate))
-    sharp, low, high = (
-        cv2.warpAffine(part, matrix, (width, height), flags=flags | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
-        for part, flags in ((picture, cv2.INTER_LANCZOS4), (lowest, cv2.INTER_NEAREST), (highest, cv2.INTER_NEAREST))
-    )
-    room = np.minimum(high - low, 1.0)
-    low = low - 0.5 * np.minimum(room, np.abs(low))
-    high = high + 0.25 * np.minimum(room, np.abs(high))
-    return np.asarray(np.clip(sharp, low, high), dtype=np.float32)
+    return resample(picture, np.linalg.inv(_square(matrix)), NO_WARP, shape)
 
 
 def _planes(picture: npt.ArrayLike) -> FloatArray:
@@ -255,9 +241,7 @@ def _search(ours: FloatArray, theirs: FloatArray, masks: Masks) -> Matrix:
     return _from_level(found, ours.shape, size)
 
 
-def _refine_gradients(
-    ours: FloatArray, theirs: FloatArray, masks: Masks, found: Matrix, side: int
-) -> Matrix:
+def _refine_gradients(ours: FloatArray, theirs: FloatArray, masks: Masks, found: Matrix, side: int) -> Matrix:
     size = _level(ours.shape, side)
     small = _small_masks(masks, size)
     start = _to_level(found, ours.shape, size)
@@ -265,9 +249,7 @@ def _refine_gradients(
     return _from_level(_ecc(first, second, _drawn_in(small, 3), start, 7), ours.shape, size)
 
 
-def _refine_signed(
-    ours: FloatArray, theirs: FloatArray, masks: Masks, found: Matrix, side: int
-) -> Matrix:
+def _refine_signed(ours: FloatArray, theirs: FloatArray, masks: Masks, found: Matrix, side: int) -> Matrix:
     size = _level(ours.shape, side)
     small = _small_masks(masks, size)
     start = _to_level(found, ours.shape, size)
@@ -284,9 +266,7 @@ def _refine_signed(
     return _from_level(_ecc(planes[0], planes[1], inner, start, 3), ours.shape, size)
 
 
-def _ecc(
-    first: FloatArray, second: FloatArray, masks: Masks, start: Matrix, blur: int
-) -> Matrix:
+def _ecc(first: FloatArray, second: FloatArray, masks: Masks, start: Matrix, blur: int) -> Matrix:
     """One ECC ascent; the start comes back when it does not converge or leaves what two scans can differ by."""
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ITERATIONS, _EPSILON)
     try:

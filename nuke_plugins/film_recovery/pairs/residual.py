@@ -84,33 +84,59 @@ def canonical_planes(first: FloatArray, second: FloatArray, mask: ByteArray) -> 
     return (half_x @ left[:, 0]).astype(np.float32), (half_y @ right[0]).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks of the source looked for in the moved reference.
+
+    ``points`` (N, 2) are their middles and ``shifts`` (N, 2) how far off each was found, x and y in pixels; ``scores`` (N,) the
+    correlation there, all of trusted blocks only. ``structured`` counts those that held enough to be looked for at all.
+    ``correlation`` (0..1) is that of the whole band-passed pictures.
+    """
+
+    points: FloatArray
+    shifts: FloatArray
+    scores: FloatArray
+    structured: int
+    correlation: float
+
+
 def measure_agreement(source: FloatArray, moved: FloatArray, mask: ByteArray) -> Agreement:
     """Compare two pictures on one grid, (H, W, C) each, where ``mask`` is not 0."""
+    return agreement_of_blocks(find_blocks(source, moved, mask))
+
+
+def agreement_of_blocks(blocks: Blocks) -> Agreement:
+    """The figures of a comparison by blocks."""
+    if not len(blocks.shifts):
+        return Agreement(float("inf"), float("inf"), blocks.correlation, 0.0)
+    distance = np.hypot(blocks.shifts[:, 0], blocks.shifts[:, 1])
+    found = len(blocks.shifts) / max(blocks.structured, 1)
+    return Agreement(float(np.median(distance)), float(np.percentile(distance, 95)), blocks.correlation, found)
+
+
+def find_blocks(source: FloatArray, moved: FloatArray, mask: ByteArray) -> Blocks:
+    """Look for blocks of the source in the moved reference, (H, W, C) each on one grid, where ``mask`` is not 0."""
     height, width = mask.shape
     fine = max(1.0, 1.6 * width / 960)
     first, second = (band_pass(picture, fine, 10.0 * fine, mask) for picture in (source, moved))
     mask = np.asarray(cv2.erode(mask, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0), np.uint8)
     weights = canonical_planes(first, second, mask)
     if weights is None:
-        return Agreement(float("inf"), float("inf"), 0.0, 0.0)
+        nothing = np.zeros((0, 2), np.float32)
+        return Blocks(nothing, nothing, nothing[:, 0], 0, 0.0)
     one, two = (np.ascontiguousarray(part @ weight, np.float32) for part, weight in zip((first, second), weights, strict=True))
     inside = mask > 0
     correlation = float(np.clip(np.corrcoef(one[inside], two[inside])[0, 1], 0.0, 1.0))
     block = int(np.clip(_BLOCK * width / 960, 24, 160))
     reach = max(round(_REACH * width / 960), 4)
-    shifts, trusted, structured = _block_shifts(one, two, inside, min(block, min(height, width) // 3), reach)
-    if not len(shifts):
-        return Agreement(float("inf"), float("inf"), correlation, 0.0)
-    distance = np.hypot(shifts[:, 0], shifts[:, 1])
-    return Agreement(float(np.median(distance)), float(np.percentile(distance, 95)), correlation, trusted / max(structured, 1))
+    return _block_shifts(one, two, inside, min(block, min(height, width) // 3), reach, correlation)
 
 
 def _block_shifts(
-    one: FloatArray, two: FloatArray, inside: npt.NDArray[np.bool_], block: int, reach: int
-) -> tuple[FloatArray, int, int]:
-    """Shift (N, 2) of each trusted block, how many were trusted, how many held enough structure to be looked for."""
+    one: FloatArray, two: FloatArray, inside: npt.NDArray[np.bool_], block: int, reach: int, correlation: float
+) -> Blocks:
     height, width = one.shape
-    shifts, structured = [], 0
+    found, structured = [], 0
     gradient = np.stack([cv2.Sobel(one, cv2.CV_32F, 1, 0), cv2.Sobel(one, cv2.CV_32F, 0, 1)], axis=-1)
     typical = float(np.mean(gradient[inside] ** 2))
     for top in range(reach, height - block - reach + 1, max(block * 2 // 3, 1)):
@@ -126,8 +152,10 @@ def _block_shifts(
             _, best, _, (x, y) = cv2.minMaxLoc(scores)
             if best >= _TRUSTED and 0 < x < 2 * reach and 0 < y < 2 * reach:
                 beside = (scores[y, x - 1 : x + 2].tolist(), scores[y - 1 : y + 2, x].tolist())
-                shifts.append((x - reach + _vertex(*beside[0]), y - reach + _vertex(*beside[1])))
-    return np.asarray(shifts, np.float32).reshape(-1, 2), len(shifts), structured
+                shift = (x - reach + _vertex(*beside[0]), y - reach + _vertex(*beside[1]))
+                found.append((left + (block - 1) / 2, top + (block - 1) / 2, *shift, best))
+    table = np.asarray(found, np.float32).reshape(-1, 5)
+    return Blocks(table[:, :2], table[:, 2:4], table[:, 4], structured, correlation)
 
 
 def _weaker_direction(gradient: FloatArray) -> float:

@@ -31,14 +31,16 @@ FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
 Masks = tuple[ByteArray, ByteArray]
+Rectangles = Sequence[Sequence[int]]
 
 _SEARCH_SIDE = 256  # longest side of the thumbnail, pixels
-_SEARCH_SCALES = (1.0, 0.98, 1.02, 0.96, 1.04, 0.94, 1.06)
+_SEARCH_SCALES = (1.0, 0.98, 1.02, 0.96, 1.04, 0.94, 1.06, 0.92, 1.08, 0.9, 1.1)
 _SEARCH_MARGIN = 0.11  # of each side
 _GRADIENT_SIDES = (256, 512)
 _SIGNED_SIDES = (512, 1024, 1600)
-_MOST_SCALE, _MOST_SHIFT = 0.12, 0.16  # beyond these a solution is an accident
+_MOST_SCALE, _MOST_SHIFT = 0.14, 0.16  # beyond these a solution is an accident
 _ITERATIONS, _EPSILON = 60, 1e-6
+_OTHER_SHAPE = 0.03  # of a side: picture areas that differ by more are tried on each other
 _NEGLIGIBLE = 0.5  # pixels at the corners, below which leaving a picture alone is tried
 
 
@@ -60,36 +62,85 @@ class Registration:
 
 
 def register(
-    source: npt.ArrayLike, reference: npt.ArrayLike, area: Window, reference_area: Window | None = None
+    source: npt.ArrayLike,
+    reference: npt.ArrayLike,
+    area: Window,
+    reference_area: Window | None = None,
+    *,
+    start: npt.ArrayLike | None = None,
+    masks: Rectangles = (),
 ) -> Registration:
     """Find the affine transform that brings ``reference`` onto ``source``.
 
     Args:
         source: coded picture, (H, W, 3) or (H, W), any range.
-        reference: coded picture of the other element, (H', W', 3) or (H', W'); another size is met by the ratio of sizes.
+        reference: coded picture of the other element, (H', W', 3) or (H', W'); another size is met by the ratio of sizes, or
+            of the picture areas where these have another shape (letterbox, anamorphic).
         area: the source's picture without scan borders, in pixels of the array; only this is compared.
         reference_area: the same of the reference; the whole reference if None.
+        start: 2x3, source pixels to reference pixels, where another frame of the same elements lies; it is looked for from
+            there, which is faster, and anew when nothing is found so.
+        masks: rectangles (x, y, width, height) of the source that are not compared.
 
     Never raises for pictures that do not fit: the verdict is in ``matches``.
     """
     ours, theirs = _planes(source), _planes(reference)
-    masks = (_mask(ours.shape[:2], area), _mask(theirs.shape[:2], reference_area))
     stretch = _size_ratio(ours.shape[:2], theirs.shape[:2])
+
+    def judged(matrix: Matrix) -> Registration:
+        found = agreement_of(ours, theirs, matrix, area, reference_area, masks)
+        return Registration(matrix, found.residual_px, found.residual_p95, found.correlation, found.matches)
+
+    allowed = (_mask(ours.shape[:2], area, masks), _mask(theirs.shape[:2], reference_area))
+    if start is not None:
+        near = judged(_compose(stretch, _refined(ours, theirs, allowed, _compose(_inverse(stretch), np.asarray(start)), 1)))
+        if near.matches:
+            return near
     # Everything below works with the reference stretched to the source's size; `found` maps within that one grid.
-    found = _search(ours, theirs, masks)
-    for side in _GRADIENT_SIDES:
+    found = _refined(ours, theirs, allowed, _search(ours, theirs, allowed), len(_GRADIENT_SIDES))
+    best = judged(_compose(stretch, found))
+    if best.matches and _farthest(found, ours.shape) < _NEGLIGIBLE:
+        straight = judged(stretch)
+        if straight.matches and straight.residual_px <= best.residual_px + 0.02:
+            return straight  # aligned as they come: no resampling that brings nothing
+    elif reference_area is not None and _shaped_otherwise(area, ours.shape, reference_area, theirs.shape):
+        other = judged(_by_areas(ours, theirs, area, reference_area, masks))
+        if (other.matches, other.correlation) > (best.matches, best.correlation):
+            return other
+    return best
+
+
+def _refined(ours: FloatArray, theirs: FloatArray, masks: Masks, found: Matrix, levels: int) -> Matrix:
+    """From a guess within the source's grid to the best there is, coarse to fine; ``levels`` of gradients first."""
+    for side in _GRADIENT_SIDES[:levels]:
         if side == _GRADIENT_SIDES[0] or side < 2 * max(ours.shape[:2]):
             found = _refine_gradients(ours, theirs, masks, found, side)
     for side in _SIGNED_SIDES:
         if side == _SIGNED_SIDES[0] or side < 2 * max(ours.shape[:2]):
             found = _refine_signed(ours, theirs, masks, found, side)
-    matrix = _compose(stretch, found)
-    agreement = agreement_of(ours, theirs, matrix, area, reference_area)
-    if _farthest(found, ours.shape) < _NEGLIGIBLE:
-        straight = agreement_of(ours, theirs, stretch, area, reference_area)
-        if straight.matches and straight.residual_px <= agreement.residual_px + 0.02:
-            matrix, agreement = stretch, straight  # aligned as they come: no resampling that brings nothing
-    return Registration(matrix, agreement.residual_px, agreement.residual_p95, agreement.correlation, agreement.matches)
+    return found
+
+
+def _shaped_otherwise(area: Window, shape: Sequence[int], other: Window, other_shape: Sequence[int]) -> bool:
+    """Whether the two pictures fill clearly different shares of their arrays."""
+    across = (area.width / shape[1]) / (other.width / other_shape[1])
+    down = (area.height / shape[0]) / (other.height / other_shape[0])
+    return max(abs(across - 1.0), abs(down - 1.0)) > _OTHER_SHAPE
+
+
+def _by_areas(ours: FloatArray, theirs: FloatArray, area: Window, other: Window, masks: Rectangles) -> Matrix:
+    """The transform found between the picture areas alone, for whole pictures."""
+    parts = [
+        np.ascontiguousarray(planes[part.y : part.y + part.height, part.x : part.x + part.width])
+        for planes, part in ((ours, area), (theirs, other))
+    ]
+    moved = [(x - area.x, y - area.y, width, height) for x, y, width, height in masks]
+    allowed = (_mask(parts[0].shape[:2], None, moved), _mask(parts[1].shape[:2], None))
+    found = _refined(parts[0], parts[1], allowed, _search(parts[0], parts[1], allowed), len(_GRADIENT_SIDES))
+    between = _compose(_size_ratio(parts[0].shape[:2], parts[1].shape[:2]), found)
+    to_part = np.array([[1.0, 0.0, -area.x], [0.0, 1.0, -area.y]])
+    from_part = np.array([[1.0, 0.0, other.x], [0.0, 1.0, other.y]])
+    return _compose(from_part, _compose(between, to_part))
 
 
 def unregistered(
@@ -103,13 +154,18 @@ def unregistered(
 
 
 def agreement_of(
-    source: FloatArray, reference: FloatArray, matrix: Matrix, area: Window, reference_area: Window | None
+    source: FloatArray,
+    reference: FloatArray,
+    matrix: Matrix,
+    area: Window,
+    reference_area: Window | None,
+    masks: Rectangles = (),
 ) -> Agreement:
     """How well ``reference``, moved by ``matrix``, agrees with ``source``: see :func:`measure_agreement`."""
     size = (source.shape[1], source.shape[0])
     moved = _move(reference, matrix, size)
     there = _move_mask(_mask(reference.shape[:2], reference_area), matrix, size)
-    both = cv2.bitwise_and(_mask(source.shape[:2], area), there)
+    both = cv2.bitwise_and(_mask(source.shape[:2], area, masks), there)
     return measure_agreement(source, moved, np.asarray(both, np.uint8))
 
 
@@ -137,11 +193,13 @@ def _planes(picture: npt.ArrayLike) -> FloatArray:
     return np.ascontiguousarray(array[..., None] if array.ndim == 2 else array[..., :3])
 
 
-def _mask(shape: Sequence[int], area: Window | None) -> ByteArray:
-    if area is None:
-        return np.full(tuple(shape[:2]), 255, np.uint8)
-    mask = np.zeros(tuple(shape[:2]), np.uint8)
-    mask[max(area.y, 0) : area.y + area.height, max(area.x, 0) : area.x + area.width] = 255
+def _mask(shape: Sequence[int], area: Window | None, masks: Rectangles = ()) -> ByteArray:
+    """255 inside ``area`` (all of it if None) and outside of all rectangles, 0 elsewhere; uint8 (H, W)."""
+    mask = np.full(tuple(shape[:2]), 255 if area is None else 0, np.uint8)
+    if area is not None:
+        mask[max(area.y, 0) : area.y + area.height, max(area.x, 0) : area.x + area.width] = 255
+    for x, y, width, height in masks:
+        mask[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)] = 0
     return mask
 
 
@@ -153,6 +211,10 @@ def _size_ratio(ours: Sequence[int], theirs: Sequence[int]) -> Matrix:
 
 def _square(matrix: Matrix) -> Matrix:
     return np.concatenate([matrix, [[0.0, 0.0, 1.0]]])
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    return np.asarray(np.linalg.inv(_square(matrix))[:2])
 
 
 def _compose(outer: Matrix, inner: Matrix) -> Matrix:
@@ -276,7 +338,9 @@ def _ecc(first: FloatArray, second: FloatArray, masks: Masks, start: Matrix, blu
     except cv2.error:
         return start
     matrix = np.asarray(solution, dtype=np.float64)
-    return matrix if _plausible(matrix, first.shape) else start
+    if _plausible(start, first.shape):
+        return matrix if _plausible(matrix, first.shape) else start
+    return matrix if _plausible(_compose(_inverse(start), matrix), first.shape) else start  # told to begin far off
 
 
 def _farthest(matrix: Matrix, shape: Sequence[int]) -> float:

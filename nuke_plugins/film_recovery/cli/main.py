@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 import film_recovery
-from film_recovery.cli import analyse, apply, demo, doctor, elements, export, match, project, report, select, train
+from film_recovery.cli import align, analyse, apply, demo, doctor, elements, export, match, project, report, select, train
 from film_recovery.cli.console import Globals, common_options, interrupt
 from film_recovery.contract.errors import FilmRecoveryError
 from film_recovery.contract.exit_codes import ExitCode
@@ -52,7 +52,8 @@ def cli() -> None:
 
 for command in (
     train.train, train.resume, train.verify, train.stop, train.status, apply.apply, export.export, analyse.analyse,
-    elements.balance, match.match, select.select, project.recover, report.compare, report.report, demo.demo, doctor.doctor,
+    elements.balance, match.match, select.select, align.align, project.recover, report.compare, report.report, demo.demo,
+    doctor.doctor,
 ):  # fmt: skip
     cli.add_command(common_options(command))
 common_options(cli)

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from film_recovery.images.frame import Window
 from film_recovery.pairs.deformation import NO_WARP
 from film_recovery.pairs.resample import resample
-from film_recovery.pairs.residual import Agreement, band_pass, canonical_planes, measure_agreement
+from film_recovery.pairs.residual import Agreement, Blocks, agreement_of_blocks, band_pass, canonical_planes, find_blocks
 
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
@@ -51,7 +51,7 @@ class Registration:
     ``matrix`` (2x3, float64) takes a source pixel ``(x, y, 1)`` to the reference pixel that shows the same point.
     ``residual_px`` and ``residual_p95`` are the median and 95th percentile of what is left, in source pixels; infinite when
     nothing could be measured. ``correlation`` (0..1) is that of the aligned band-passed pictures. ``matches`` is the
-    verdict that both show the same picture.
+    verdict that both show the same picture. ``blocks`` are those that the figures were taken from.
     """
 
     matrix: Matrix
@@ -59,6 +59,7 @@ class Registration:
     residual_p95: float
     correlation: float
     matches: bool
+    blocks: Blocks | None = None
 
 
 def register(
@@ -88,8 +89,9 @@ def register(
     stretch = _size_ratio(ours.shape[:2], theirs.shape[:2])
 
     def judged(matrix: Matrix) -> Registration:
-        found = agreement_of(ours, theirs, matrix, area, reference_area, masks)
-        return Registration(matrix, found.residual_px, found.residual_p95, found.correlation, found.matches)
+        blocks = _blocks(ours, theirs, matrix, area, reference_area, masks)
+        found = agreement_of_blocks(blocks)
+        return Registration(matrix, found.residual_px, found.residual_p95, found.correlation, found.matches, blocks)
 
     allowed = (_mask(ours.shape[:2], area, masks), _mask(theirs.shape[:2], reference_area))
     if start is not None:
@@ -154,19 +156,25 @@ def unregistered(
 
 
 def agreement_of(
+    source: FloatArray, reference: FloatArray, matrix: Matrix, area: Window, reference_area: Window | None
+) -> Agreement:
+    """How well ``reference``, moved by ``matrix``, agrees with ``source``: see :func:`measure_agreement` of :mod:`residual`."""
+    return agreement_of_blocks(_blocks(source, reference, matrix, area, reference_area, ()))
+
+
+def _blocks(
     source: FloatArray,
     reference: FloatArray,
     matrix: Matrix,
     area: Window,
     reference_area: Window | None,
-    masks: Rectangles = (),
-) -> Agreement:
-    """How well ``reference``, moved by ``matrix``, agrees with ``source``: see :func:`measure_agreement`."""
+    masks: Rectangles,
+) -> Blocks:
     size = (source.shape[1], source.shape[0])
     moved = _move(reference, matrix, size)
     there = _move_mask(_mask(reference.shape[:2], reference_area), matrix, size)
     both = cv2.bitwise_and(_mask(source.shape[:2], area, masks), there)
-    return measure_agreement(source, moved, np.asarray(both, np.uint8))
+    return find_blocks(source, moved, np.asarray(both, np.uint8))
 
 
 def warp(rgb: npt.ArrayLike, registration: Registration, shape: Sequence[int]) -> FloatArray:

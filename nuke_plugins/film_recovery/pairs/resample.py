@@ -33,13 +33,20 @@ def resample(rgb: npt.ArrayLike, matrix: npt.ArrayLike, warp: npt.ArrayLike, sha
     square, coefficients = np.asarray(matrix, np.float64), np.asarray(warp, np.float64)
     if picture.shape[:2] == (height, width) and np.array_equal(square, np.eye(3)) and not coefficients.any():
         return picture.copy()
-    shrink = 1.0 / max(float(np.sqrt(abs(np.linalg.det(square[:2, :2])))), 1e-6)
+    there = position_map(square, coefficients, (width, height))
+    result = resample_at(picture, there, 1.0 / max(float(np.sqrt(abs(np.linalg.det(square[:2, :2])))), 1e-6))
+    return np.asarray(result.reshape(height, width, *picture.shape[2:]), dtype=np.float32)
+
+
+def resample_at(picture: FloatArray, there: FloatArray, shrink: float) -> FloatArray:
+    """The picture at positions (H, W, 2), as :func:`resample` describes it; ``shrink`` is how many of its pixels one new pixel
+    spans."""
     if shrink > 1.2:  # fewer pixels out than in: what the new grid cannot hold would alias
         sigma = 0.45 * float(np.sqrt(shrink**2 - 1.0))
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
     around = np.ones((3, 3), np.uint8)
     lowest, highest = (change(picture, around, borderType=cv2.BORDER_REPLICATE) for change in (cv2.erode, cv2.dilate))
-    x, y = cv2.split(position_map(square, coefficients, (width, height)))
+    x, y = cv2.split(there)
     sharp, low, high = (
         cv2.remap(part, x, y, flags, borderMode=cv2.BORDER_REPLICATE)
         for part, flags in ((picture, cv2.INTER_LANCZOS4), (lowest, cv2.INTER_NEAREST), (highest, cv2.INTER_NEAREST))
@@ -47,5 +54,4 @@ def resample(rgb: npt.ArrayLike, matrix: npt.ArrayLike, warp: npt.ArrayLike, sha
     room = np.minimum(high - low, 1.0)
     low = low - 0.5 * np.minimum(room, np.abs(low))
     high = high + 0.25 * np.minimum(room, np.abs(high))
-    result = np.clip(sharp, low, high)
-    return np.asarray(result.reshape(height, width, *picture.shape[2:]), dtype=np.float32)
+    return np.asarray(np.clip(sharp, low, high), dtype=np.float32)

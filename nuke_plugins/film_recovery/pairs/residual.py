@@ -114,8 +114,11 @@ def agreement_of_blocks(blocks: Blocks) -> Agreement:
     return Agreement(float(np.median(distance)), float(np.percentile(distance, 95)), blocks.correlation, found)
 
 
-def find_blocks(source: FloatArray, moved: FloatArray, mask: ByteArray) -> Blocks:
-    """Look for blocks of the source in the moved reference, (H, W, C) each on one grid, where ``mask`` is not 0."""
+def find_blocks(source: FloatArray, moved: FloatArray, mask: ByteArray, beside: bool = False) -> Blocks:
+    """Look for blocks of the source in the moved reference, (H, W, C) each on one grid, where ``mask`` is not 0.
+
+    With ``beside`` the blocks lie midway between the usual ones: a fit is judged by others than those that it went by.
+    """
     height, width = mask.shape
     fine = max(1.0, 1.6 * width / 960)
     first, second = (band_pass(picture, fine, 10.0 * fine, mask) for picture in (source, moved))
@@ -129,18 +132,20 @@ def find_blocks(source: FloatArray, moved: FloatArray, mask: ByteArray) -> Block
     correlation = float(np.clip(np.corrcoef(one[inside], two[inside])[0, 1], 0.0, 1.0))
     block = int(np.clip(_BLOCK * width / 960, 24, 160))
     reach = max(round(_REACH * width / 960), 4)
-    return _block_shifts(one, two, inside, min(block, min(height, width) // 3), reach, correlation)
+    return _block_shifts(one, two, inside, min(block, min(height, width) // 3), reach, correlation, beside)
 
 
 def _block_shifts(
-    one: FloatArray, two: FloatArray, inside: npt.NDArray[np.bool_], block: int, reach: int, correlation: float
+    one: FloatArray, two: FloatArray, inside: npt.NDArray[np.bool_], block: int, reach: int, correlation: float, beside: bool
 ) -> Blocks:
     height, width = one.shape
     found, structured = [], 0
     gradient = np.stack([cv2.Sobel(one, cv2.CV_32F, 1, 0), cv2.Sobel(one, cv2.CV_32F, 0, 1)], axis=-1)
     typical = float(np.mean(gradient[inside] ** 2))
-    for top in range(reach, height - block - reach + 1, max(block * 2 // 3, 1)):
-        for left in range(reach, width - block - reach + 1, max(block * 2 // 3, 1)):
+    step = max(block * 2 // 3, 1)
+    first = reach + (step // 2 if beside else 0)
+    for top in range(first, height - block - reach + 1, step):
+        for left in range(first, width - block - reach + 1, step):
             wide = (slice(top - reach, top + block + reach), slice(left - reach, left + block + reach))
             if not inside[wide].all():
                 continue
@@ -151,8 +156,8 @@ def _block_shifts(
             scores = cv2.matchTemplate(two[wide], one[own], cv2.TM_CCOEFF_NORMED)
             _, best, _, (x, y) = cv2.minMaxLoc(scores)
             if best >= _TRUSTED and 0 < x < 2 * reach and 0 < y < 2 * reach:
-                beside = (scores[y, x - 1 : x + 2].tolist(), scores[y - 1 : y + 2, x].tolist())
-                shift = (x - reach + _vertex(*beside[0]), y - reach + _vertex(*beside[1]))
+                around = (scores[y, x - 1 : x + 2].tolist(), scores[y - 1 : y + 2, x].tolist())
+                shift = (x - reach + _vertex(*around[0]), y - reach + _vertex(*around[1]))
                 found.append((left + (block - 1) / 2, top + (block - 1) / 2, *shift, best))
     table = np.asarray(found, np.float32).reshape(-1, 5)
     return Blocks(table[:, :2], table[:, 2:4], table[:, 4], structured, correlation)

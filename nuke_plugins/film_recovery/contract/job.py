@@ -20,8 +20,8 @@ class TrainingJob:
     """What to learn, from which frames, and how long.
 
     Frames are numbers of the source; the reference's (or target's) frame is the source's plus ``reference_offset``, unless
-    ``reference_frames`` names another (source frame, as text, to reference frame). ``alignment`` is the path of an ``align.json``
-    whose transforms are taken instead of registering each pair anew.
+    ``reference_frames`` names another (source frame, as text, to reference frame). ``alignment`` is the path of an
+    ``align.json`` whose transforms are taken instead of registering each pair anew.
     ``encoding`` and ``balance`` may be ``auto``: ``display`` for float files and ``none`` for coded ones; ``fit`` for
     chroma and ``none`` otherwise. ``balance`` may also be 12 numbers: the rows of the 3x3 matrix, then the offset, in density.
     ``crop`` is ``[x, y, width, height]`` in pixels of the source's data window, row 0 on top; None finds the picture area.

@@ -21,7 +21,7 @@ from film_recovery_nuke.nodes.tasks import task
 
 CHANNELS = "rgba.red,rgba.green,rgba.blue"
 _SECONDS = 600.0
-_BARE = re.compile(r"^[A-Za-z0-9_./:,+-]+$")
+_BARE = re.compile(r"^[A-Za-z0-9_./:,+-]+\Z")
 _ESCAPED = re.compile(r'(["\\\[\]{}$])')
 _HEADER = "set cut_paste_input [stack 0]\nversion 14.0 v1\n"
 

@@ -37,7 +37,7 @@ def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--held-out", metavar="RANGE", help="Source frames kept from training, to judge by; default 2 if no "
                      "--frames are given."),
         click.option("--offset", type=int, default=0, show_default=True, help="Reference frame minus source frame."),
-        click.option("--pairs", "pairs_file", metavar="FILE", help="pairs.json of select, in place of --frames and --held-out."),
+        click.option("--pairs", "pairs_file", metavar="FILE", help="pairs.json of select, instead of --frames, --held-out."),
         click.option("--match", "match_file", metavar="FILE", help="match.json: the reference frame of every source frame."),
         click.option("--alignment", metavar="FILE", help="align.json: how each reference frame lies; else registered."),
         click.option("--minutes", type=float, help=f"How long to train, by a timed probe. Default {_DEFAULT_MINUTES:g}."),

@@ -22,11 +22,10 @@ from film_recovery.contract.errors import MissingFrameError, UnreadableImageErro
 from film_recovery.elements.survey import small_pictures
 from film_recovery.images.frame import Frame
 from film_recovery.pairs.align_pictures import Elements
-from film_recovery.pairs.alignment import Aligned, Measured, picture_mask, square
-from film_recovery.pairs.deformation import position_map
+from film_recovery.pairs.alignment import Aligned, Measured, laid, square
+from film_recovery.pairs.deformation import NO_WARP
 from film_recovery.pairs.overlays import Box, one_sided
 from film_recovery.pairs.registration import register
-from film_recovery.pairs.resample import resample_at
 from film_recovery.pairs.residual import Agreement, Blocks, agreement_of_blocks, find_blocks
 
 FloatArray = npt.NDArray[np.float32]
@@ -86,9 +85,8 @@ def look(elements: Elements, frame: int, partner: int, cache: Path) -> Look:
     measured = Measured(frame, partner, np.asarray(np.linalg.inv(square(found.matrix))), found.blocks, found.matches)
     overlays: list[Box] = []
     if found.matches:
-        moved, mask = laid(
-            elements, ours, theirs, Aligned(frame, partner, measured.matrix, np.zeros((2, 7)), True), elements.masks
-        )
+        alone = Aligned(frame, partner, measured.matrix, np.array(NO_WARP), True)
+        moved, mask = laid(ours, theirs, alone, elements.areas, elements.masks)
         overlays = one_sided(ours, moved, mask)
     area, other = elements.areas
     inner = [part[w.y : w.y + w.height, w.x : w.x + w.width] for part, w in ((ours, area), (theirs, other))]
@@ -102,19 +100,6 @@ def look(elements: Elements, frame: int, partner: int, cache: Path) -> Look:
     )
     _save_look(path, key, result)
     return result
-
-
-def laid(
-    elements: Elements, ours: FloatArray, theirs: FloatArray, aligned: Aligned, masks: list[list[int]]
-) -> tuple[FloatArray, ByteArray]:
-    """The reference on the source's pixels, and where both are picture and no mask lies (uint8, 0 elsewhere)."""
-    there = position_map(aligned.matrix, aligned.warp, (ours.shape[1], ours.shape[0]))
-    shrink = 1.0 / max(float(np.sqrt(abs(np.linalg.det(aligned.matrix[:2, :2])))), 1e-6)
-    moved = resample_at(theirs, there, shrink)
-    mask = picture_mask(ours.shape, elements.areas[0], masks)
-    other, (x, y) = elements.areas[1], (there[..., 0], there[..., 1])
-    inside = (x >= other.x + 1) & (x <= other.x + other.width - 2) & (y >= other.y + 1) & (y <= other.y + other.height - 2)
-    return moved, np.where(inside, mask, 0).astype(np.uint8)
 
 
 def judge(elements: Elements, aligned: Aligned, masks: list[list[int]], cache: Path) -> Agreement:
@@ -138,7 +123,7 @@ def judge(elements: Elements, aligned: Aligned, masks: list[list[int]], cache: P
 def final_blocks(elements: Elements, aligned: Aligned, masks: list[list[int]]) -> Blocks:
     """Blocks of an aligned pair, working pixels; half a block beside those that alignment went by."""
     ours, theirs = elements.read(aligned.source, aligned.reference)
-    moved, mask = laid(elements, ours, theirs, aligned, masks)
+    moved, mask = laid(ours, theirs, aligned, elements.areas, masks)
     return find_blocks(ours, moved, mask, beside=True)
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from film_recovery.images.frame import Window
-from film_recovery.pairs.deformation import NO_WARP, fit_warp, warp_at
+from film_recovery.pairs.deformation import NO_WARP, fit_warp, position_map, warp_at
+from film_recovery.pairs.resample import resample_at
 from film_recovery.pairs.residual import Blocks
 
 FloatArray = npt.NDArray[np.float32]
@@ -73,7 +74,7 @@ def square(matrix: npt.ArrayLike) -> Matrix:
     return np.vstack([np.asarray(matrix, np.float64), [0.0, 0.0, 1.0]])
 
 
-def align_groups(groups: Sequence[Sequence[Measured]], size: tuple[int, int]) -> list[list[Aligned]]:
+def align_groups(groups: Sequence[Sequence[Measured]], size: tuple[int, int], *, may_tilt: bool = True) -> list[list[Aligned]]:
     """Align the pairs of every group (a shot, a single frame) with each other's help.
 
     All groups share one warp, as film and scanner stay what they are, unless a group's own is clearly better there.
@@ -81,6 +82,7 @@ def align_groups(groups: Sequence[Sequence[Measured]], size: tuple[int, int]) ->
     Args:
         groups: pairs in order of their frames; those that do not speak are given what their neighbours have.
         size: the source's (width, height).
+        may_tilt: False leaves a perspective in the warp, and every matrix affine.
 
     Returns:
         As many, in the same order. A pair for which there is nothing to go by comes back as it was.
@@ -88,14 +90,14 @@ def align_groups(groups: Sequence[Sequence[Measured]], size: tuple[int, int]) ->
     speaking = [[pair for pair in group if pair.speaks] for group in groups]
     everything = [pair for group in speaking for pair in group]
     common = _solve(everything, size, None)[1] if everything else NO_WARP
-    persp = _perspective(common, size)
+    persp = _perspective(common, size) if may_tilt else None
     result = []
     for group, good in zip(groups, speaking, strict=True):
         warp = _chosen_warp(good, common, size, len(groups))
         corrections = _solve(good, size, warp)[0]
         affine = {pair.source: _corrected(pair, correction) for pair, correction in zip(good, corrections, strict=True)}
         slow = _supported(good, affine, size)
-        bent = persp if warp is common else _perspective(warp, size)
+        bent = persp if warp is common or not may_tilt else _perspective(warp, size)
         result.append([_finished(pair, slow, warp, bent, size) for pair in group])
     return result
 
@@ -120,6 +122,19 @@ def picture_mask(shape: Sequence[int], area: Window, masks: Sequence[Sequence[in
     for x, y, width, height in masks:
         mask[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)] = 0
     return mask
+
+
+def laid(
+    ours: FloatArray, theirs: FloatArray, lies: Aligned, areas: tuple[Window, Window], masks: Sequence[Sequence[int]] = ()
+) -> tuple[FloatArray, ByteArray]:
+    """The reference ``theirs`` on the pixels of the source ``ours``, and where both are picture and no mask lies (uint8, 0
+    elsewhere); ``areas`` are the pictures without scan borders of both."""
+    there = position_map(lies.matrix, lies.warp, (ours.shape[1], ours.shape[0]))
+    shrink = 1.0 / max(float(np.sqrt(abs(np.linalg.det(lies.matrix[:2, :2])))), 1e-6)
+    mask = picture_mask(ours.shape, areas[0], masks)
+    other, (x, y) = areas[1], (there[..., 0], there[..., 1])
+    inside = (x >= other.x + 1) & (x <= other.x + other.width - 2) & (y >= other.y + 1) & (y <= other.y + other.height - 2)
+    return resample_at(theirs, there, shrink), np.where(inside, mask, 0).astype(np.uint8)
 
 
 def _chosen_warp(good: Sequence[Measured], common: Matrix, size: tuple[int, int], groups: int) -> Matrix:

@@ -192,6 +192,7 @@ def _write(folder: Path, pair: Pair, found: GatheredPair) -> PairRecord:
         residual_p95=finite(found.registration.residual_p95),
         correlation=round(found.registration.correlation, 4),
         sha256={},
+        warp=[] if found.registration.warp is None else found.registration.warp.tolist(),
     )
     for part in PARTS:
         path = folder / record.file(part)

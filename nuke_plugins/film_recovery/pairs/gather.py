@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,9 @@ from film_recovery.images.frame import Frame, Window
 from film_recovery.images.ranges import format_frames
 from film_recovery.images.sequence import Sequence, open_sequence
 from film_recovery.pairs import rules
-from film_recovery.pairs.crop import mapped_back, shared_crop
+from film_recovery.pairs.alignment import square
+from film_recovery.pairs.crop import mapped_area, mapped_back, shared_crop
+from film_recovery.pairs.recorded import RecordedAlignment, load_recorded
 from film_recovery.pairs.registration import Registration, register, unregistered
 from film_recovery.pairs.rules import Finding
 
@@ -56,8 +59,9 @@ class Gathered:
 
 @dataclass
 class _Survey:
-    """What one walk over the pairs collects."""
+    """What one walk over the pairs collects; ``recorded`` is the alignment that was made before, if the job names one."""
 
+    recorded: RecordedAlignment | None = None
     pairs: list[GatheredPair] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     sizes: tuple[dict[int, tuple[int, int]], dict[int, tuple[int, int]]] = field(default_factory=lambda: ({}, {}))
@@ -71,13 +75,15 @@ def gather(job: TrainingJob, reporter: Reporter | None = None) -> Gathered:
     """Open, choose, verify and register, writing nothing; what is wrong with single frames becomes a finding.
 
     Raises:
-        InputError: an element does not exist, or the two cannot be told to hold the same kind of values.
+        InputError: an element does not exist, the two cannot be told to hold the same kind of values, or a pair is not in the
+            alignment that the job names.
         StoppedError: the reporter asked to stop.
     """
     tell = reporter or SilentReporter()
     source, reference = open_sequence(job.source), open_sequence(job.reference)
     frames, held_out, reasons = choose_pairs(job, source, reference)
-    survey = _Survey(findings=rules.verify_selection(frames, held_out))
+    recorded = load_recorded(Path(job.alignment)) if job.alignment else None
+    survey = _Survey(recorded=recorded, findings=rules.verify_selection(frames, held_out))
     encoding = resolve_encoding(job, source, reference, [*frames, *held_out])
     wanted = sorted({*frames, *held_out})
     tell.stage(f"Verifying and aligning {len(wanted)} pairs")
@@ -207,12 +213,18 @@ def _survey_pair(
         return
     coded = [np.asarray(encode(picture.rgb, encoding), np.float32) for picture in pictures]
     areas = [_area(job, coded[0]), picture_area([coded[1]])]
-    found = _registration(job, coded, areas)
+    if survey.recorded is None:
+        found = _registration(job, coded, areas)
+    else:
+        found = survey.recorded.registration(frame, numbers[1], (coded[0].shape, coded[1].shape))
     survey.thumbnails[frame] = rules.thumbnail(coded[0])
     survey.findings += rules.verify_registration(frame, numbers[1], job.task, found)
     survey.pairs.append(GatheredPair(frame, numbers[1], held_out, reason, found))
     survey.areas.append(areas[0])
-    if found.matches:
+    if found.matches and found.warp is not None:
+        size = (coded[0].shape[1], coded[0].shape[0])
+        survey.areas.append(mapped_area(areas[1], np.linalg.inv(square(found.matrix)), found.warp, size))
+    elif found.matches:
         survey.areas.append(mapped_back(areas[1], found.matrix))
 
 

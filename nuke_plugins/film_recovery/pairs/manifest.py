@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ PARTS = ("source", "reference", "target")
 @dataclass(frozen=True)
 class PairRecord:
     """One pair. ``matrix`` (2x3) takes source pixels to reference pixels, both uncropped. ``residual_px`` and
-    ``residual_p95`` are None where nothing could be measured. ``sha256`` is by part: source, reference, target."""
+    ``residual_p95`` are None where nothing could be measured. ``sha256`` is by part: source, reference, target. ``warp`` holds
+    the coefficients of :mod:`film_recovery.pairs.deformation` (2 rows of 7, source pixels, applied before the matrix), or
+    nothing."""
 
     frame: int
     reference_frame: int
@@ -30,6 +32,7 @@ class PairRecord:
     residual_p95: float | None
     correlation: float
     sha256: dict[str, str]
+    warp: list[list[float]] = field(default_factory=list)
 
     def file(self, part: str) -> str:
         """Path of one of :data:`PARTS`, relative to the dataset folder."""
@@ -68,7 +71,7 @@ def load_manifest(folder: Path) -> Manifest:
     manifest = load_record(path, Manifest, SCHEMA, VERSION)
     names = {item.name for item in dataclasses.fields(PairRecord)}
     records: list[Any] = list(manifest.pairs)
-    if not all(isinstance(record, dict) and set(record) == names for record in records):
+    if not all(isinstance(record, dict) and names - {"warp"} <= set(record) <= names for record in records):
         raise InputError(f"{path} is damaged (a pair lacks fields); build the dataset again.")
     return dataclasses.replace(manifest, pairs=[PairRecord(**record) for record in records])
 

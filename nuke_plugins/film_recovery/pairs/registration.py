@@ -52,6 +52,7 @@ class Registration:
     ``residual_px`` and ``residual_p95`` are the median and 95th percentile of what is left, in source pixels; infinite when
     nothing could be measured. ``correlation`` (0..1) is that of the aligned band-passed pictures. ``matches`` is the
     verdict that both show the same picture. ``blocks`` are those that the figures were taken from.
+    ``warp`` (2, 7), where there is one, goes first: see :mod:`deformation`.
     """
 
     matrix: Matrix
@@ -60,6 +61,7 @@ class Registration:
     correlation: float
     matches: bool
     blocks: Blocks | None = None
+    warp: Matrix | None = None
 
 
 def register(
@@ -191,9 +193,10 @@ def warp(rgb: npt.ArrayLike, registration: Registration, shape: Sequence[int]) -
     """
     picture = np.asarray(rgb, dtype=np.float32)
     matrix = registration.matrix
-    if picture.shape[:2] == tuple(shape[:2]) and np.array_equal(matrix, np.eye(2, 3)):
+    bent = NO_WARP if registration.warp is None else registration.warp
+    if picture.shape[:2] == tuple(shape[:2]) and np.array_equal(matrix, np.eye(2, 3)) and not np.any(bent):
         return picture.copy()
-    return resample(picture, np.linalg.inv(_square(matrix)), NO_WARP, shape)
+    return resample(picture, np.linalg.inv(_square(matrix)), bent, shape)
 
 
 def _planes(picture: npt.ArrayLike) -> FloatArray:

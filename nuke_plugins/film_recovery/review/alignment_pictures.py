@@ -15,8 +15,7 @@ from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.elements.selection import spread_frames
 from film_recovery.images.drawing import Bytes, Cell, draw_grid, save_png, to_uint8
 from film_recovery.pairs.align_elements import Alignment
-from film_recovery.pairs.align_measure import laid
-from film_recovery.pairs.alignment import Aligned
+from film_recovery.pairs.alignment import Aligned, laid
 from film_recovery.pairs.deformation import NO_WARP
 from film_recovery.pairs.residual import Blocks, band_pass, canonical_planes, find_blocks
 from film_recovery.review.plots import STYLE, WIDTH, save_chart
@@ -72,8 +71,9 @@ def pair_cells(alignment: Alignment, frame: FrameAlignment) -> list[Cell]:
     ours, theirs = elements.read(frame.source, frame.reference)
     ratio = ours.shape[1] / theirs.shape[1], ours.shape[0] / theirs.shape[0]
     lying = np.array([[ratio[0], 0.0, 0.5 * ratio[0] - 0.5], [0.0, ratio[1], 0.5 * ratio[1] - 0.5], [0.0, 0.0, 1.0]])
-    before, outside = laid(elements, ours, theirs, Aligned(frame.source, frame.reference, lying, np.array(NO_WARP), True), [])
-    moved, inside = laid(elements, ours, theirs, aligned, alignment.masks)
+    still = Aligned(frame.source, frame.reference, lying, np.array(NO_WARP), True)
+    before, outside = laid(ours, theirs, still, elements.areas)
+    moved, inside = laid(ours, theirs, aligned, elements.areas, alignment.masks)
     blocks = find_blocks(ours, moved, inside, beside=True)
     left = (
         "not measured" if frame.residual_px is None else f"median {frame.residual_px:.2f} px, 95 % {frame.residual_p95:.2f} px"

@@ -161,7 +161,8 @@ def residual_chart(record: AlignmentRecord) -> Figure:
         bottom.set_title("Where the reference lies against the middle of all frames: weave, jumps")
         bottom.set_ylabel("px")
         bottom.set_xlabel("source frame")
-        bottom.legend()
+        if kept:
+            bottom.legend()
     return figure
 
 

@@ -162,8 +162,10 @@ def _found(path: Path, band: Band, distance: FloatArray, framing: Framing) -> Fo
     own = distance[path.rows, at]
     half = _WINDOW // 2  # a cut changes what is usual, so either side may speak for a pair
     usual = np.maximum(*(percentile_filter(own, 50, half, mode="nearest", origin=side * (half // 2)) for side in (-1, 1)))
-    keep &= own < _STRANGER * usual  # its true partner is lost, this one is only the nearest
-    rows, columns, at = path.rows[keep], path.columns[keep], at[keep]
+    limit = _STRANGER * usual
+    keep &= own < limit  # else its true partner is lost, and this one is only the nearest
+    rows, columns = _with_overlooked(path.rows[keep], path.columns[keep], limit[keep], band, distance)
+    at = columns - band.first[rows]
     confidence, plus_minus = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.int64)
     for index, (row, place) in enumerate(zip(rows, at, strict=True)):
         count = int(band.last[row] - band.first[row]) + 1
@@ -171,6 +173,39 @@ def _found(path: Path, band: Band, distance: FloatArray, framing: Framing) -> Fo
         plus_minus[index] = off
         confidence[index] = min(float(path.probability[row, max(place - off, 0) : min(place + off + 1, count)].sum()), 1.0)
     return Found(rows, columns, confidence, plus_minus, framing)
+
+
+def _with_overlooked(
+    rows: IntArray, columns: IntArray, limit: FloatArray, band: Band, distance: FloatArray
+) -> tuple[IntArray, IntArray]:
+    """Pairs between the others that the path left out, though each is the other's nearest and no stranger to it."""
+    if not len(rows):
+        return rows, columns
+    nearest = distance.argmin(axis=1) + band.first
+    nearest_row: dict[int, tuple[float, int]] = {}
+    for row, (first, last) in enumerate(zip(band.first, band.last, strict=True)):
+        for place in range(int(last - first) + 1):
+            entry = (float(distance[row, place]), row)
+            column = int(first) + place
+            if entry < nearest_row.get(column, (np.inf, 0)):
+                nearest_row[column] = entry
+    found = list(zip(rows.tolist(), columns.tolist(), strict=True))
+    for row in sorted(set(range(len(band.first))) - set(rows.tolist())):
+        column = int(nearest[row])
+        if nearest_row[column][1] != row:
+            continue
+        after = int(np.searchsorted(rows, row))
+        allowed = float(limit[min(after, len(limit) - 1)])
+        before_fits = after == 0 or columns[after - 1] < column
+        after_fits = after == len(rows) or column < columns[after]
+        if before_fits and after_fits and nearest_row[column][0] < allowed:
+            found.append((row, column))
+    chain: list[tuple[int, int]] = []
+    for row, column in sorted(found):  # several may have been found in one gap
+        if not chain or column > chain[-1][1]:
+            chain.append((row, column))
+    table = np.array(chain, np.int64)
+    return table[:, 0], table[:, 1]
 
 
 def _indistinct(distance: FloatArray, place: int) -> int:

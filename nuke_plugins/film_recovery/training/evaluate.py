@@ -11,6 +11,7 @@ from torch.nn import functional
 from film_recovery.training.data import PreparedPair
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.network import MULTIPLE
+from film_recovery.training.softness import soften
 
 
 @torch.no_grad()
@@ -26,10 +27,12 @@ def held_out_figure(graph: RecoveryGraph, pairs: Sequence[PreparedPair], start_o
     """Mean PSNR in dB of the recovered coded RGB to the target, peak 1; of the start alone if asked.
 
     The kept component is the same on both sides, so only the learned channels' error counts, carried to RGB by the matrix.
+    Where the targets' colour is softer than the source's, what is recovered is blurred as much first: being sharper than the
+    reference is no error.
     """
-    figures = []
+    figures, softness = [], float(graph.start.softness)
     for pair in pairs:
         learned = pair.features[None, 3:] if start_only else recover_learned(graph, pair)
-        error = functional.conv2d(learned - pair.target[None], graph.to_rgb[:, graph.learned])
+        error = functional.conv2d(soften(learned, softness) - pair.target[None], graph.to_rgb[:, graph.learned])
         figures.append(-10.0 * math.log10(max(float(error.double().square().mean()), 1e-12)))
     return sum(figures) / len(figures)

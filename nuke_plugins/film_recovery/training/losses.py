@@ -6,19 +6,30 @@ import torch
 from torch.nn import functional
 
 from film_recovery.contract.errors import DivergedError
+from film_recovery.training.softness import soften
 
 # Averages over 4 and 16 pixels: the reference's grain and what alignment leaves average out, a wrong colour does not.
 _POOLS = (4, 16)
 
 
-def recovery_loss(task: str, predicted: torch.Tensor, target: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+_QUIET = 0.3  # how much a correction costs that is finer than the targets can judge
+
+
+def recovery_loss(
+    task: str, predicted: torch.Tensor, start: torch.Tensor, target: torch.Tensor, gain: torch.Tensor, softness: float
+) -> torch.Tensor:
     """Mean absolute error at the pixel plus, as structure, of local means and (spatial) of differences between neighbours.
 
-    ``predicted`` and ``target`` are (B, O, H, W), coded; ``gain`` (1, O, 1, 1) is the size of a usual change, so that the
-    learned channels count alike. Returns a scalar without unit.
+    ``predicted``, the closed-form ``start`` and ``target`` are (B, O, H, W), coded; ``gain`` (1, O, 1, 1) is the size of a
+    usual change, so that the learned channels count alike. With targets that are softer by ``softness`` pixels the prediction
+    is blurred as much before it is compared, and what the network changes more finely than that has to pay, since no target
+    speaks for it. Returns a scalar without unit.
     """
-    error = (predicted.float() - target.float()) / gain
+    error = (soften(predicted.float(), softness) - target.float()) / gain
     loss = error.abs().mean()
+    if softness:
+        change = (predicted.float() - start.float()) / gain
+        loss = loss + _QUIET * (change - soften(change, softness)).abs().mean()
     for pool in _POOLS:
         loss = loss + functional.avg_pool2d(error, pool).abs().mean()
     if task == "spatial":

@@ -3,6 +3,10 @@
 A 33-node colour look-up table (chroma and as-is), then the linear filter that brings the result closest to the targets in the
 least-squares sense: for colour it takes out the grain that the table amplified, guided by luma; for spatial recovery, where
 there is no table, it is a Wiener deconvolution learned from the pairs. All of it is a module inside the exported graph.
+
+Targets whose colour is softer than the source's (video, a soft print, a reference that lies off: :mod:`softness`) would teach
+the filter to blur. So it is fitted through the same blur, and the grain that the blur took from its view is given back to the
+normal equations as what it is, white noise: a Wiener filter for the sharp picture.
 """
 
 from __future__ import annotations
@@ -17,12 +21,14 @@ from torch.nn import functional
 
 from film_recovery.images.colour import rgb_to_ycbcr, rgb_to_ycbcr_matrix
 from film_recovery.pairs.lut import NODES, ColourLut
+from film_recovery.training.softness import measure_softness, soften
 
 FILTER_SIDE = {"chroma": 9, "spatial": 13, "as-is": 9}  # pixels, odd
 _INPUTS = {"chroma": 3, "spatial": 1, "as-is": 3}  # channels of YCbCr that the filter looks at
 _FIRST, _OUTPUTS = {"chroma": 1, "spatial": 0, "as-is": 0}, {"chroma": 2, "spatial": 1, "as-is": 3}
 _FILTER_SAMPLES = 120_000
 _RIDGE = 1e-4  # of the mean diagonal; holds the filter back where the pairs have no contrast
+_GRAIN = 1.5  # times the measured variance: grain is not quite white, and weighs more in colour than in figures
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -32,6 +38,7 @@ class Start(nn.Module):
     table: torch.Tensor
     kernel: torch.Tensor
     offset: torch.Tensor
+    softness: torch.Tensor  # pixels by which the targets were softer; only training asks for it
 
     def __init__(self, task: str) -> None:
         super().__init__()
@@ -42,6 +49,7 @@ class Start(nn.Module):
             self.register_buffer("table", torch.zeros(NODES**3, self.outputs))
         self.register_buffer("kernel", torch.zeros(self.outputs, self.inputs, side, side))
         self.register_buffer("offset", torch.zeros(self.outputs))
+        self.register_buffer("softness", torch.zeros(()))
 
     @property
     def receptive_field(self) -> int:
@@ -94,23 +102,47 @@ def fit_start(task: str, coded: Sequence[FloatArray], target: Sequence[FloatArra
     start = Start(task)
     if start.uses_table:
         start.set_lut(ColourLut.fit(coded, target, seed), matrix)
-    given, wanted = [], []
+    looked_up, goals = [], []
     for picture, goal in zip(coded, target, strict=True):
         tensors = [torch.from_numpy(p).permute(2, 0, 1)[None] for p in (picture, rgb_to_ycbcr(picture, matrix))]
-        looked_up = start.looked_up(*tensors)[0].numpy()
-        learned = slice(start.first, start.first + start.outputs)
-        given.append(looked_up[: start.inputs])
-        wanted.append(rgb_to_ycbcr(goal, matrix).transpose(2, 0, 1)[learned] - looked_up[learned])
-    start.set_filter(*_fit_filter(given, wanted, FILTER_SIDE[task], seed))
+        looked_up.append(start.looked_up(*tensors)[0].numpy())
+        goals.append(rgb_to_ycbcr(goal, matrix).transpose(2, 0, 1))
+    learned, noise = slice(start.first, start.first + start.outputs), np.zeros(start.inputs)
+    if task == "chroma":
+        softness = measure_softness(
+            [part[0] for part in looked_up], [part[learned] for part in looked_up], [part[learned] for part in goals]
+        )
+        start.softness.fill_(softness)
+        if softness:
+            noise[learned] = _GRAIN * _grain_variance([part[learned] for part in looked_up])
+            looked_up = [soften(torch.from_numpy(part)[None], softness)[0].numpy() for part in looked_up]
+    given = [part[: start.inputs] for part in looked_up]
+    wanted = [goal[learned] - part[learned] for goal, part in zip(goals, looked_up, strict=True)]
+    start.set_filter(*_fit_filter(given, wanted, FILTER_SIDE[task], seed, noise, start.first))
     return start
 
 
+def _grain_variance(pictures: Sequence[FloatArray]) -> npt.NDArray[np.float64]:
+    """Variance of white noise in each channel of (C, H, W) pictures, by the median second difference along both axes."""
+    found = []
+    for picture in pictures:
+        second = picture[:, :-1, :-1] - picture[:, 1:, :-1] - picture[:, :-1, 1:] + picture[:, 1:, 1:]
+        found.append((1.4826 * np.median(np.abs(second), axis=(1, 2))) ** 2 / 4.0)
+    return np.asarray(np.mean(found, axis=0), np.float64)
+
+
 def _fit_filter(
-    given: Sequence[FloatArray], wanted: Sequence[FloatArray], side: int, seed: int
+    given: Sequence[FloatArray],
+    wanted: Sequence[FloatArray],
+    side: int,
+    seed: int,
+    noise: npt.NDArray[np.float64],
+    first: int,
 ) -> tuple[FloatArray, FloatArray]:
     """Least squares over sampled neighbourhoods, averaged over the four flips (a filter has no reason to lean to a side).
 
-    ``given`` are (inputs, H, W), ``wanted`` the changes (outputs, H, W). Returns kernel and offset.
+    ``given`` are (inputs, H, W), ``wanted`` the changes (outputs, H, W); ``noise`` (inputs,) is the variance of white noise
+    that the pictures have besides what is ``given``; output 0 is a change of input ``first``. Returns kernel and offset.
     """
     inputs, outputs, pad = given[0].shape[0], wanted[0].shape[0], side // 2
     count, share = inputs * side * side + 1, max(_FILTER_SAMPLES // len(given), 1)
@@ -126,6 +158,11 @@ def _fit_filter(
         design = np.concatenate([rows.reshape(len(at), -1), np.ones((len(at), 1), np.float32)], axis=1).astype(np.float64)
         normal += design.T @ design
         right += design.T @ change.reshape(outputs, -1)[:, at].T.astype(np.float64)
+    samples = float(normal[-1, -1])
+    for channel in np.flatnonzero(noise):
+        taps = np.arange(channel * side * side, (channel + 1) * side * side)
+        normal[taps, taps] += samples * noise[channel]
+        right[taps[len(taps) // 2], channel - first] -= samples * noise[channel]  # what is passed on unchanged has it too
     ridge = _RIDGE * np.trace(normal) / count
     solution = np.linalg.solve(normal + ridge * np.eye(count), right)
     kernel = solution[:-1].T.reshape(outputs, inputs, side, side)

@@ -33,6 +33,7 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(
             graph.network.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
         )
+        self.softness = float(graph.start.softness)
         self.training = [prepare(graph, pair, self.device) for pair in pairs if not pair.held_out]
         self.held_out = [prepare(graph, pair, self.device) for pair in pairs if pair.held_out]
         coarse = [pair.halved() for pair in self.training]
@@ -56,7 +57,8 @@ class Trainer:
             standard = ((features - self.graph.mean) / self.graph.deviation).contiguous(memory_format=torch.channels_last)
             correction = self.graph.network(standard)
         predicted = features[:, 3:] + correction.float() * self.graph.gain
-        loss = recovery_loss(self.job.task, predicted, target, self.graph.gain)
+        softness = self.softness * (0.5 if pairs is self.coarse else 1.0)
+        loss = recovery_loss(self.job.task, predicted, features[:, 3:], target, self.graph.gain, softness)
         value = check_finite(loss, step, [pairs[crop.pair].frame for crop in crops])
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

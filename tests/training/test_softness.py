@@ -1,0 +1,87 @@
+"""Softness of the targets' colour: measured where it is known, blind to noise, and what the start makes of it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+import scipy.ndimage
+import torch
+
+from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
+from film_recovery.training.softness import measure_softness, soften
+from film_recovery.training.start import fit_start
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def components(photograph: FloatArray) -> FloatArray:
+    """YCbCr of a display-coded photograph, (3, H, W)."""
+    return np.ascontiguousarray(rgb_to_ycbcr(photograph ** (1 / 2.2), "709").transpose(2, 0, 1), np.float32)
+
+
+def grain(shape: tuple[int, ...], sigma: float, seed: int) -> FloatArray:
+    return np.asarray(np.random.default_rng(seed).normal(0.0, sigma, shape), np.float32)
+
+
+def blurred(channels: FloatArray, sigma: float) -> FloatArray:
+    return np.stack([cv2.GaussianBlur(part, (0, 0), sigma) if sigma else part for part in channels])
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_a_known_blur_is_measured_through_noise(components: FloatArray, sigma: float, noise: float) -> None:
+    colour = components[1:] + grain(components[1:].shape, noise, 1)
+    target = 1.6 * blurred(components[1:], sigma) + grain(components[1:].shape, noise, 2)
+    assert measure_softness([components[0]], [colour], [target]) == pytest.approx(sigma, abs=0.15 * sigma + 0.15)
+
+
+def test_lying_off_is_like_softness(components: FloatArray) -> None:
+    shifts = [(2, 0), (-1, 2), (0, -2), (-2, 1)]
+    targets = [np.roll(components[1:], shift, axis=(1, 2)) for shift in shifts]
+    found = measure_softness([components[0]] * 4, [components[1:]] * 4, targets)
+    assert 1.0 < found < 2.6
+
+
+def test_too_little_to_tell_is_none() -> None:
+    flat = np.full((128, 128), 0.4, np.float32)
+    assert measure_softness([flat], [np.stack([flat, flat])], [np.stack([flat, flat])]) == 0.0
+
+
+def test_softening_is_a_gaussian(components: FloatArray) -> None:
+    ours = soften(torch.from_numpy(components)[None], 1.7)[0].numpy()
+    theirs = np.stack([scipy.ndimage.gaussian_filter(part, 1.7, mode="nearest", truncate=3.0) for part in components])
+    np.testing.assert_allclose(ours, theirs, atol=2e-4)
+    assert soften(torch.from_numpy(components)[None], 0.0).numpy() is not None
+
+
+@pytest.mark.parametrize("kind", ["video colour", "lies off"])
+def test_the_start_stays_sharp_when_the_targets_are_not(components: FloatArray, kind: str) -> None:
+    """Colour lost its strength and has grain; the targets are soft or lie 2 px off. The truth is what is asked."""
+    truth = components.transpose(1, 2, 0)
+    faded = truth * np.float32([1.0, 0.5, 0.5])
+    sources, targets, plain = [], [], []
+    for seed, shift in enumerate([(2, 0), (-1, 2), (0, -2), (-2, 1)]):
+        noisy = faded.copy()
+        noisy[..., 1:] += grain(noisy[..., 1:].shape, 0.004, seed)
+        wanted = truth.copy()
+        if kind == "lies off":
+            wanted[..., 1:] = np.roll(truth[..., 1:], shift, axis=(0, 1))
+        else:
+            wanted[..., 1:] = cv2.GaussianBlur(truth[..., 1:], (0, 0), 2.5)
+        sources.append(ycbcr_to_rgb(noisy, "709"))
+        targets.append(ycbcr_to_rgb(wanted, "709"))
+        plain.append(noisy)
+    start = fit_start("chroma", sources, targets, "709", 0)
+    assert 1.0 < float(start.softness) < 3.5
+    given = [torch.from_numpy(np.ascontiguousarray(p.transpose(2, 0, 1)))[None] for p in (sources[0], plain[0])]
+    with torch.no_grad():
+        found = start(*given)[0].numpy()
+    inner = (slice(None), slice(20, -20), slice(20, -20))
+    ours = np.abs(found - components[1:])[inner].mean()
+    copied = np.abs(np.stack([rgb_to_ycbcr(t, "709") for t in targets]).transpose(0, 3, 1, 2)[0, 1:] - components[1:])[
+        inner
+    ].mean()
+    assert ours < 0.9 * copied  # closer to the truth than what it was shown

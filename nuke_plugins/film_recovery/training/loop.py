@@ -148,17 +148,18 @@ def _restored(job: TrainingJob, run: RunFolder, dataset: Dataset) -> tuple[Train
     return trainer, start
 
 
-def build_graph(job: TrainingJob, dataset: Dataset) -> RecoveryGraph:
+def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) -> RecoveryGraph:
     """The untrained graph of a job: balance, closed-form start and statistics from the training pairs, zero correction.
 
     With ``initial_weights`` the network's own weights come from that run or checkpoint; the start is always this shot's.
+    ``tolerant`` as for :func:`fit_start`.
     """
     manifest = dataset.manifest
     balance = DensityBalance.from_numbers(manifest.balance) if manifest.balance else None
     training = [pair for pair in dataset.pairs if not pair.held_out]
     sources = [_coded(pair.source, manifest.encoding, balance) for pair in training]
     targets = [np.asarray(encode(pair.target, manifest.encoding), np.float32) for pair in training]
-    start = fit_start(job.task, sources, targets, manifest.matrix, job.seed)
+    start = fit_start(job.task, sources, targets, manifest.matrix, job.seed, tolerant=tolerant)
     graph = RecoveryGraph(
         job.task, size=job.size, encoding=manifest.encoding, matrix=manifest.matrix, balance=balance, start=start
     )

@@ -97,8 +97,13 @@ class Start(nn.Module):
 
 
 @torch.no_grad()
-def fit_start(task: str, coded: Sequence[FloatArray], target: Sequence[FloatArray], matrix: str, seed: int) -> Start:
-    """Fit the start of ``task`` from coded pictures and targets, (H, W, 3) each."""
+def fit_start(
+    task: str, coded: Sequence[FloatArray], target: Sequence[FloatArray], matrix: str, seed: int, *, tolerant: bool = True
+) -> Start:
+    """Fit the start of ``task`` from coded pictures and targets, (H, W, 3) each.
+
+    Without ``tolerant`` soft targets are copied pixel by pixel, to compare with.
+    """
     start = Start(task)
     if start.uses_table:
         start.set_lut(ColourLut.fit(coded, target, seed), matrix)
@@ -108,7 +113,7 @@ def fit_start(task: str, coded: Sequence[FloatArray], target: Sequence[FloatArra
         looked_up.append(start.looked_up(*tensors)[0].numpy())
         goals.append(rgb_to_ycbcr(goal, matrix).transpose(2, 0, 1))
     learned, noise = slice(start.first, start.first + start.outputs), np.zeros(start.inputs)
-    if task == "chroma":
+    if task == "chroma" and tolerant:
         softness = measure_softness(
             [part[0] for part in looked_up], [part[learned] for part in looked_up], [part[learned] for part in goals]
         )

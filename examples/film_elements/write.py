@@ -28,12 +28,26 @@ _GEOMETRY = (
     "matrix: truth pixel to element pixel; an element pixel p shows the truth at inverse(matrix) p + warp(p). "
     "warp: x and y coefficients of 1.5u^2-0.5, uv, 1.5v^2-0.5, with u and v from -1 to 1 over the scan."
 )
+_ROLES = ("sharp", "colourful")
 _WORKERS = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
+class Cut:
+    """What an element's scan holds of the film, and how its files are numbered.
+
+    Attributes:
+        lost: frames of the film, counted from 0, that the element lacks besides its missing share: a trimmed head, splices.
+        first_number: of the first file; the files count on from there over what is lost. None numbers them as the film.
+    """
+
+    lost: frozenset[int] = frozenset()
+    first_number: int | None = None
+
+
+@dataclass(frozen=True)
 class WrittenElements:
-    """What :func:`write_elements` left behind: patterns for the sequences, frame numbers, the record."""
+    """What :func:`write_elements` left behind: patterns for the sequences, the numbers of their files, the record."""
 
     sharp: Path
     colourful: Path
@@ -54,13 +68,15 @@ def write_elements(
     first_frame: int = 1001,
     fps: float = 25.0,
     credit: str = CREDITS["bigbuckbunny.mp4"],
+    cuts: tuple[Cut, Cut] = (Cut(), Cut()),
     reporter: Reporter = SilentReporter(),
 ) -> WrittenElements:
     """Simulate and write both elements of one shot.
 
     Into ``folder`` go ``internegative_35mm/internegative.####.exr`` (without the last quarter), ``print_16mm/print.####.exr``,
     ``truth_35mm/truth.####.exr``, ``truth_16mm/truth.####.exr`` (half, ZIP, time code, frames per second) and ``elements.json``
-    with every parameter, the seed, the geometry of each frame and the credit. The same arguments give the same bytes.
+    with every parameter, the seed, the geometry of each frame, the frame of the film that each file shows, and the credit. The
+    truths are numbered as the film. The same arguments give the same bytes.
 
     Args:
         frames: the truth, linear Rec.709 RGB, float32 (H, W, 3), white near 1, all of one size.
@@ -71,6 +87,7 @@ def write_elements(
         first_frame: number of the first frame.
         fps: frames per second of the clip.
         credit: whose pictures these are.
+        cuts: of the sharp element and of the colourful one.
 
     Raises:
         InputError: there are no frames, or more or fewer than ``count``, or they differ in size, or both elements are of one
@@ -83,7 +100,7 @@ def write_elements(
         count = len(frames)
     if count < 1:
         raise InputError("There are no frames to make film elements from; give at least one.")
-    shot = _Shot(Path(folder), pair or default_pair(), seed, count, first_frame, fps)
+    shot = _Shot(Path(folder), pair or default_pair(), seed, count, first_frame, fps, cuts)
     reporter.stage(f"Making film elements of {count} frames")
     pending: deque[Future[None]] = deque()
     done = 0
@@ -124,21 +141,23 @@ def time_code(frame: int, fps: float) -> tuple[int, int]:
 class _Shot:
     """The state of one call of :func:`write_elements`."""
 
-    def __init__(self, folder: Path, pair: ElementPair, seed: int, count: int, first_frame: int, fps: float) -> None:
+    def __init__(
+        self, folder: Path, pair: ElementPair, seed: int, count: int, first_frame: int, fps: float, cuts: tuple[Cut, Cut]
+    ) -> None:
         self.folder = folder
         self.pair = pair
         self.seed = seed
         self.fps = fps
         self.frames = list(range(first_frame, first_frame + count))
-        self.sharp_frames = self.frames[: max(1, count - math.floor(count * pair.missing_share))]
-        self._sharp_set = set(self.sharp_frames)
+        sharp = self.frames[: max(1, count - math.floor(count * pair.missing_share))]
+        self.numbers = {role: _numbers(of, cut, first_frame) for role, of, cut in zip(_ROLES, (sharp, self.frames), cuts, strict=True)}
         self.size: tuple[int, int] | None = None
         self._given = 0
         self._simulators: tuple[ElementSimulator, ElementSimulator] | None = None
         if pair.sharp.gauge == pair.colourful.gauge:
             raise InputError(f"Both elements are {pair.sharp.gauge}, so their folders would clash; give them different gauges.")
         self._patterns: dict[str, Path] = {}
-        for role, element in (("sharp", pair.sharp), ("colourful", pair.colourful)):
+        for role, element in zip(_ROLES, (pair.sharp, pair.colourful), strict=True):
             self._patterns[role] = folder / f"{element.name}_{element.gauge}" / f"{element.name}.####.exr"
             self._patterns[f"{role}_truth"] = folder / f"truth_{element.gauge}" / "truth.####.exr"
 
@@ -159,28 +178,27 @@ class _Shot:
     def write(self, picture: FloatArray, frame: int) -> None:
         """Simulate one frame and write its up to four files."""
         assert self._simulators is not None
-        sharp, colourful = self._simulators
-        if frame in self._sharp_set:
-            made = sharp.simulate(picture, frame)
-            self._save("sharp", frame, made.scan)
-            self._save("sharp_truth", frame, made.truth)
-        else:
-            self._save("sharp_truth", frame, sharp.truth(picture, frame))
-        made = colourful.simulate(picture, frame)
-        self._save("colourful", frame, made.scan)
-        self._save("colourful_truth", frame, made.truth)
+        for role, simulator in zip(_ROLES, self._simulators, strict=True):
+            number = self.numbers[role].get(frame)
+            if number is None:
+                self._save(f"{role}_truth", frame, simulator.truth(picture, frame))
+                continue
+            made = simulator.simulate(picture, frame)
+            self._save(role, number, made.scan)
+            self._save(f"{role}_truth", frame, made.truth)
 
     def record(self, credit: str) -> dict[str, Any]:
         """What elements.json holds."""
         assert self._simulators is not None
         assert self.size is not None
         elements = {}
-        roles = ("sharp", "colourful")
-        for role, simulator, present in zip(roles, self._simulators, (self.sharp_frames, self.frames), strict=True):
+        for role, simulator in zip(_ROLES, self._simulators, strict=True):
+            numbers = list(self.numbers[role].values())
             elements[role] = {
                 "sequence": self._relative(role),
                 "truth": self._relative(f"{role}_truth"),
-                "frames": [present[0], present[-1]],
+                "frames": [numbers[0], numbers[-1]],
+                "shows": {str(number): frame for frame, number in self.numbers[role].items()},
                 "parameters": asdict(simulator.element),
                 "pixel_pitch_um": simulator.pitch_um,
                 "mtf_half_cycles_per_pixel": simulator.half_cycles_px,
@@ -200,7 +218,8 @@ class _Shot:
 
     def written(self, record: Path) -> WrittenElements:
         """The result of the call."""
-        return WrittenElements(sharp_frames=self.sharp_frames, frames=self.frames, record=record, **self._patterns)
+        sharp, colourful = (list(self.numbers[role].values()) for role in _ROLES)
+        return WrittenElements(sharp_frames=sharp, frames=colourful, record=record, **self._patterns)
 
     def _save(self, role: str, frame: int, picture: FloatArray) -> None:
         rate = Fraction(self.fps).limit_denominator(1001)
@@ -214,3 +233,13 @@ class _Shot:
 
     def _relative(self, role: str) -> str:
         return self._patterns[role].relative_to(self.folder).as_posix()
+
+
+def _numbers(frames: list[int], cut: Cut, first_frame: int) -> dict[int, int]:
+    """The file number of every frame of the film that an element has, ascending. Raises :class:`InputError` for none."""
+    kept = [frame for frame in frames if frame - first_frame not in cut.lost]
+    if not kept:
+        raise InputError("An element has lost every frame; cut less.")
+    if cut.first_number is None:
+        return {frame: frame for frame in kept}
+    return {frame: cut.first_number + index for index, frame in enumerate(kept)}

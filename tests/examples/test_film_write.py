@@ -125,3 +125,25 @@ def test_stopping_leaves_no_record(frames: list[FloatArray], tmp_path: Path) -> 
     with pytest.raises(StoppedError):
         write.write_elements(frames, tmp_path, reporter=_StopsAtOnce())
     assert not (tmp_path / "elements.json").exists()
+
+
+def test_a_cut_element_is_numbered_anew_and_the_record_tells_what_it_shows(
+    frames: list[FloatArray], written: write.WrittenElements, tmp_path: Path
+) -> None:
+    cuts = (write.Cut(frozenset({0, 3}), 1), write.Cut(frozenset({2}), 501))
+    cut = write.write_elements(frames, tmp_path, seed=5, cuts=cuts)
+    assert open_sequence(cut.sharp).frames == cut.sharp_frames == [1, 2, 3, 4]  # of six, before the missing quarter
+    assert open_sequence(cut.colourful).frames == cut.frames == list(range(501, 508))
+    shows = {role: of["shows"] for role, of in json.loads(cut.record.read_text(encoding="utf-8"))["elements"].items()}
+    assert shows["sharp"] == {"1": 1002, "2": 1003, "3": 1005, "4": 1006}
+    assert shows["colourful"]["503"] == 1004
+    for number, frame in ((3, 1005), (4, 1006)):  # the same pictures as in the whole element
+        assert np.array_equal(open_sequence(cut.sharp).read(number).rgb, open_sequence(written.sharp).read(frame).rgb)
+    for truth, whole in ((cut.sharp_truth, written.sharp_truth), (cut.colourful_truth, written.colourful_truth)):
+        assert open_sequence(truth).frames == open_sequence(whole).frames
+        assert np.array_equal(open_sequence(truth).read(1004).rgb, open_sequence(whole).read(1004).rgb)
+
+
+def test_a_cut_that_leaves_nothing_is_refused(frames: list[FloatArray], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cut less"):
+        write.write_elements(frames, tmp_path, cuts=(write.Cut(frozenset(range(8))), write.Cut()))

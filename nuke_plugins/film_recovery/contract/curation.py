@@ -39,6 +39,15 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """One frame of the time line that two elements share: its number, and the frame of a and of b that shows it, or None."""
+
+    frame: int
+    a: int | None
+    b: int | None
+
+
+@dataclass(frozen=True)
 class MatchRecord:
     """Which frames of two elements show the same picture: ``match.json``.
 
@@ -68,6 +77,28 @@ class MatchRecord:
         for part in self.segments:
             for k in range(part.length):
                 yield part.first_a + k, part.first_b + k, part.confidence, part.plus_minus[k]
+
+    def timeline(self, first: int = 1001) -> list[Moment]:
+        """Both elements conformed: every picture that either of them has, in the order of the film, numbered from ``first``.
+
+        Between two segments the frames that only a has stand before those that only b has. A frame without a partner that
+        repeats the one before it is left out.
+        """
+        alone = [
+            [frame for start, end in stretches for frame in range(start, end + 1) if frame not in repeated]
+            for stretches, repeated in ((self.only_a, set(self.duplicates_a)), (self.only_b, set(self.duplicates_b)))
+        ]
+        pictures: list[tuple[int | None, int | None]] = []
+        done = [0, 0]
+        for pair in [*sorted(self.partners().items()), None]:
+            for side in (0, 1):
+                while done[side] < len(alone[side]) and (pair is None or alone[side][done[side]] < pair[side]):
+                    frame = alone[side][done[side]]
+                    pictures.append((None, frame) if side else (frame, None))
+                    done[side] += 1
+            if pair is not None:
+                pictures.append(pair)
+        return [Moment(first + index, a, b) for index, (a, b) in enumerate(pictures)]
 
     def save(self, path: Path) -> None:
         """Write the record, whole or not at all."""

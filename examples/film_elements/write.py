@@ -150,7 +150,8 @@ class _Shot:
         self.fps = fps
         self.frames = list(range(first_frame, first_frame + count))
         sharp = self.frames[: max(1, count - math.floor(count * pair.missing_share))]
-        self.numbers = {role: _numbers(of, cut, first_frame) for role, of, cut in zip(_ROLES, (sharp, self.frames), cuts, strict=True)}
+        kept = (_numbers(of, cut, first_frame) for of, cut in zip((sharp, self.frames), cuts, strict=True))
+        self.numbers = dict(zip(_ROLES, kept, strict=True))
         self.size: tuple[int, int] | None = None
         self._given = 0
         self._simulators: tuple[ElementSimulator, ElementSimulator] | None = None

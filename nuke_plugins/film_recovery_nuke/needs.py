@@ -48,6 +48,30 @@ def needed(ends: Sequence[Any], frames: Iterable[int]) -> Needs:
     return walker.needs()
 
 
+def shown_frame(branch: Any, frame: int) -> int | None:
+    """The number of the file that a branch shows at a frame, followed through switches and time nodes to its Read.
+
+    A branch without a Read is taken to begin where its inputs end. None: nothing, a blend of frames, or a timing that the
+    knobs do not tell.
+    """
+    walker, node, at = _Walker(), branch, frame
+    while True:
+        if node.Class() == "Read":
+            try:
+                found = _clip_frames(node, at)
+            except UnknownTimingError:
+                return None
+            return found[0] if found else None
+        asks = walker.asks(node, at)
+        if not asks:
+            return at if node.inputs() == 0 else None
+        if walker.warned or (len(asks) > 1 and asks[0][0] is asks[1][0]):
+            return None
+        node, at = asks[0]
+        if node is None:
+            return None
+
+
 class _Walker:
     def __init__(self) -> None:
         self._found = Needs()
@@ -68,7 +92,7 @@ class _Walker:
             above = self._above.setdefault(name, set())
             if node.Class() == INFERENCE and not _flag(node, "disable", at):
                 self._found.frames.setdefault(name, set()).add(at)
-            for other, frame_there in self._asks(node, at):
+            for other, frame_there in self.asks(node, at):
                 if other is not None:
                     above.add(other.fullName())
                     todo.append((other, frame_there))
@@ -89,7 +113,13 @@ class _Walker:
                     todo += [(other, False) for other in sorted(self._above[name])]
         return self._found
 
-    def _asks(self, node: Any, frame: int) -> list[tuple[Any, int]]:
+    @property
+    def warned(self) -> bool:
+        """Whether a timing was met that is not known."""
+        return bool(self._found.warnings)
+
+    def asks(self, node: Any, frame: int) -> list[tuple[Any, int]]:
+        """What a node asks of which node above it; through groups."""
         kind = node.Class()
         if kind == "Input":
             return [(_outside(node), frame)]
@@ -169,7 +199,8 @@ def _time_offset(node: Any, inputs: Sequence[Any], frame: int) -> list[Ask]:
     return [(0, there) for there in _around(at)]
 
 
-def _time_clip(node: Any, inputs: Sequence[Any], frame: int) -> list[Ask]:
+def _clip_frames(node: Any, frame: int) -> list[int]:
+    """The frame of a Read or TimeClip that is shown; nothing where it is black."""
     first, last = int(_number(node, "first", frame)), int(_number(node, "last", frame))
     mode, text = node["frame_mode"].value(), node["frame"].value().strip()
     at = frame
@@ -177,7 +208,12 @@ def _time_clip(node: Any, inputs: Sequence[Any], frame: int) -> list[Ask]:
         at = frame - round(_evaluated(text, frame)) + first
     elif text:
         at = round(_evaluated(text, frame)) + (frame if mode == "offset" else 0)
-    found = _ruled(at, first, last, node["before"].value(), node["after"].value())
+    return _ruled(at, first, last, node["before"].value(), node["after"].value())
+
+
+def _time_clip(node: Any, inputs: Sequence[Any], frame: int) -> list[Ask]:
+    first, last = int(_number(node, "first", frame)), int(_number(node, "last", frame))
+    found = _clip_frames(node, frame)
     if _flag(node, "reverse", frame):
         found = [first + last - there for there in found]
     # Where it shows black it still asks for its first frame, for format and channels.
@@ -198,7 +234,10 @@ def _retime(node: Any, inputs: Sequence[Any], frame: int) -> list[Ask]:
 
 
 def _time_warp(node: Any, inputs: Sequence[Any], frame: int) -> list[Ask]:
-    return [(0, there) for there in _around(_number(node, "lookup", frame))]
+    at = _number(node, "lookup", frame)
+    if node["filter"].value() == "nearest":
+        return [(0, math.floor(at + 0.5))]
+    return [(0, there) for there in _around(at)]
 
 
 def _append_clip(node: Any, inputs: Sequence[Any], frame: int) -> list[Ask]:

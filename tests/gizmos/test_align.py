@@ -66,6 +66,9 @@ def loaded(nuke: Any, read_node: Any, tmp_path: Path) -> Any:
         path = tmp_path / "align.json"
         record.save(path)
         sides = [read_node(_smooth(SOURCE, 2), "a"), reference or read_node(_smooth(REFERENCE, 1), "b")]
+        for side in sides:
+            if side.Class() == "Read":
+                side["last"].setValue(2000)  # the same picture over and over
         node = nuke.nodes.RecoveryAlign(inputs=sides, retime=reference is not None, **knobs)
         node["alignment"].setValue(path.as_posix())
         from film_recovery_nuke.nodes import align
@@ -123,20 +126,40 @@ def test_frames_are_paired_and_gaps_lie_between_their_neighbours(loaded: Any, nu
     nuke.addFormat("200 140 0 0 200 140 1 reference_size")
     grey = nuke.nodes.Constant(color=0.5, format="reference_size")
     grey["color"].setExpression("frame/100")
-    node = loaded(_record(frames), reference=grey, filter="Keys", sourceOffset=0)
+    node = loaded(_record(frames), reference=grey, filter="Keys")
     for at, shown in ((1001, 11), (1002, 12), (1003, 13), (1004, 14)):
         assert rendered(node, at)[60, 80, 0] == pytest.approx(shown / 100, abs=1e-5)
     assert [node["to1"].getValueAt(at, 0) for at in (900, 1001, 1002, 1003, 1004, 1100)] == pytest.approx([0, 0, 2, 4, 6, 6])
     assert node["rejectedFrames"].value() == "1002"
     assert "Not in the record, taken from their neighbours: 1003" in node["status"].value()
-    node["sourceOffset"].setValue(100)
-    node["referenceOffset"].setValue(5)
-    from film_recovery_nuke.nodes import align
-
-    align.load(node)
-    assert rendered(node, 1104)[60, 80, 0] == pytest.approx(0.19, abs=1e-5)
     node["retime"].setValue(False)
     assert rendered(node, 40)[60, 80, 0] == pytest.approx(0.4, abs=1e-5)
+
+
+def test_a_record_counts_files_and_the_keys_count_project_frames(loaded: Any, nuke: Any, rendered: Any) -> None:
+    """The source is shifted by an offset, the reference conformed: each branch is followed to its files."""
+    from film_recovery_nuke.nodes import align
+
+    nuke.addFormat("200 140 0 0 200 140 1 reference_size")
+    grey = nuke.nodes.Constant(color=0.5, format="reference_size")
+    grey["color"].setExpression("frame/100")
+    frames = [_frame(at, [[1, 0, at - 11], [0, 1, 0], [0, 0, 1]], at + 20) for at in (11, 12, 14)]
+    node = loaded(_record(frames), reference=grey, filter="Keys")
+    node.setInput(0, nuke.nodes.TimeOffset(inputs=[node.input(0)], time_offset=90))
+    moved = nuke.nodes.TimeWarp(inputs=[grey], filter="nearest")
+    moved["lookup"].fromScript("{{curve L x101 31 x102 32 x103 32 x104 34}}")  # 103 has no picture: the one before is held
+    node.setInput(1, moved)
+    align.load(node)
+    assert [node["referenceFrame"].getValueAt(at) for at in (101, 102, 104)] == [101, 102, 104]
+    assert [node["to1"].getValueAt(at, 0) for at in (101, 102, 103, 104)] == pytest.approx([0, 1, 2, 3])
+    for at, shown in ((101, 31), (102, 32), (104, 34)):
+        assert rendered(node, at)[60, 80, 0] == pytest.approx(shown / 100, abs=1e-5)
+    assert "numbers of the source's files" in node["status"].value()
+    hold = nuke.nodes.FrameHold(inputs=[node.input(0)])
+    hold["firstFrame" if "firstFrame" in hold.knobs() else "first_frame"].setValue(150)
+    node.setInput(0, hold)
+    with pytest.raises(FilmRecoveryError, match="show none"):
+        align.load(node)
 
 
 def test_both_sides_get_the_same_crop_and_masks(loaded: Any, nuke: Any, rendered: Any) -> None:

@@ -35,7 +35,7 @@ PINNED = {
     "RecoveryBaseline": "lutFile encoding mix",
     "RecoveryMerge": "mode encoding matrix mix",
     "RecoveryCurve": "encoding direction",
-    "RecoveryAlign": "output alignment load createSource sourceOffset referenceOffset retime filter rejectedFrames status "
+    "RecoveryAlign": "output alignment load createSource retime filter rejectedFrames status "
     "useHand handHere automaticHere handTranslate handRotate handScale handCenter cropOn cropReformat cropBox masks mask1 "
     "mask2 mask3 mask4 differenceGain wipe to1 to2 to3 to4 referenceFrame warpOn warpFiles warpNumber loaded",
 }

@@ -18,7 +18,7 @@ from film_recovery.contract.atomic import storage_errors
 from film_recovery.contract.curation import VERDICTS, AlignmentRecord, FrameAlignment, load_alignment
 from film_recovery.contract.errors import FilmRecoveryError
 from film_recovery_nuke import frames as frame_tools
-from film_recovery_nuke import graph
+from film_recovery_nuke import graph, needs
 from film_recovery_nuke.errors import HostError, shown
 
 CLASS = "RecoveryAlign"
@@ -31,6 +31,7 @@ WARP_FOLDER = "warps_for_nuke"
 
 Matrix = Sequence[Sequence[float]]
 Point = tuple[float, float]
+Shown = tuple[int, int, FrameAlignment]
 
 
 def corners(matrix: Matrix, reference_size: Sequence[int], source_size: Sequence[int]) -> list[Point]:
@@ -84,31 +85,32 @@ def load(node: Any) -> AlignmentRecord:
 def apply(node: Any, record: AlignmentRecord, path: Path) -> AlignmentRecord:
     """Write a record into a node, in one step of undo. Keys of the hand transform are left alone.
 
-    Rejected frames get no corner key: theirs lie between the neighbours'. Before the first and after the last key the
+    The record counts files, the keys count project frames: each input is followed to its Read, through whatever moves it in
+    time. Rejected frames get no corner key: theirs lie between the neighbours'. Before the first and after the last key the
     corners are held.
 
     Raises:
-        HostError: an input is not connected or has another size than in the record, or no frame can be used.
+        HostError: an input is not connected, has another size than in the record or shows none of its frames, or no frame can
+            be used.
         StorageError: the STMaps cannot be copied.
     """
     _check_sizes(node, record)
-    frames = keyed(record)
-    places = [corners(frame.matrix, record.reference_size, record.source_size) for frame in frames]
-    shift, shift_reference = int(node["sourceOffset"].value()), int(node["referenceOffset"].value())
-    times = [frame.source + shift for frame in frames]
+    keyed(record)
+    placed = _shown(node, record)
+    frames = [(time, frame) for time, _, frame in placed if frame.verdict != "rejected"]
+    places = [corners(frame.matrix, record.reference_size, record.source_size) for _, frame in frames]
+    times = [time for time, _ in frames]
     numbers, pattern = _warps(record, path)
     masks = sorted(record.masks, key=lambda mask: mask[2] * mask[3], reverse=True)
-    everything = sorted(record.frames, key=lambda frame: frame.source)
     with graph.undo("Film Recovery: load alignment"):
         node["alignment"].setValue(graph.shortened(path))
         for index, name in enumerate(CORNERS):
             sides = [_curve(times, [place[index][axis] for place in places], "L") for axis in (0, 1)]
             _set_curves(node[name], sides)
         # Rejected frames too: which frame belongs to which is another question than how they lie.
-        known = [frame.source + shift for frame in everything]
-        partners = [frame.reference + shift_reference for frame in everything]
-        _set_curves(node["referenceFrame"], [_curve(known, partners, "L")])
-        warped = [numbers.get(frame.warp or "", 0) for frame in everything]
+        known = [time for time, _, _ in placed]
+        _set_curves(node["referenceFrame"], [_curve(known, [partner for _, partner, _ in placed], "L")])
+        warped = [numbers.get(frame.warp or "", 0) for _, _, frame in placed]
         _set_curves(node["warpNumber"], [_curve(known, warped, "K")])
         node["warpFiles"].setValue(pattern)
         node["cropBox"].setValue(nuke_box(record.crop, record.source_size[1]))
@@ -116,23 +118,23 @@ def apply(node: Any, record: AlignmentRecord, path: Path) -> AlignmentRecord:
             box = nuke_box(masks[index], record.source_size[1]) if index < len(masks) else [0, 0, 0, 0]
             node[f"mask{index + 1}"].setValue(box)
         node["handCenter"].setValue([record.source_size[0] / 2, record.source_size[1] / 2])
-        rejected = [frame.source + shift for frame in record.frames if frame.verdict == "rejected"]
+        rejected = [time for time, _, frame in placed if frame.verdict == "rejected"]
         node["rejectedFrames"].setValue(frame_tools.format_frames(rejected))
         node["loaded"].setValue(True)
-        node["status"].setValue(summary(record, shift))
+        node["status"].setValue(_told(record, placed))
     return record
 
 
-def summary(record: AlignmentRecord, shift: int = 0) -> str:
-    """What a record holds, in lines for the node's status; ``shift`` is added to its frame numbers."""
-    verdicts = {name: [frame.source + shift for frame in record.frames if frame.verdict == name] for name in VERDICTS}
+def summary(record: AlignmentRecord) -> str:
+    """What a record holds, in lines; frames are those of the source's files."""
+    verdicts = {name: [frame.source for frame in record.frames if frame.verdict == name] for name in VERDICTS}
     lines = ["Frames: " + ", ".join(f"{len(frames)} {name}" for name, frames in verdicts.items()) + "."]
     if verdicts["doubtful"]:
         lines.append(f"Look at {frame_tools.format_frames(verdicts['doubtful'])}.")
     known = [frame.source for frame in record.frames]
     gaps = sorted(set(range(min(known), max(known) + 1)) - set(known)) if known else []
     if gaps:
-        lines.append(f"Not in the record, taken from their neighbours: {frame_tools.format_frames(f + shift for f in gaps)}.")
+        lines.append(f"Not in the record, taken from their neighbours: {frame_tools.format_frames(gaps)}.")
     if len(record.masks) > MASKS:
         lines.append(f"The {MASKS} largest of {len(record.masks)} masks were taken; add the others with a Roto on both sides.")
     return "\n".join([*lines, *record.notes])
@@ -196,6 +198,50 @@ def _switch(node: Any, value: float) -> None:
             knob.setAnimated()
         for time, wanted in around.items():
             knob.setValueAt(1.0 if wanted > 0.5 else 0.0, time)
+
+
+def _told(record: AlignmentRecord, placed: Sequence[Shown]) -> str:
+    """The node's status: the record, and where its numbers are not the project's or its frames not to be seen."""
+    lines = [summary(record)]
+    seen = {frame.source for _, _, frame in placed}
+    hidden = [frame.source for frame in record.frames if frame.source not in seen]
+    if hidden:
+        lines.append(f"Not shown by the inputs: {frame_tools.format_frames(hidden)}.")
+    if any(time != frame.source for time, _, frame in placed):
+        lines.append("These are numbers of the source's files; the keys are at the project's frames.")
+    return "\n".join(lines)
+
+
+def _shown(node: Any, record: AlignmentRecord) -> list[Shown]:
+    """Project frame, project frame at which the reference branch shows the partner, and entry of the record, ascending.
+
+    Raises:
+        HostError: the branches show none of the record's frames.
+    """
+    entries = {frame.source: frame for frame in record.frames}
+    root, branches = nuke.root(), [node.input(index) for index in (0, 1)]
+    reach = {frame for frame in record.frames for frame in (frame.source, frame.reference)}
+    for branch in branches:
+        reach |= set(range(branch.firstFrame(), branch.lastFrame() + 1))
+    times = sorted({*reach, *range(root.firstFrame(), root.lastFrame() + 1)})
+    partners: dict[int, list[int]] = {}
+    for time in times:
+        there = needs.shown_frame(branches[1], time)
+        if there is not None:
+            partners.setdefault(there, []).append(time)
+    found = []
+    for time in times:
+        file = needs.shown_frame(branches[0], time)
+        entry = None if file is None else entries.get(file)
+        if entry is not None and entry.reference in partners:
+            # Where a partner is held over several frames, the one that is nearest.
+            found.append((time, min(partners[entry.reference], key=lambda other: abs(other - time)), entry))
+    if not found:
+        raise HostError(
+            f"{node.name()}: the inputs show none of the alignment's frames, {record.frames[0].source} to "
+            f"{record.frames[-1].source} of {record.source}; connect the elements that were aligned."
+        )
+    return found
 
 
 def _check_sizes(node: Any, record: AlignmentRecord) -> None:

@@ -1,0 +1,83 @@
+"""Two matched elements on one time line: a TimeWarp on each, so that every project frame shows the same picture of the film.
+
+From there on one number is one picture: pairs, trainings and alignments need no partners, and what only one element has keeps
+its place in the film.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import nuke
+from film_recovery.contract.curation import MatchRecord, Moment
+from film_recovery_nuke import frames as frame_tools
+from film_recovery_nuke import graph
+from film_recovery_nuke.errors import HostError
+
+
+def conform(record: MatchRecord, a: Any, b: Any, first: int = 1001) -> tuple[Any, Any]:
+    """Build the time line of a match under the two elements' nodes.
+
+    Where an element lacks the picture, its TimeWarp holds the one before; its label lists these frames.
+
+    Args:
+        record: the match.
+        a, b: nodes that show the files of the two elements at their own numbers.
+        first: project frame of the first picture.
+
+    Returns:
+        The TimeWarps of a and of b.
+
+    Raises:
+        HostError: nothing was matched.
+    """
+    if not record.segments:
+        raise HostError("No frame was matched; look at the notes of the match.")
+    line = record.timeline(first)
+    with graph.undo("Film Recovery: conform"):
+        return _warp(a, line, [moment.a for moment in line]), _warp(b, line, [moment.b for moment in line])
+
+
+def switch_where_missing(switch: Any, line: Sequence[Moment]) -> None:
+    """Key a Switch to 0 where a has the picture, and to 1 where only b has it."""
+    keys = []
+    before = None
+    for moment in line:
+        which = int(moment.a is None)
+        if which != before:
+            keys.append(f"x{moment.frame} {which}")
+        before = which
+    switch["which"].fromScript(f"{{{{curve K {' '.join(keys)}}}}}")
+
+
+def lookup_keys(frames: Sequence[int], files: Sequence[int | None]) -> list[tuple[int, int]]:
+    """The keys (project frame, file) between which a straight line gives every file: where runs and holds begin and end.
+
+    ``files`` has None where a picture is missing: the one before is held, at the head the first that there is.
+    """
+    there = [file for file in files if file is not None]
+    held, values = there[0], []
+    for file in files:
+        held = held if file is None else file
+        values.append(held)
+    points = list(zip(frames, values))
+    kept = []
+    for index, (frame, value) in enumerate(points):
+        if 0 < index < len(points) - 1:
+            (_, before), (_, after) = points[index - 1], points[index + 1]
+            if value - before == after - value:  # in the middle of a line
+                continue
+        kept.append((frame, value))
+    return kept
+
+
+def _warp(element: Any, line: Sequence[Moment], files: Sequence[int | None]) -> Any:
+    keys = lookup_keys([moment.frame for moment in line], files)
+    # nearest: between keys a line may miss a whole number by its last bit, and other filters would blend two frames.
+    made = nuke.nodes.TimeWarp(inputs=[element], filter="nearest")
+    made["lookup"].fromScript("{{curve L " + " ".join(f"x{frame} {file}" for frame, file in keys) + "}}")
+    lacking = [moment.frame for moment, file in zip(line, files) if file is None]
+    made["label"].setValue("conformed" + (f"\nlacks {frame_tools.format_frames(lacking)}" if lacking else ""))
+    made.setXYpos(element.xpos(), element.ypos() + 90)
+    return made

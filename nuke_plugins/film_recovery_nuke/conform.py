@@ -1,7 +1,6 @@
-"""Two matched elements on one time line: a TimeWarp on each, so that every project frame shows the same picture of the film.
+"""Matched elements on one time line, by TimeWarps: every project frame shows the same picture of the film in both.
 
-From there on one number is one picture: pairs, trainings and alignments need no partners, and what only one element has keeps
-its place in the film.
+From there on one number is one picture, and pairs and trainings need no partners.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from film_recovery_nuke.errors import HostError
 
 
 def conform(record: MatchRecord, a: Any, b: Any, first: int = 1001) -> tuple[Any, Any]:
-    """Build the time line of a match under the two elements' nodes.
+    """Put both elements on a new time line that has every picture of either.
 
     Where an element lacks the picture, its TimeWarp holds the one before; its label lists these frames.
 
@@ -37,6 +36,21 @@ def conform(record: MatchRecord, a: Any, b: Any, first: int = 1001) -> tuple[Any
     line = record.timeline(first)
     with graph.undo("Film Recovery: conform"):
         return _warp(a, line, [moment.a for moment in line]), _warp(b, line, [moment.b for moment in line])
+
+
+def follow(record: MatchRecord, reference: Any) -> Any:
+    """Show the reference (b of the record) at the numbers of the source (a), which stays as it is; returns the TimeWarp.
+
+    Where the source's picture has no partner, the one before is held.
+
+    Raises:
+        HostError: nothing was matched.
+    """
+    if not record.segments:
+        raise HostError("No frame was matched; look at the notes of the match.")
+    line = record.own_line()
+    with graph.undo("Film Recovery: match"):
+        return _warp(reference, line, [moment.b for moment in line])
 
 
 def switch_where_missing(switch: Any, line: Sequence[Moment]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,3 +63,20 @@ def test_the_time_line_is_the_film_again(film: list[str], first_a: int, first_b:
 def test_a_repeated_frame_without_a_partner_has_no_place_of_its_own() -> None:
     line = _record([(1, 11), (2, 13)], [1, 2], [11, 12, 13], duplicates_b=[12]).timeline()
     assert [(moment.a, moment.b) for moment in line] == [(1, 11), (2, 13)]
+
+
+def test_a_reversed_record_is_the_match_of_the_exchanged_elements() -> None:
+    framing = [[-1.03, 0.002, 960.0], [0.001, 1.02, -4.0], [1e-6, -2e-6, 1.0]]
+    record = dataclasses.replace(_record([(1, 11), (2, 13)], [1, 2, 3], [11, 12, 13], duplicates_b=[12]), framing=framing)
+    back = record.reversed()
+    assert back.partners() == {11: 1, 13: 2}
+    assert (back.a, back.b, back.only_a, back.only_b, back.duplicates_a) == ("b", "a", [[12, 12]], [[3, 3]], [12])
+    expected = np.linalg.inv(np.array(framing))
+    assert np.allclose(back.framing, expected / expected[2, 2], rtol=1e-9)
+    assert record.between("./b", "a") == back
+    assert record.between("a", "b") == record.between("elsewhere", "b") == record
+
+
+def test_an_elements_own_line_keeps_its_numbers() -> None:
+    line = _record([(1, 11), (4, 12)], [1, 2, 3, 4], [11, 12]).own_line()
+    assert [(moment.frame, moment.a, moment.b) for moment in line] == [(1, 1, 11), (2, 2, None), (3, 3, None), (4, 4, 12)]

@@ -55,7 +55,7 @@ def align(
     from film_recovery.pairs.align_elements import AlignRequest, align_elements
     from film_recovery.review.alignment_pictures import write_pictures
 
-    match = load_match(match_file) if match_file is not None else None
+    match = load_match(match_file).between(source, reference) if match_file is not None else None
     elements = open_sequence(source), open_sequence(reference)
     partners = _partners(elements, match, offset or 0, wanted)
     request = AlignRequest(partners, rectangles, match.mirrored if match else None)

@@ -73,7 +73,7 @@ def select(
     from film_recovery.pairs.select import SelectionRequest, select_pairs
     from film_recovery.review.selection_page import write_selection_page
 
-    match = load_match(match_file) if match_file is not None else None
+    match = load_match(match_file).between(source, reference) if match_file is not None else None
     elements = open_sequence(source), open_sequence(reference)
     request = SelectionRequest(count, scope, held_out, kept, avoided)
     proposals: list[Proposal] = []

@@ -111,7 +111,8 @@ def _curated(pairs_file: str | None, match_file: str | None, options: dict[str, 
         raise UsageError("Give either --pairs or --frames and --held-out; to change the pairs, edit them or select again.")
     chosen = _Chosen()
     if match_file:
-        chosen.partners = {str(frame): there for frame, there in load_match(Path(match_file)).partners().items()}
+        match = load_match(Path(match_file)).between(options["source"], options["reference"])
+        chosen.partners = {str(frame): there for frame, there in match.partners().items()}
     if pairs_file:
         selection = load_selection(Path(pairs_file))
         chosen.frames = [pair.source for pair in selection.training]

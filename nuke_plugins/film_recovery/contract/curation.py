@@ -6,6 +6,7 @@ Frames are the numbers of the files. Pixels are those of the whole picture as st
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +78,25 @@ class MatchRecord:
         for part in self.segments:
             for k in range(part.length):
                 yield part.first_a + k, part.first_b + k, part.confidence, part.plus_minus[k]
+
+    def reversed(self) -> MatchRecord:
+        """The same with a and b exchanged."""
+        segments = [dataclasses.replace(part, first_a=part.first_b, first_b=part.first_a) for part in self.segments]
+        return dataclasses.replace(
+            self, a=self.b, b=self.a, framing=_inverse(self.framing), segments=segments, only_a=self.only_b, only_b=self.only_a,
+            duplicates_a=self.duplicates_b, duplicates_b=self.duplicates_a,
+        )  # fmt: skip
+
+    def between(self, source: str, reference: str) -> MatchRecord:
+        """The record as seen from ``source``: reversed where a was the reference and b the source, else as it is."""
+        ours, asked = ([os.path.abspath(name) for name in pair] for pair in ((self.b, self.a), (source, reference)))
+        return self.reversed() if ours == asked else self
+
+    def own_line(self) -> list[Moment]:
+        """Every frame of a at its own number, with its partner."""
+        partners = self.partners()
+        alone = [frame for start, end in self.only_a for frame in range(start, end + 1)]
+        return [Moment(frame, frame, partners.get(frame)) for frame in sorted([*partners, *alone])]
 
     def timeline(self, first: int = 1001) -> list[Moment]:
         """Both elements conformed: every picture that either of them has, in the order of the film, numbered from ``first``.
@@ -245,6 +265,14 @@ def load_alignment(path: Path) -> AlignmentRecord:
         if frame.verdict not in VERDICTS or (frame.warp is not None and frame.warp not in known):
             raise InputError(f"{path} is damaged (frame {frame.source} names what is not there); align the elements again.")
     return dataclasses.replace(record, frames=frames, warps=warps)
+
+
+def _inverse(matrix: list[list[float]]) -> list[list[float]]:
+    """Of a 3x3, by cofactors, with 1 in its last place: the package inside Nuke has no numpy."""
+    (a, b, c), (d, e, f), (g, h, i) = matrix
+    rows = [[e * i - f * h, c * h - b * i, b * f - c * e], [f * g - d * i, a * i - c * g, c * d - a * f],
+            [d * h - e * g, b * g - a * h, a * e - b * d]]  # fmt: skip
+    return [[value / rows[2][2] for value in row] for row in rows]
 
 
 def _entries(kind: type[Entry], values: Any, path: Path, what: str) -> list[Entry]:

@@ -7,7 +7,7 @@ import datetime
 import platform
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from film_recovery.training.start import fit_start
 from film_recovery.training.trainer import Trainer
 
 _PROGRESS_EVENTS = 200  # over a run
+GraphMaker = Callable[[TrainingJob, Dataset], RecoveryGraph]
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,41 @@ def resume(folder: Path, reporter: Reporter | None = None) -> TrainingResult:
         return _run(job, run, dataset, reporter or SilentReporter(), resuming=run.last_checkpoint.exists())
 
 
-def _run(job: TrainingJob, run: RunFolder, dataset: Dataset, reporter: Reporter, *, resuming: bool) -> TrainingResult:
+def train_dataset(
+    job: TrainingJob,
+    folder: Path,
+    dataset: Dataset,
+    reporter: Reporter | None = None,
+    make_graph: GraphMaker | None = None,
+) -> TrainingResult:
+    """Train on pairs in memory, as :func:`train` does on files, whose errors it raises; such a run cannot be resumed.
+
+    ``make_graph`` makes the untrained graph in place of :func:`build_graph`, so that another network is trained and exported
+    by the same code; it is called with the job's seed set.
+    """
+    job.check()
+    run = RunFolder(folder)
+    with run.locked(), _failures_recorded(run):
+        job.save(run.job)
+        return _run(job, run, dataset, reporter or SilentReporter(), resuming=False, make_graph=make_graph)
+
+
+def _run(
+    job: TrainingJob,
+    run: RunFolder,
+    dataset: Dataset,
+    reporter: Reporter,
+    *,
+    resuming: bool,
+    make_graph: GraphMaker | None = None,
+) -> TrainingResult:
     begin = time.monotonic()
     torch.manual_seed(job.seed)  # the weights' first values
     if resuming:
         trainer, start = _restored(job, run, dataset)
     else:
         reporter.stage("Fitting the closed-form start")
-        trainer, start = _fresh(job, run, dataset)
+        trainer, start = _fresh(job, run, dataset, make_graph or build_graph)
     monitor = Monitor(run, dataset.pairs, _preview(job, dataset))
     if not resuming:
         monitor.log.append("started", task=job.task, steps=trainer.plan.steps, precision=trainer.plan.precision,
@@ -110,9 +138,9 @@ def _run(job: TrainingJob, run: RunFolder, dataset: Dataset, reporter: Reporter,
     return TrainingResult(model, trainer.done, seconds, {} if start is None else {"psnr": round(start, 4)}, figures, warnings)
 
 
-def _fresh(job: TrainingJob, run: RunFolder, dataset: Dataset) -> tuple[Trainer, float | None]:
+def _fresh(job: TrainingJob, run: RunFolder, dataset: Dataset, make_graph: GraphMaker) -> tuple[Trainer, float | None]:
     device = choose_device(job.device)
-    graph = build_graph(job, dataset).to(device)
+    graph = make_graph(job, dataset).to(device)
     pairs = [prepare(graph, pair, device) for pair in dataset.pairs]
     held_out = [p for p, pair in zip(pairs, dataset.pairs, strict=True) if pair.held_out]
     start = held_out_figure(graph, held_out, start_only=True) if held_out else None
@@ -303,4 +331,4 @@ def _failures_recorded(run: RunFolder) -> Iterator[None]:
         raise
 
 
-__all__ = ["DivergedError", "TrainingResult", "build_graph", "resume", "train"]
+__all__ = ["DivergedError", "TrainingResult", "build_graph", "resume", "train", "train_dataset"]

@@ -63,6 +63,20 @@ def test_the_file_computes_what_the_module_does_and_keeps_what_it_must(task: str
         assert kept_change(image[0].transpose(1, 2, 0), result[0].transpose(1, 2, 0), card) <= 1e-6
 
 
+def test_a_model_for_a_dye_that_is_nearly_gone_can_be_exported(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    matrix = np.array([[9.41, -0.68, -0.12], [1.02, 1.16, 0.10], [0.35, -0.24, 2.45]])
+    balance = DensityBalance(matrix, np.array([0.36, 0.08, 0.11]))
+    graph = RecoveryGraph("chroma", size="small", encoding="display", matrix="709", balance=balance).eval()
+    for parameter in graph.network.parameters():
+        torch.nn.init.normal_(parameter, std=0.03)
+    card = ModelCard(
+        "test", "chroma", "luma", "display", "709", balance.numbers, "small", graph.receptive_field, graph.multiple, 1
+    )
+    export_model(graph, card, tmp_path / "m.onnx")
+    assert load_model(tmp_path / "m.onnx").card.balance == balance.numbers
+
+
 def test_the_reference_implementation_of_onnx_agrees(exported: Path) -> None:
     image = picture(17, 19)
     reference = ReferenceEvaluator(str(exported)).run(None, {"rgb": image})[0]

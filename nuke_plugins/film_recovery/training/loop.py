@@ -61,10 +61,7 @@ def train(job: TrainingJob, folder: Path, reporter: Reporter | None = None) -> T
         StoppedError: stopped on request, with a checkpoint to resume from.
         DivergedError: the loss was not finite.
     """
-    job.check()
-    run = RunFolder(folder)
-    if run.job.exists():
-        raise InputError(f"{folder} already holds a run; resume it, or name another folder with --out.")
+    run = _new_run(job, folder)
     with run.locked(), _failures_recorded(run):
         dataset = build_dataset(job, run.dataset, reporter or SilentReporter())
         job.save(run.job)
@@ -95,11 +92,18 @@ def train_dataset(
     ``make_graph`` makes the untrained graph in place of :func:`build_graph`, so that another network is trained and exported
     by the same code; it is called with the job's seed set.
     """
-    job.check()
-    run = RunFolder(folder)
+    run = _new_run(job, folder)
     with run.locked(), _failures_recorded(run):
         job.save(run.job)
         return _run(job, run, dataset, reporter or SilentReporter(), resuming=False, make_graph=make_graph)
+
+
+def _new_run(job: TrainingJob, folder: Path) -> RunFolder:
+    job.check()
+    run = RunFolder(folder)
+    if run.job.exists():
+        raise InputError(f"{folder} already holds a run; resume it, or name another folder with --out.")
+    return run
 
 
 def _run(

@@ -227,7 +227,7 @@ def _write(
 ) -> None:
     lines = [
         "# Selection of pairs", "",
-        f"{datetime.date.today().isoformat()}, {_processor()}, {len(os.sched_getaffinity(0))} processors, "
+        f"{datetime.date.today().isoformat()}, {processor()}, {len(os.sched_getaffinity(0))} processors, "
         f"{minutes:.0f} minutes. Written by `bench/selection.py`.", "",
         f"{len(SEEDS)} simulated films of ten shots, cut together from two clips and panned stills, {SIZE[0]}x{SIZE[1]}; "
         "the default pair of elements. The model is the closed-form start of a chroma training (density balance, colour table, "
@@ -301,7 +301,7 @@ def plot(results: dict[int, dict[str, dict[int, dict[str, object]]]]) -> Figure:
     return figure
 
 
-def _processor() -> str:
+def processor() -> str:
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

@@ -1,0 +1,182 @@
+"""What ``learning.py`` trains and judges on: simulated elements with known truth, and folds of real pairs given by path.
+
+The reference is laid on the source by the true geometry, so that learning is measured and not alignment. Simulated cases are
+made once and kept in the cache, as halves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from matching import HEAVY
+from selection import STILLS
+from tolerance import CACHE, INNER, SIZE
+
+from film_elements.clip import find_clip, load_clip, moving_still
+from film_elements.elements import ElementFrame, ElementSimulator
+from film_elements.parameters import ElementPair, Fading, default_pair, internegative_35mm, print_16mm
+from film_recovery.contract.atomic import atomic_path
+from film_recovery.contract.errors import InputError
+from film_recovery.images.encodings import decode
+from film_recovery.images.io import read_frame
+from film_recovery.pairs.balance import fit_balance
+from film_recovery.pairs.dataset import Dataset, Pair
+from film_recovery.pairs.manifest import Manifest
+from film_recovery.pairs.targets import make_target
+
+PAIRS = 6  # of a simulated case, one of them held out from training
+RUN = 8  # frames in a row, for flicker
+CLIPS = {"rabbit": ("bigbuckbunny.mp4", 132), "street": ("bikes.mp4", 250)}
+_STILL_FRAMES = 96
+_KEPT_COLOUR = Fading(kept=(0.98, 0.99, 0.985), stain=(0.003, 0.005, 0.008))
+ELEMENTS = {
+    "usual": default_pair(),
+    "heavy": HEAVY,
+    "mild": ElementPair(internegative_35mm((0.75, 0.95, 0.85)), print_16mm()),
+    "yellow": ElementPair(internegative_35mm((0.80, 0.85, 0.30)), print_16mm()),
+    "16mm": ElementPair(
+        dataclasses.replace(
+            print_16mm(), fading=Fading(kept=(0.45, 0.85, 0.70), stain=(0.02, 0.03, 0.05), unevenness=0.03), name="faded"
+        ),
+        dataclasses.replace(internegative_35mm(), fading=_KEPT_COLOUR),
+    ),
+}
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A simulated case: ``footage`` of :data:`CLIPS` or of the stills, ``elements`` of :data:`ELEMENTS`, the seed of chance."""
+
+    footage: str
+    elements: str
+    seed: int = 3
+
+    @property
+    def name(self) -> str:
+        """For files, tables and ``--only``."""
+        return f"{self.footage}-{self.elements}-{self.seed}"
+
+
+USUAL = tuple(
+    Recipe(*words)
+    for words in (
+        ("rabbit", "usual"), ("rabbit", "heavy"), ("street", "heavy"), ("street", "16mm"),
+        ("astronaut", "heavy"), ("coffee", "yellow"), ("motorcycle", "mild"),
+    )
+)  # fmt: skip
+FULL = (
+    *USUAL,
+    *(dataclasses.replace(recipe, seed=4) for recipe in USUAL),
+    *(Recipe(*words, 5) for words in (
+        ("street", "usual"), ("rabbit", "16mm"), ("cat", "16mm"), ("rocket", "usual"),
+        ("hubble", "yellow"), ("retina", "heavy"),
+    )),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case, pictures (H, W, 3) in the working space of ``dataset.manifest``.
+
+    Attributes:
+        dataset: the pairs to learn from, one perhaps held out; balanced if the task asks for it.
+        sources, truths: frames that are not among them, to judge by.
+        run_sources, run_truths: frames in a row, not among them either; empty for real pairs.
+    """
+
+    name: str
+    dataset: Dataset
+    sources: list[FloatArray]
+    truths: list[FloatArray]
+    run_sources: list[FloatArray]
+    run_truths: list[FloatArray]
+
+
+def simulated(recipe: Recipe) -> Case:
+    """Make a case, or take it from the cache."""
+    path = CACHE / "learning" / "cases" / f"{recipe.name}.npz"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+            np.savez(stream, **_simulate(recipe))
+    with np.load(path) as kept:
+        parts = {name: [np.asarray(one, np.float32) for one in kept[name]] for name in kept.files}
+    balance = fit_balance(parts["source"][:-1], parts["reference"][:-1])
+    pairs = []
+    for number, (source, reference) in enumerate(zip(parts["source"], parts["reference"], strict=True)):
+        target = make_target("chroma", balance.apply(source), reference, "display", "709")
+        pairs.append(Pair(number, number == PAIRS - 1, source, reference, target))
+    dataset = Dataset(_manifest("display", balance.numbers, pairs), pairs)
+    return Case(recipe.name, dataset, parts["judged"], parts["truth"], parts["run"], parts["run_truth"])
+
+
+def real_folds(folder: Path) -> Iterator[Case]:
+    """Every shot of ``folder`` whose pictures have colour, with one of its three crops left out in turn.
+
+    Raises :class:`InputError` when there is none.
+    """
+    shots = 0
+    for shot in sorted(path for path in folder.iterdir() if path.is_dir()):
+        sources, targets = ([read_frame(shot / f"{row}_{part}.png").rgb for row in range(3)] for part in ("input", "target"))
+        if np.ptp(np.stack(targets), axis=-1).max() < 0.02:  # gray, stored as RGB
+            continue
+        shots += 1
+        for left_out in range(3):
+            rows = [row for row in range(3) if row != left_out]
+            pairs = [Pair(row, False, sources[row], targets[row], targets[row]) for row in rows]
+            dataset = Dataset(_manifest("none", None, pairs), pairs)
+            yield Case(f"real-{shots}-{left_out + 1}", dataset, [sources[left_out]], [targets[left_out]], [], [])
+    if not shots:
+        raise InputError(f"{folder} holds no shots of coloured pairs named <row>_input.png and <row>_target.png; name another.")
+
+
+def _manifest(encoding: str, balance: list[float] | None, pairs: list[Pair]) -> Manifest:
+    height, width = pairs[0].source.shape[:2]
+    return Manifest("chroma", encoding, "709", "luma", balance, [0, 0, width, height], "", "", 0, {}, [], [])
+
+
+def _simulate(recipe: Recipe) -> dict[str, npt.NDArray[np.float16]]:
+    """Frames to learn from spread evenly, the last one the held-out; those to judge by in the middles between them."""
+    footage, pair = _footage(recipe.footage), ELEMENTS[recipe.elements]
+    faded, colourful = (ElementSimulator(one, SIZE, recipe.seed) for one in (pair.sharp, pair.colourful))
+    count = len(footage)
+    learned = [(2 * place + 1) * count // (2 * PAIRS) for place in range(PAIRS)]
+    learned.append(learned.pop(PAIRS // 2))
+    judged = [place * count // PAIRS for place in range(1, PAIRS)]
+    first = count // PAIRS - RUN // 2
+    parts: dict[str, list[FloatArray]] = {name: [] for name in ("source", "reference", "judged", "truth", "run", "run_truth")}
+    for index in learned:
+        ours, theirs = (simulator.simulate(footage[index], index) for simulator in (faded, colourful))
+        parts["source"].append(ours.scan)
+        parts["reference"].append(laid(ours, theirs))
+    for names, frames in ((("judged", "truth"), judged), (("run", "run_truth"), range(first, first + RUN))):
+        for index in frames:
+            ours = faded.simulate(footage[index], index)
+            parts[names[0]].append(ours.scan)
+            parts[names[1]].append(ours.truth)
+    return {name: np.stack([picture[INNER] for picture in part]).astype(np.float16) for name, part in parts.items()}
+
+
+def laid(ours: ElementFrame, theirs: ElementFrame) -> FloatArray:
+    """The scan of ``theirs`` on the pixels of ``ours``, by the true geometry of both."""
+    x, y = cv2.split(ours.geometry.truth_positions(*ours.scan.shape[:2]))
+    matrix = theirs.geometry.matrix
+    at = [(matrix[row, 0] * x + matrix[row, 1] * y + matrix[row, 2]).astype(np.float32) for row in (0, 1)]
+    moved = cv2.remap(theirs.scan, at[0], at[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.maximum(np.asarray(moved, np.float32), 0.0)
+
+
+def _footage(name: str) -> list[FloatArray]:
+    """Truth, linear light: a clip, or a still that is panned, cut, and panned again."""
+    if name in CLIPS:
+        file, count = CLIPS[name]
+        return load_clip(find_clip(CACHE, file), SIZE, count, 1)
+    linear = np.asarray(decode(STILLS[name]()[..., :3].astype(np.float32) / 255.0, "display"), np.float32)
+    return list(moving_still(linear, SIZE, _STILL_FRAMES, 0.7))

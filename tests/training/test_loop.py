@@ -22,8 +22,10 @@ from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import write_frame
 from film_recovery.modelfile.load import load_model
+from film_recovery.pairs.dataset import Dataset, load_dataset
 from film_recovery.training.checkpoint import load_checkpoint
-from film_recovery.training.loop import resume, train
+from film_recovery.training.graph import RecoveryGraph
+from film_recovery.training.loop import build_graph, resume, train, train_dataset
 
 STEPS = 30
 
@@ -88,6 +90,33 @@ def test_a_run_leaves_a_checked_model_and_its_records(whole: RunFolder) -> None:
 def test_what_is_handed_out_is_not_worse_than_the_start_on_the_held_out_pair(whole: RunFolder) -> None:
     start = read_events(whole.events, "start")[0]["held_out"]
     assert load_model(whole.path).card.held_out["psnr"] >= start
+
+
+def test_pairs_in_memory_are_trained_to_the_same_bits(elements: Path, whole: RunFolder, tmp_path: Path) -> None:
+    train_dataset(job(elements), tmp_path, load_dataset(whole.dataset))
+    assert same_tensors(RunFolder(tmp_path), whole)
+    with pytest.raises(InputError, match="already holds a run"):
+        train_dataset(job(elements), tmp_path, load_dataset(whole.dataset))
+
+
+def test_another_network_is_trained_and_exported_by_the_same_code(elements: Path, whole: RunFolder, tmp_path: Path) -> None:
+    class Plain(torch.nn.Module):
+        inputs, receptive_field = 5, 1
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.only = torch.nn.Conv2d(5, 2, 3, padding=1)
+
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            return self.only(features)
+
+    def make(wanted: TrainingJob, dataset: Dataset) -> RecoveryGraph:
+        graph = build_graph(wanted, dataset)
+        graph.network = Plain()
+        return graph
+
+    result = train_dataset(job(elements, steps=3), tmp_path, load_dataset(whole.dataset), make_graph=make)
+    assert load_model(result.model).card.parameters == 5 * 2 * 9 + 2
 
 
 def test_a_stopped_and_resumed_run_has_the_same_bits(elements: Path, whole: RunFolder, tmp_path: Path) -> None:

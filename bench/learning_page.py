@@ -161,7 +161,8 @@ def _flicker(results: Results) -> list[str]:
         values = [results.of(case, method, budget, "flicker_still") for method, budget, _ in columns]
         lines.append(f"| {case} | {' | '.join(_number(v) for v in (results.of(case, 'lut', 0.0, 'flicker_truth'), *values))} |")
     lines += [
-        "", "Everywhere: change of patches from frame to frame along the truth's optical flow (OpenCV, DIS), less the truth's own.",
+        "",
+        "Everywhere: change of patches from frame to frame along the truth's optical flow (OpenCV, DIS), less the truth's own.",
         "", *_head(("case", *(word for _, _, word in columns))),
     ]  # fmt: skip
     for case in results.simulated:

@@ -10,7 +10,7 @@ import click
 
 from film_recovery.cli.console import frames_option, stoppable
 from film_recovery.contract.curation import SCOPES
-from film_recovery.contract.errors import UsageError
+from film_recovery.contract.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from film_recovery.contract.progress import Reporter
@@ -77,13 +77,14 @@ def select(
     elements = open_sequence(source), open_sequence(reference)
     request = SelectionRequest(count, scope, held_out, kept, avoided)
     proposals: list[Proposal] = []
+    news: list[str] = []
     with RunFolder(out).locked(), stoppable() as reporter:
         material = gather_material(*elements, out, match, offset or 0, reporter)
         if after is not None and run is not None:
-            proposals, request = _after(material, after, run, out, request, reporter)
+            proposals, news, request = _after(material, after, run, out, request, reporter)
         selected = select_pairs(material, request, reporter)
-        selected.record.advice[:0] = [_sentence(proposal) for proposal in proposals]
-        page = write_selection_page(out, selected, proposals, reporter)
+        page = write_selection_page(out, selected, proposals, reporter)  # it has a table of the proposals
+        selected.record.advice[:0] = news
         selected.record.save(out / "pairs.json")
     record = selected.record
     for line in record.advice:
@@ -110,10 +111,10 @@ def _count(text: str) -> int | None:
 
 def _after(
     material: Material, after: str, run: Path, out: Path, request: SelectionRequest, reporter: Reporter
-) -> tuple[list[Proposal], SelectionRequest]:
-    """What strays in the render, and the request that keeps the run's pairs and adds the worst of these.
+) -> tuple[list[Proposal], list[str], SelectionRequest]:
+    """What strays in the render, that in sentences, and the request that keeps the run's pairs and adds the worst of these.
 
-    Raises :class:`InputError` for a run without a dataset.
+    Raises :class:`InputError` for a run without a dataset or with other partners, and for a render of other frames.
     """
     import dataclasses
 
@@ -123,38 +124,72 @@ def _after(
     from film_recovery.pairs.material import PairCheck
     from film_recovery.pairs.outliers import find_outliers
 
-    manifest = load_manifest(run / "dataset")
-    trained = {pair.frame for pair in manifest.pairs if not pair.held_out}
-    held = {pair.frame for pair in manifest.pairs if pair.held_out}
+    pairs = load_manifest(run / "dataset").pairs
+    _check_run(material, {pair.frame: pair.reference_frame for pair in pairs}, run)
+    trained = {pair.frame for pair in pairs if not pair.held_out}
+    held = {pair.frame for pair in pairs if pair.held_out}
     rendered = open_sequence(after)
+    row_of = {frame: row for row, frame in enumerate(material.frames)}
+    if not set(rendered.frames) & set(row_of):
+        raise InputError(
+            f"The render {rendered.name} has frames {rendered.frames[0]}-{rendered.frames[-1]}, and none of them is one of "
+            f"{material.source.name}; give the render of this source, under the source's frame numbers."
+        )
     reporter.stage(f"Reading {len(rendered.frames)} frames of {rendered.name}")
     survey = survey_element(rendered, out / "survey_render", reporter)
-    row_of = {frame: row for row, frame in enumerate(material.frames)}
-    rows = [row_of[frame] for frame in sorted(trained) if frame in row_of]
-    proposals = find_outliers(material, survey, rows)
+    proposals = find_outliers(material, survey, [row_of[frame] for frame in sorted(trained)])
     check = PairCheck(material)
     new: dict[int, str] = {}
+    news = []
     for proposal in proposals:
         frame = proposal.pair_source
-        if frame is None or frame in trained | held | request.avoid or len(new) == _MOST_NEW:
-            continue
-        if not check.problem(row_of[frame]):
-            stray = "" if frame == proposal.source else f"like frame {proposal.source}, where "
-            new[frame] = f"new: {stray}{proposal.reason}"
+        problem = "" if frame is None or frame in new else check.problem(row_of[frame])
+        if frame is None:
+            what = "no frame with a sound partner is like it, name a pair by hand with --keep"
+        elif frame in held:
+            what = f"{frame} is held out and stays so; --keep {frame} would train on it"
+        elif frame in request.avoid:
+            what = f"the pair {frame} is to be avoided, and is not added"
+        elif problem:
+            what = f"the pair {frame} is not added, {problem}"
+        elif len(new) == _MOST_NEW and frame not in new:
+            what = f"left for the next look, {_MOST_NEW} worse ones are added first"
+        else:
+            like = "" if frame == proposal.source else f"like frame {proposal.source}, where "
+            new.setdefault(frame, f"new: {like}{proposal.reason}")
+            what = f"added as a pair{'' if frame == proposal.source else f': {frame}, the most alike with a sound partner'}"
+        news.append(f"{proposal.frames}: {proposal.reason}; {what}.")
+    news.append(_what_next(new, len(set(rendered.frames) & set(row_of)), run, out))
     keep = (trained - request.avoid) | set(new) | request.keep
     reasons = {**dict.fromkeys(trained, "trained on before"), **dict.fromkeys(held, "held out before"), **new}
-    return proposals, dataclasses.replace(
+    changed = dataclasses.replace(
         request,
-        count=max(request.count or 0, len(keep)),
+        count=request.count or 1,  # in every scope those that are kept, and one where there are none
         keep=frozenset(keep),
         hold=frozenset(held - request.keep - request.avoid),
         reasons={frame: text for frame, text in reasons.items() if frame not in request.keep},
     )
+    return proposals, news, changed
 
 
-def _sentence(proposal: Proposal) -> str:
-    if proposal.pair_source is None:
-        return f"Frame {proposal.source} strays: {proposal.reason}; no pair with a sound partner is like it."
-    if proposal.pair_source == proposal.source:
-        return f"Frame {proposal.source} strays: {proposal.reason}; it makes a pair itself."
-    return f"Frame {proposal.source} strays: {proposal.reason}; the pair {proposal.pair_source} is most like it."
+def _check_run(material: Material, trained: dict[int, int], run: Path) -> None:
+    partners = dict(zip(material.frames, material.partners, strict=True))
+    for frame, reference in sorted(trained.items()):
+        partner = partners.get(frame)
+        if partner is None or partner.frame != reference:
+            here = "has no partner" if partner is None else f"belongs to {partner.frame}"
+            raise InputError(
+                f"The run {run} paired source frame {frame} with reference frame {reference}; here it {here}. Give the "
+                f"elements and the --match or --offset that the run was trained with."
+            )
+
+
+def _what_next(new: dict[int, str], looked_at: int, run: Path, out: Path) -> str:
+    if not new:
+        return f"{looked_at} frames of the render were looked at, and no pair was added."
+    frames = ", ".join(str(frame) for frame in sorted(new))
+    many = "s" if len(new) > 1 else ""
+    return (
+        f"New pair{many}: {frames}. Train on with --pairs {out / 'pairs.json'} --initial-weights {run}, render again and look "
+        f"again; a frame that strays although it is trained on wants a smaller scope, not more pairs."
+    )

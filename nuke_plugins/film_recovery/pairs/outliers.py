@@ -1,12 +1,13 @@
 """Rendered frames that went wrong, and the pairs that would have taught the model better.
 
-Three signs: a frame's colour is farther from the reference than that of other frames; it jumps against both neighbours, their
-motion taken off; or much of it has looks that no training pair holds. All of it on small pictures, in coded Cb and Cr.
+Three signs: a frame's colour is farther from the reference than that of other frames, of the film or around it; it jumps
+against both neighbours, their motion taken off, and the reference does not; or much of it has looks that no training pair
+holds. All of it on small pictures, in coded Cb and Cr. Frames that stray one after the other are one proposal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -24,25 +25,35 @@ from film_recovery.pairs.material import Material
 _WORST = 0.1  # share of a frame's cells that speak for it: a stray object is a small part of the frame
 _FROM_REFERENCE, _FROM_NEIGHBOURS, _UNHELD = 5.0 / 255.0, 3.0 / 255.0, 0.25  # least that counts, coded and as a share
 _SIGMAS = 4.0
-_STRETCH = 12  # frames: outliers nearer than this are one
+_AROUND = 12  # frames on each side that a frame is judged against: shots differ in what is usual
+_GAP = 3  # frames: what strays again so soon after is one stretch
 FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A frame that strays, worst first. ``source`` is the stray frame, ``reason`` what is wrong with it; ``pair_source`` and
-    ``pair_reference`` the pair to add, the frame itself or the one most like it that has a sound partner (None without one).
-    ``strength`` is 1 at the limit of what counts."""
+    """Frames that stray. ``source`` is the worst of the stretch ``first`` to ``last`` (source frames), ``reason`` what is wrong
+    with it; ``pair_source`` and ``pair_reference`` the pair to add, the frame itself or the one most like it that has a sound
+    partner (None without one). ``strength`` is 1 at the limit of what counts."""
 
     source: int
     reason: str
     pair_source: int | None
     pair_reference: int | None
     strength: float
+    first: int
+    last: int
+
+    @property
+    def frames(self) -> str:
+        """The stretch in words, at the start of a sentence."""
+        if self.first == self.last:
+            return f"Frame {self.source} strays"
+        return f"Frames {self.first}-{self.last} stray, most {self.source}"
 
 
 def find_outliers(material: Material, rendered: Survey, training: Sequence[int]) -> list[Proposal]:
-    """Look through a render.
+    """Look through a render; the worst comes first.
 
     Args:
         material: of the source and the reference that the model was trained on.
@@ -69,11 +80,23 @@ def find_outliers(material: Material, rendered: Survey, training: Sequence[int])
                 before = found.get(row, (0.0, ""))
                 text = say(row, value)
                 found[row] = (max(before[0], strength), f"{before[1]}; {text}" if before[1] else text)
-    worst: list[int] = []
-    for row in sorted(found, key=lambda row: -found[row][0]):
-        if all(abs(row - other) >= _STRETCH for other in worst):
-            worst.append(row)
-    return [_proposal(material, row, found[row], training) for row in worst]
+    proposals = []
+    for stretch in _stretches(sorted(found), material.shots):
+        worst = max(stretch, key=lambda row: found[row][0])
+        proposals.append(_proposal(material, worst, found[worst], training, (stretch[0], stretch[-1])))
+    return sorted(proposals, key=lambda proposal: -proposal.strength)
+
+
+def _stretches(rows: Sequence[int], shots: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Rows in order, parted at cuts and where more than a few between them do not stray."""
+    starts = [first for first, _ in shots]
+    found: list[list[int]] = []
+    for row in rows:
+        if found and row - found[-1][-1] <= _GAP and not any(found[-1][-1] < start <= row for start in starts):
+            found[-1].append(row)
+        else:
+            found.append([row])
+    return found
 
 
 _Strengths = tuple[dict[int, tuple[float, float]], Callable[[int, float], str]]
@@ -86,11 +109,12 @@ def _from_reference(material: Material, shown: dict[int, FloatArray]) -> _Streng
         for row, picture in shown.items()
         if row in sound
     }
-    usual = float(np.median(list(values.values()))) if values else 0.0
+    usual = {row: float(np.median(list(near.values()))) for row, near in _near(values, material.shots)}
     return (
-        _judged(values, _FROM_REFERENCE),
-        lambda _row, value: (
-            f"its colour is {value * 255:.0f} of 255 away from the reference's in its worst parts (usual: {usual * 255:.0f})"
+        _judged(values, _FROM_REFERENCE, material.shots),
+        lambda row, value: (
+            f"its colour is {value * 255:.0f} of 255 away from the reference's in its worst parts "
+            f"(usual around it: {usual[row] * 255:.0f})"
         ),
     )
 
@@ -99,13 +123,21 @@ def _from_neighbours(material: Material, shown: dict[int, FloatArray]) -> _Stren
     values = {}
     for first, last in material.shots:
         for row in range(first + 1, last - 1):
-            if all(one in shown for one in (row - 1, row, row + 1)):
-                here = shown[row]
-                # A stray frame differs from both; a frame beside a stray one from one of them.
-                values[row] = min(_apart_moved(here, shown[other]) for other in (row - 1, row + 1))
-    return _judged(
-        values, _FROM_NEIGHBOURS
-    ), lambda _row, value: f"its colour jumps by {value * 255:.0f} of 255 against both neighbours"
+            near = (row - 1, row, row + 1)
+            if all(one in shown for one in near):
+                # What the film itself does, lightning or fast motion, is taken off.
+                values[row] = max(_jump([shown[one] for one in near]) - _jump(_kept(material, near)), 0.0)
+    return (
+        _judged(values, _FROM_NEIGHBOURS, material.shots),
+        lambda _row, value: f"its colour jumps by {value * 255:.0f} of 255 against both neighbours",
+    )
+
+
+def _kept(material: Material, rows: Sequence[int]) -> list[npt.NDArray[np.uint8]]:
+    """The rows as the reference shows them, or the source where a partner lacks."""
+    partners = [material.partners[row] for row in rows]
+    known = [material.survey_b.thumbnails[one.row] for one in partners if one is not None]
+    return known if len(known) == len(rows) else [material.survey_a.thumbnails[row] for row in rows]
 
 
 def _unheld(
@@ -117,15 +149,29 @@ def _unheld(
     return values, lambda row, value: f"{value:.0%} of it are colours that no training pair holds ({words.most(row, lacking)})"
 
 
-def _judged(values: dict[int, float], least: float) -> dict[int, tuple[float, float]]:
-    """Row to (strength, value): 1 is what stands out of the others by four deviations and is visible at all."""
+def _judged(values: dict[int, float], least: float, shots: Sequence[tuple[int, int]]) -> dict[int, tuple[float, float]]:
+    """Row to (strength, value): 1 is what stands out by four deviations, and is visible at all, of the film or of what is
+    around it in its shot."""
     if not values:
         return {}
-    all_values = np.array(list(values.values()))
-    middle = float(np.median(all_values))
-    spread = 1.4826 * float(np.median(np.abs(all_values - middle)))
-    limit = max(middle + _SIGMAS * spread, middle + least)
-    return {row: (value / limit, value) for row, value in values.items()}
+    whole = _limit(list(values.values()), least)
+    return {
+        row: (values[row] / min(whole, _limit(list(near.values()), least)), values[row]) for row, near in _near(values, shots)
+    }
+
+
+def _limit(values: Sequence[float], least: float) -> float:
+    middle = float(np.median(values))
+    spread = 1.4826 * float(np.median(np.abs(np.array(values) - middle)))
+    return max(middle + _SIGMAS * spread, middle + least)
+
+
+def _near(values: dict[int, float], shots: Sequence[tuple[int, int]]) -> Iterator[tuple[int, dict[int, float]]]:
+    """Every row with the values around it in its shot, its own among them."""
+    for first, last in shots:
+        for row in (row for row in range(first, last) if row in values):
+            reach = range(max(row - _AROUND, first), min(row + _AROUND + 1, last))
+            yield row, {one: values[one] for one in reach if one in values}
 
 
 def _chroma(thumbnail: npt.NDArray[np.generic]) -> FloatArray:
@@ -140,18 +186,26 @@ def _worst_mean(differences: FloatArray) -> float:
     return float(cells[-max(int(_WORST * len(cells)), 1) :].mean())
 
 
+def _jump(pictures: Sequence[npt.NDArray[np.generic]]) -> float:
+    """How far the middle one of three frames is from the one that it is nearer to: a stray frame differs from both, a frame
+    beside a stray one from one of them."""
+    return min(_apart_moved(pictures[1], pictures[other]) for other in (0, 2))
+
+
 def _apart_moved(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic]) -> float:
-    """How far the chroma of two neighbouring frames is apart, mean over the frame, the second laid onto the first."""
+    """How far the chroma of two neighbouring frames is apart in its worst parts, the second laid onto the first."""
     pictures = [np.asarray(one, np.float32) for one in (first, second)]
     x, y = frame_shift(*(np.ascontiguousarray(one.mean(axis=-1)) for one in pictures))
     size = (pictures[0].shape[1], pictures[0].shape[0])
     move = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     moved = cv2.warpAffine(pictures[1], move, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return float(np.abs(_chroma(pictures[0]) - _chroma(moved)).sum(axis=-1).mean())
+    return _worst_mean(np.abs(_chroma(pictures[0]) - _chroma(moved)))
 
 
-def _proposal(material: Material, row: int, found: tuple[float, str], training: Sequence[int]) -> Proposal:
+def _proposal(
+    material: Material, row: int, found: tuple[float, str], training: Sequence[int], stretch: tuple[int, int]
+) -> Proposal:
     candidates = [one for one in material.candidates if one not in set(training)]
     best: int | None = row
     if row not in candidates:
@@ -160,4 +214,12 @@ def _proposal(material: Material, row: int, found: tuple[float, str], training: 
     reference = None if best is None else material.partner(best).frame
     strength, reason = found
     frames = material.frames
-    return Proposal(frames[row], reason, None if best is None else frames[best], reference, round(strength, 2))
+    return Proposal(
+        frames[row],
+        reason,
+        None if best is None else frames[best],
+        reference,
+        round(strength, 2),
+        frames[stretch[0]],
+        frames[stretch[1]],
+    )

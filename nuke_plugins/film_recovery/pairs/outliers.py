@@ -126,7 +126,7 @@ def _from_neighbours(material: Material, shown: dict[int, FloatArray]) -> _Stren
             near = (row - 1, row, row + 1)
             if all(one in shown for one in near):
                 # What the film itself does, lightning or fast motion, is taken off.
-                values[row] = max(_jump([shown[one] for one in near]) - _jump(_kept(material, near)), 0.0)
+                values[row] = _jump([shown[one] for one in near], _kept(material, near))
     return (
         _judged(values, _FROM_NEIGHBOURS, material.shots),
         lambda _row, value: f"its colour jumps by {value * 255:.0f} of 255 against both neighbours",
@@ -186,10 +186,10 @@ def _worst_mean(differences: FloatArray) -> float:
     return float(cells[-max(int(_WORST * len(cells)), 1) :].mean())
 
 
-def _jump(pictures: Sequence[npt.NDArray[np.generic]]) -> float:
-    """How far the middle one of three frames is from the one that it is nearer to: a stray frame differs from both, a frame
-    beside a stray one from one of them."""
-    return min(_apart_moved(pictures[1], pictures[other]) for other in (0, 2))
+def _jump(pictures: Sequence[npt.NDArray[np.generic]], kept: Sequence[npt.NDArray[np.generic]]) -> float:
+    """How much farther the middle one of three frames is from its neighbours than in the film itself; of the neighbour where it
+    is less, as a stray frame differs from both and a frame beside a stray one from one of them."""
+    return max(min(_apart_moved(pictures[1], pictures[other]) - _apart_moved(kept[1], kept[other]) for other in (0, 2)), 0.0)
 
 
 def _apart_moved(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic]) -> float:

@@ -22,6 +22,7 @@ _AROUND = 3  # frames on each side that a frame is compared with
 _FLASH = 0.12  # natural logarithm of light: a flash is more than this, and
 _SIGMAS = 6.0  # more than so many usual deviations of its shot
 _TORN = 0.35  # correlation with the neighbours that one element lacks and the other has
+_MOVED = (8, 6)  # coarse pixels, a twelfth of the frame, that the picture may move from frame to frame
 _TILE = (12, 9)  # detail pixels, width and height
 _MARK_ENERGY, _MARK_RATIO, _MARK_LIKENESS = 1.6, 3.0, 0.35
 _MARKED_TILES = 3
@@ -147,14 +148,17 @@ def _tears(known: _Known, rows: Sequence[int], faults: dict[int, str]) -> None:
 
 def _coarse(plane: npt.NDArray[np.int8]) -> FloatArray:
     soft = cv2.GaussianBlur(np.asarray(plane, np.float32) / DETAIL_UNIT, (0, 0), 2.0)
-    return np.asarray(soft - soft.mean(), np.float32)
+    return np.asarray(cv2.resize(soft, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _beside(planes: Sequence[FloatArray], place: int) -> float:
-    """The better correlation with a neighbour."""
-    here = planes[place]
+    """The better correlation with a neighbour, wherever the camera has moved to: a pan alone must not make frames unlike."""
+    across, down = _MOVED
+    here = np.ascontiguousarray(planes[place][down:-down, across:-across])
+    if float(here.std()) < 1e-3:
+        return 0.0  # nothing is there to be found again
     near = [planes[other] for other in (place - 1, place + 1) if 0 <= other < len(planes)]
-    return max(float((here * other).sum() / np.sqrt((here**2).sum() * (other**2).sum() + 1e-6)) for other in near)
+    return max(float(cv2.matchTemplate(other, here, cv2.TM_CCOEFF_NORMED).max()) for other in near)
 
 
 def _marks(known: _Known, rows: Sequence[int], faults: dict[int, str]) -> None:

@@ -42,7 +42,7 @@ def lettered(picture: Picture, at: tuple[int, int]) -> tuple[Picture, npt.NDArra
 def test_words_of_one_side_are_boxed(pair: tuple[Picture, Picture], side: int, at: tuple[int, int]) -> None:
     both = list(pair)
     both[side], words = lettered(both[side], at)
-    boxes = persistent({1: one_sided(*both, np.ones(words.shape, np.uint8))}, SIZE)
+    boxes = persistent({1: one_sided(both[0], both[1], np.ones(words.shape, np.uint8))}, SIZE)
     masked = np.zeros_like(words)
     for x, y, width, height in boxes:
         masked[y : y + height, x : x + width] = True

@@ -30,7 +30,8 @@ import torch
 from learning_cases import FULL, USUAL, Case, Recipe, real_folds, simulated
 from learning_figures import judge
 from learning_methods import closed_form, closed_form_seconds, trained
-from learning_page import Result, write_page
+from learning_page import write_page
+from learning_results import Result
 from selection import processor
 from tolerance import CACHE
 

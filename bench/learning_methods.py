@@ -31,6 +31,7 @@ from film_recovery.review.baselines import fit_from_pairs
 from film_recovery.training.data import prepare
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.loop import build_graph, train_dataset
+from film_recovery.training.monitor import run_graph
 
 FloatArray = npt.NDArray[np.float32]
 Recover = Callable[[FloatArray], FloatArray]
@@ -47,7 +48,7 @@ class Method:
 
 
 def closed_form(dataset: Dataset) -> dict[str, Method]:
-    """The baselines of the review, by name, fitted on the training pairs; real pairs have no balance to fit."""
+    """The baselines of the review, by name, and ``start``, what our training begins with; fitted on the training pairs."""
     manifest = dataset.manifest
     numbers = manifest.balance
     balance = DensityBalance.from_numbers(numbers) if numbers else DensityBalance.identity()
@@ -55,7 +56,8 @@ def closed_form(dataset: Dataset) -> dict[str, Method]:
     fitted = fit_from_pairs(
         [pair.source for pair in pairs], [pair.reference for pair in pairs], manifest.encoding, manifest.matrix, balance
     )
-    return {one.name: Method(one.apply) for one in fitted}
+    start = build_graph(TrainingJob("chroma", "", "", steps=1, device="cpu"), dataset)
+    return {**{one.name: Method(one.apply) for one in fitted}, "start": Method(lambda rgb: run_graph(start, rgb))}
 
 
 def kept_luma(dataset: Dataset, source: FloatArray) -> FloatArray:
@@ -73,11 +75,13 @@ def trained(kind: str, dataset: Dataset, seconds: float, seed: int, folder: Path
     """
     task = "chroma" if kind == "ours" else "as-is"
     job = TrainingJob(task, "", "", minutes=seconds / 60.0, seed=seed, device="cpu")
+    begin = time.process_time()
     result = train_dataset(job, folder, dataset, make_graph=None if kind == "ours" else plain_graph)
+    used = time.process_time() - begin
     model = load_model(result.model)
     session = ModelSession(model, InferenceOptions(device="cpu"))
     card = model.card
-    facts = {"seconds": result.seconds, "steps": float(result.steps)}
+    facts = {"seconds": result.seconds, "steps": float(result.steps), "processors": used / result.seconds}
     return Method(lambda rgb: recover(session.run, rgb, None, card.receptive_field, card.multiple), facts)
 
 

@@ -1,0 +1,85 @@
+"""Results of ``learning.py``: found by case, method and time, set against the LUT, and against what was published before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+LOST_DB, LOST_SPEED = 0.2, 0.03  # what counts as a regression
+CLOSED = {"nothing": "nothing done", "density": "density model", "lut": "LUT", "start": "ours, untrained"}
+TRAINED = {"ours": "ours", "plain_rgb": "plain RGB"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One method on one case: ``figures`` of ``learning_figures.judge``; ``facts`` are seconds and steps."""
+
+    case: str
+    method: str
+    budget: float
+    date: str
+    code: str
+    machine: str
+    figures: dict[str, Any]
+    facts: dict[str, float]
+
+
+class Results:
+    """Finished results, found by case, method and budget. ``lut`` is the better of both LUTs, case by case."""
+
+    def __init__(self, results: Sequence[Result]) -> None:
+        self.all = {(one.case, one.method, one.budget): one for one in results}
+        for case in dict.fromkeys(one.case for one in results):
+            both = [self.all.get((case, name, 0.0)) for name in ("lut", "lut_kept_luma")]
+            found = [one for one in both if one is not None]
+            if found:
+                self.all[case, "lut", 0.0] = max(found, key=lambda one: float(one.figures["psnr"]))
+        whole = [case for case, method, _ in self.all if method == "lut"]
+        self.simulated = [case for case in whole if not case.startswith("real")]
+        self.real = [case for case in whole if case.startswith("real")]
+        self.budgets = sorted({budget for _, method, budget in self.all if method in TRAINED})
+
+    def of(self, case: str, method: str, budget: float, figure: str = "psnr") -> Any:
+        """A figure, or None when it is not there."""
+        one = self.all.get((case, method, budget))
+        return None if one is None else one.figures[figure]
+
+    def gains(self, cases: Sequence[str], method: str, budget: float) -> dict[str, float]:
+        """PSNR above the LUT, dB, of every case that has been trained."""
+        both = {case: (self.of(case, method, budget), self.of(case, "lut", 0.0)) for case in cases}
+        return {case: ours - lut for case, (ours, lut) in both.items() if ours is not None}
+
+    def columns(self) -> list[tuple[str, float, str]]:
+        """Methods with their budgets, and what they are called."""
+        trained = [(name, b, f"{word}, {time_words(b)}") for name, word in TRAINED.items() for b in self.budgets]
+        return [*((name, 0.0, word) for name, word in CLOSED.items()), *trained]
+
+
+def regressions(before: Results, now: Results) -> list[str]:
+    """More than 0.2 dB of ours lost on a case, or 3 % of speed on the same machine."""
+    found = []
+    for key, one in now.all.items():
+        old = before.all.get(key)
+        if old and one.method == "ours" and one.figures["psnr"] < old.figures["psnr"] - LOST_DB:
+            lost = one.figures["psnr"] - old.figures["psnr"]
+            found.append(f"**{one.case}, {time_words(one.budget)}: {lost:+.2f} dB** (was {old.figures['psnr']:.2f})")
+    for what, fact, method, budget in (
+        *((f"steps in {time_words(b)}", "steps", "ours", b) for b in now.budgets),
+        ("closed-form starts a second at 1080p", "start", "nothing", 0.0),
+    ):
+        both = [(now.all.get((case, method, budget)), before.all.get((case, method, budget))) for case in now.simulated]
+        ratios = [new.facts[fact] / old.facts[fact] for new, old in both if new and old and new.machine == old.machine]
+        change = math.exp(float(np.mean(np.log(ratios)))) if ratios else 1.0
+        change = 1.0 / change if fact == "start" else change
+        if change < 1.0 - LOST_SPEED:
+            found.append(f"**{what}: {100.0 * (change - 1.0):+.0f} %**")
+    return found
+
+
+def time_words(seconds: float) -> str:
+    """Such as 30 s or 2 min."""
+    return f"{seconds / 60.0:g} min" if seconds >= 60.0 else f"{seconds:g} s"

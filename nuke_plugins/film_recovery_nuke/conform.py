@@ -1,4 +1,4 @@
-"""Matched elements on one time line, by TimeWarps: every project frame shows the same picture of the film in both.
+"""Matched elements on one time line, by a TimeWarp and a FrameRange: each project frame shows the same picture in both.
 
 From there on one number is one picture, and pairs and trainings need no partners.
 """
@@ -26,7 +26,7 @@ def conform(record: MatchRecord, a: Any, b: Any, first: int = 1001) -> tuple[Any
         first: project frame of the first picture.
 
     Returns:
-        The TimeWarps of a and of b.
+        The ends of the branches of a and of b.
 
     Raises:
         HostError: nothing was matched.
@@ -39,7 +39,7 @@ def conform(record: MatchRecord, a: Any, b: Any, first: int = 1001) -> tuple[Any
 
 
 def follow(record: MatchRecord, reference: Any) -> Any:
-    """Show the reference (b of the record) at the numbers of the source (a), which stays as it is; returns the TimeWarp.
+    """Show the reference (b of the record) at the numbers of the source (a), which stays as it is; returns the branch's end.
 
     Where the source's picture has no partner, the one before is held.
 
@@ -94,4 +94,7 @@ def _warp(element: Any, line: Sequence[Moment], files: Sequence[int | None]) -> 
     lacking = [moment.frame for moment, file in zip(line, files) if file is None]
     made["label"].setValue("conformed" + (f"\nlacks {frame_tools.format_frames(lacking)}" if lacking else ""))
     made.setXYpos(element.xpos(), element.ypos() + 90)
-    return made
+    # A TimeWarp passes its input's range on, which is that of the files.
+    known = nuke.nodes.FrameRange(inputs=[made], first_frame=line[0].frame, last_frame=line[-1].frame)
+    known.setXYpos(element.xpos(), element.ypos() + 170)
+    return known

@@ -105,6 +105,15 @@ def shortened(path: Path) -> str:
     return text
 
 
+def for_read(path: Path) -> str:
+    """A path for a Read inside the package's nodes: beneath the script's folder it begins there, wherever both are moved.
+
+    A Read takes relative paths from the project directory, which need not be the script's.
+    """
+    short = shortened(path)
+    return short if Path(short).is_absolute() or not script_path() else f"[file dirname [value root.name]]/{short}"
+
+
 def resolved(text: str) -> Path:
     """The file or folder that a knob's evaluated text means; relative ones begin at the script's folder."""
     path, script = Path(text), script_path()

@@ -38,7 +38,9 @@ def test_both_elements_show_the_same_picture_at_every_project_frame(nuke: Any, r
         (8, 511), (9, 512), (10, 513), (10, 514), (10, 515),
     ]  # fmt: skip
     assert [(needs.shown_frame(warps[0], at), needs.shown_frame(warps[1], at)) for at in range(101, 117)] == shows
-    assert [warp["label"].value() for warp in warps] == ["conformed\nlacks 101-102,110-111,115-116", "conformed\nlacks 107"]
+    assert [(warp.firstFrame(), warp.lastFrame()) for warp in warps] == [(101, 116)] * 2
+    labels = [warp.input(0)["label"].value() for warp in warps]
+    assert labels == ["conformed\nlacks 101-102,110-111,115-116", "conformed\nlacks 107"]
     switch = nuke.nodes.Switch(inputs=list(warps))
     conform.switch_where_missing(switch, record.timeline(101))
     assert [int(switch["which"].getValueAt(at)) for at in range(101, 117)] == [1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1]

@@ -1,4 +1,4 @@
-"""The example scripts: what their maker makes, whole, movable, with the pairs that the command line would take."""
+"""The example scripts: what their maker makes, whole, movable, with the frames that the records beside them tell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "nuke"
 NAMES = ("chroma.nk", "spatial.nk", "combined.nk")
-ELEMENTS = (("internegative_35mm", "internegative", 1048), ("print_16mm", "print", 1064))
+ELEMENTS = (("internegative_35mm", "internegative", 1, 43), ("print_16mm", "print", 501, 562))
 
 
 def _maker() -> ModuleType:
@@ -22,6 +22,7 @@ def _maker() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules["make_scripts"] = module  # its dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -29,7 +30,8 @@ def _maker() -> ModuleType:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_script_is_what_its_maker_makes(nuke: Any, name: str) -> None:
     maker = _maker()
-    assert maker.SCRIPTS[name]() == (EXAMPLES / name).read_text(encoding="utf-8"), "run python examples/nuke/make_scripts.py"
+    made = maker.SCRIPTS[name](maker.read_curation(EXAMPLES / "curation"))
+    assert made == (EXAMPLES / name).read_text(encoding="utf-8"), "run python examples/nuke/make_scripts.py"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,23 +41,27 @@ def test_the_script_names_no_place_on_a_machine(name: str) -> None:
     assert str(ROOT) not in text
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="the worker's choice of pairs needs the worker's Python, 3.11")
 @pytest.mark.parametrize("name", NAMES)
-def test_the_pairs_are_those_of_the_command_line(nuke: Any, name: str) -> None:
-    from film_recovery.elements.selection import default_pairs, overlap
+def test_every_training_shows_the_frames_that_the_records_name(nuke: Any, name: str) -> None:
+    """Whatever the project's numbers are: followed to the files, they are the pairs of pairs.json, matched as in match.json."""
+    from film_recovery.contract.curation import load_match, load_selection
+    from film_recovery_nuke import needs
     from film_recovery_nuke.frames import parse_frames
 
-    class Frames:
-        def __init__(self, last: int) -> None:
-            self.frames = list(range(1001, last + 1))
-
-    training, held_out = default_pairs(overlap(Frames(1048), Frames(1064)), 6, 2)
+    selection = load_selection(EXAMPLES / "curation" / "select" / "pairs.json")
+    partners = load_match(EXAMPLES / "curation" / "match" / "match.json").partners()
     nuke.scriptOpen(str(EXAMPLES / name))
     trainers = nuke.allNodes("RecoveryTrain")
     assert trainers
     for node in trainers:
-        assert parse_frames(node["frames"].value()) == training
-        assert parse_frames(node["heldOut"].value()) == held_out
+        for knob, pairs in (("frames", selection.training), ("heldOut", selection.held_out)):
+            frames = parse_frames(node[knob].value())
+            found = {frame: [needs.shown_frame(node.input(side).input(0), frame) for side in (0, 1)] for frame in frames}
+            sides = [tuple(found[frame]) for frame in frames]
+            if node["task"].value() == "spatial":
+                sides = [(theirs, ours) for ours, theirs in sides]
+            assert sides == sorted((pair.source, pair.reference) for pair in pairs)
+            assert all(partners[ours] == theirs for ours, theirs in sides)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,8 +92,9 @@ def test_every_inference_follows_a_training_and_is_needed_for_the_master(nuke: A
     assert {node.name() for node in found.order} == {node.name() for node in nuke.allNodes("RecoveryInference")}
     assert all(bake.linked_train(node) is not None for node in found.order)
     if name == "combined.nk":
-        assert found.of(nuke.toNode("Recover_colour")) == list(range(1001, 1049))
-        assert found.of(nuke.toNode("Recover_detail")) == list(range(1049, 1065))
+        lacking = [1001, 1002, 1003, 1025, 1026, *range(1049, 1065)]
+        assert found.of(nuke.toNode("Recover_detail")) == lacking
+        assert found.of(nuke.toNode("Recover_colour")) == sorted({*range(1001, 1065)} - {*lacking})
 
 
 @pytest.fixture
@@ -95,13 +102,13 @@ def place(tmp_path: Path) -> Path:
     """The scripts beside small elements, and a LUT that changes nothing."""
     import OpenImageIO as oiio
 
-    for folder, stem, last in ELEMENTS:
+    for folder, stem, first, last in ELEMENTS:
         (tmp_path / "elements" / folder).mkdir(parents=True)
-        for frame in range(1001, last + 1):
-            picture = np.full((36, 64, 3), (frame - 1000) / 100, np.float32)
+        for frame in range(first, last + 1):
+            picture = np.full((36, 64, 3), (frame - first + 1) / 100, np.float32)
             picture[..., 1] *= 0.5 if stem == "internegative" else 1.0
             output = oiio.ImageOutput.create("x.exr")
-            output.open(str(tmp_path / "elements" / folder / f"{stem}.{frame}.exr"), oiio.ImageSpec(64, 36, 3, oiio.FLOAT))
+            output.open(str(tmp_path / "elements" / folder / f"{stem}.{frame:04d}.exr"), oiio.ImageSpec(64, 36, 3, oiio.FLOAT))
             output.write_image(picture)
             output.close()
     (tmp_path / "proof").mkdir()
@@ -117,7 +124,10 @@ def test_the_stack_shows_the_pairs_one_after_the_other(nuke: Any, rendered: Any,
     nuke.scriptOpen(str(place / "chroma.nk"))
     clips = {node["label"].value().split()[0]: node for node in nuke.allNodes("AppendClip")}
     shown = [round(float(rendered(clips["reference"], frame)[4, 8, 0]), 4) for frame in range(1, 9)]
-    assert shown == [0.01, 0.1, 0.15, 0.2, 0.29, 0.34, 0.39, 0.48]
+    from film_recovery.contract.curation import load_selection
+
+    pairs = load_selection(EXAMPLES / "curation" / "select" / "pairs.json").pairs
+    assert shown == [round((frame - 500) / 100, 4) for frame in sorted(pair.reference for pair in pairs)]
     sheet = rendered(nuke.toNode("Pairs_chroma"), 1)
     assert sheet.shape[1] >= 8 * 64
 

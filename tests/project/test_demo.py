@@ -1,15 +1,20 @@
-"""What the demonstration promises before it starts: its project is sound, within eight pairs, and wrong times are refused."""
+"""What the demonstration does between its large steps: places, truths by the time line, processes, and wrong times refused."""
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from film_recovery.contract.errors import UsageError
+from film_recovery.contract.errors import FilmRecoveryError, UsageError
+from film_recovery.contract.exit_codes import ExitCode
+from film_recovery.contract.progress import SilentReporter
 from film_recovery.project.demo import run_demo
-from film_recovery.project.demo_measure import DemoPlaces
-from film_recovery.project.schema import load_project
+from film_recovery.project.demo_places import DemoPlaces
+from film_recovery.project.processes import run_process
 
 
 @pytest.mark.parametrize("minutes", [0.0, -1.0])
@@ -19,38 +24,69 @@ def test_a_demonstration_without_time_to_train_is_refused_before_anything_is_wri
     assert not (tmp_path / "demo").exists()
 
 
-def test_the_demonstrations_project_is_sound_and_small(tmp_path: Path) -> None:
-    from film_recovery.project import demo
+def _small_demonstration(out: Path) -> DemoPlaces:
+    """Two records and a simulation's record: the internegative lacks the second frame, the print counts from 501."""
+    from film_recovery.contract.curation import MatchRecord, Segment
 
-    places = DemoPlaces(tmp_path)
-    places.project.write_text(demo._PROJECT.format(minutes=2.5, seed=7), encoding="utf-8")
-    project = load_project(places.project)
-    assert project.order() == ["colour", "detail"]
-    assert all(step.pairs + step.held_out_pairs <= 8 for step in project.passes.values())
-    for name in project.elements:  # the measuring and the project must speak of the same files
-        pattern = Path(project.elements[name].files)
-        assert places.element(pattern.parent.name) == tmp_path / pattern
+    places = DemoPlaces(out)
+    segments = [Segment(1, 501, 1, 1.0, [0]), Segment(2, 503, 1, 1.0, [0])]
+    MatchRecord("a", "b", False, [[1, 0, 0], [0, 1, 0], [0, 0, 1]], segments, [], [[502, 502]]).save(places.match)
+    shows = {"sharp": {"1": 1001, "2": 1003}, "colourful": {"501": 1001, "502": 1002, "503": 1003}}
+    places.record.parent.mkdir(parents=True, exist_ok=True)
+    places.record.write_text(json.dumps({"elements": {role: {"shows": of} for role, of in shows.items()}}), encoding="utf-8")
+    for name, numbers in (("internegative_35mm", (1, 2)), ("print_16mm", (501, 502, 503)),
+                          ("truth_35mm", (1001, 1002, 1003)), ("truth_16mm", (1001, 1002, 1003))):  # fmt: skip
+        for number in numbers:
+            file = places.pattern(name).with_name(places.pattern(name).name.replace("####", f"{number:04d}"))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+    return places
 
 
-def test_the_scripts_beside_the_elements_have_the_demonstrations_minutes_and_seed(tmp_path: Path) -> None:
-    from film_recovery.project.demo_graph import _place_scripts
+def test_elements_and_truths_meet_on_the_time_line(tmp_path: Path) -> None:
+    places = _small_demonstration(tmp_path)
+    found = {
+        name: {frame: path.name for frame, path in places.open(name).files.items()}
+        for name in ("internegative_35mm", "print_16mm", "truth_35mm", "truth_16mm")
+    }
+    assert found["internegative_35mm"] == {1001: "internegative.0001.exr", 1003: "internegative.0002.exr"}
+    assert found["truth_35mm"] == {1001: "truth.1001.exr", 1003: "truth.1003.exr"}
+    assert found["print_16mm"] == {1001: "print.0501.exr", 1002: "print.0502.exr", 1003: "print.0503.exr"}
+    assert found["truth_16mm"] == {frame: f"truth.{frame}.exr" for frame in (1001, 1002, 1003)}
 
-    script = _place_scripts(tmp_path, 3.5, 11)
-    assert script == tmp_path / "combined.nk"
-    for name, trainings in (("combined.nk", 2), ("chroma.nk", 1), ("spatial.nk", 1)):
-        text = (tmp_path / name).read_text(encoding="utf-8")
-        assert text.count("\n minutes 3.5\n") == text.count("\n seed 11\n") == trainings, name
+
+def test_a_process_that_fails_is_told_by_its_last_sentence_and_code() -> None:
+    said: list[str] = []
+
+    class Listener(SilentReporter):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+    program = "import sys; print('Writing 1'); print('No such film.'); sys.exit(3)"
+    with pytest.raises(FilmRecoveryError, match=r"^No such film\.$") as failure:
+        run_process([sys.executable, "-c", program], os.environ, Listener(), ("Writing ",))
+    assert failure.value.exit_code == 3
+    assert said == ["No such film."]
+
+
+def test_a_process_is_ended_when_the_user_stops() -> None:
+    class Stopped(SilentReporter):
+        def should_stop(self) -> bool:
+            return True
+
+    program = "import time; print('Begun', flush=True); time.sleep(60)"
+    with pytest.raises(FilmRecoveryError) as failure:
+        run_process([sys.executable, "-c", program], os.environ, Stopped())
+    assert failure.value.exit_code == ExitCode.STOPPED
 
 
 def test_elements_of_another_seed_or_release_are_made_anew(tmp_path: Path) -> None:
-    import json
-
     from film_recovery.project.demo import _are_there
 
     record = tmp_path / "elements.json"
     parameters = {"sharp": {"name": "internegative", "kept": (0.35, 0.9)}, "colourful": {"name": "print"}}
     assert not _are_there(record, 7, parameters)
-    written = {"seed": 7, "elements": {role: {"parameters": entry} for role, entry in parameters.items()}}
+    written = {"seed": 7, "elements": {role: {"parameters": of, "shows": {"1": 1}} for role, of in parameters.items()}}
     record.write_text(json.dumps(written), encoding="utf-8")
     assert _are_there(record, 7, parameters)
     assert not _are_there(record, 8, parameters)

@@ -10,63 +10,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from film_recovery.contract.atomic import write_json, write_text
+from film_recovery.contract.atomic import write_json
 from film_recovery.contract.errors import InputError, UsageError
 from film_recovery.contract.progress import Reporter, SilentReporter
+from film_recovery.project.demo_curate import curate
 from film_recovery.project.demo_graph import run_graph
-from film_recovery.project.demo_measure import DemoPlaces, measure_demo
+from film_recovery.project.demo_measure import measure_demo
+from film_recovery.project.demo_places import DemoPlaces
 from film_recovery.project.demo_report import write_demo_report
 
-FIRST, FRAMES, SIZE = 1001, 64, (960, 540)
-_PROJECT = """\
-# The demonstration's recovery as a project file: `film-recovery recover project.toml` does from the command line what the
-# script combined.nk does through the node graph, with the same pairs and seeds.
-# The internegative gets the print's colour; where it is missing, the print gets its detail.
-name = "Big Buck Bunny"
-output = "recovery_by_command_line"
-
-[elements.internegative]
-files = "elements/internegative_35mm/internegative.####.exr"
-label = "35 mm internegative"
-kind = "internegative"
-gauge = "35 mm"
-
-[elements.print]
-files = "elements/print_16mm/print.####.exr"
-label = "16 mm print"
-kind = "positive print"
-gauge = "16 mm"
-
-[passes.colour]
-task = "chroma"
-source = "internegative"
-reference = "print"
-pairs = 6
-held_out_pairs = 2
-minutes = {minutes}
-seed = {seed}
-
-[passes.detail]
-task = "spatial"
-source = "print"
-reference = "colour"
-pairs = 6
-held_out_pairs = 2
-minutes = {minutes}
-seed = {seed}
-apply = "missing-from:internegative"
-
-[sequence]
-name = "recovered"
-order = ["colour", "detail"]
-
-[provenance]
-film = "Big Buck Bunny, (c) Blender Foundation, CC-BY 3.0; film elements simulated"
-"""
+FRAMES, SIZE = 64, (960, 540)
+# Frames of the film, from 0, that each element lost besides the internegative's last quarter, and the number of its first file.
+_NEGATIVE, _PRINT = ((0, 1, 2, 24, 25), 1), ((40, 41), 501)
 
 
 def run_demo(out: Path, minutes: float, seed: int, reporter: Reporter | None = None) -> dict[str, Any]:
-    """Simulate, recover, measure, report; running again goes on where it was stopped and does nothing twice.
+    """Simulate, match, choose pairs, align, recover, measure, report; run again, it goes on and does nothing twice.
 
     Args:
         out: folder for everything.
@@ -86,10 +45,8 @@ def run_demo(out: Path, minutes: float, seed: int, reporter: Reporter | None = N
     begin = time.monotonic()
     places = DemoPlaces(Path(out))
     _make_elements(places, seed, reporter)
-    text = _PROJECT.format(minutes=minutes, seed=seed)
-    if not places.project.is_file() or places.project.read_text(encoding="utf-8") != text:
-        write_text(places.project, text)
-    done = run_graph(places.out, minutes, seed, f"{FIRST}-{FIRST + FRAMES - 1}", reporter)
+    curate(places, reporter)
+    done = run_graph(places, minutes, seed, reporter)
     reporter.stage("Measuring against the truth")
     measured = measure_demo(places, reporter)
     reporter.stage("Writing comparisons and the report")
@@ -120,21 +77,24 @@ def _make_elements(places: DemoPlaces, seed: int, reporter: Reporter) -> None:
     try:
         from film_elements.clip import find_clip, iter_clip
         from film_elements.parameters import default_pair
-        from film_elements.write import write_elements
+        from film_elements.write import Cut, write_elements
     except ImportError as error:
         raise InputError("The demonstration needs the examples folder; run it from a clone of the project.") from error
     pair = default_pair()
     if _are_there(places.record, seed, {"sharp": asdict(pair.sharp), "colourful": asdict(pair.colourful)}):
         return
     clip = find_clip(places.out / "clip")
-    write_elements(iter_clip(clip, SIZE, FRAMES, 2), places.elements, seed=seed, count=FRAMES, reporter=reporter)
+    cuts = Cut(frozenset(_NEGATIVE[0]), _NEGATIVE[1]), Cut(frozenset(_PRINT[0]), _PRINT[1])
+    write_elements(
+        iter_clip(clip, SIZE, FRAMES, 2), places.elements, seed=seed, count=FRAMES, cuts=cuts, reporter=reporter
+    )
 
 
 def _are_there(record: Path, seed: int, parameters: dict[str, Any]) -> bool:
     """Whether the elements of a record were made with this seed and these parameters; another release's may differ."""
     try:
         found = json.loads(record.read_text(encoding="utf-8"))
-        known = {role: element["parameters"] for role, element in found["elements"].items()}
+        known = {role: element["parameters"] for role, element in found["elements"].items() if element["shows"]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
     return bool(found.get("seed") == seed and known == json.loads(json.dumps(parameters)))

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from film_recovery.contract.progress import Reporter
-from film_recovery.contract.run_folder import RunFolder
 from film_recovery.elements.selection import spread_frames
 from film_recovery.images.density import apply_balance
 from film_recovery.images.encodings import from_linear, to_linear
-from film_recovery.images.ranges import parse_frames
-from film_recovery.images.sequence import Sequence, open_sequence
+from film_recovery.images.sequence import Sequence
 from film_recovery.inference.session import InferenceOptions, ModelSession
 from film_recovery.inference.tiles import recover
 from film_recovery.modelfile.check import kept_change
 from film_recovery.modelfile.load import load_model
 from film_recovery.pairs.dataset import Dataset, load_dataset
+from film_recovery.project.demo_places import TASKS, DemoPlaces
 from film_recovery.review.baselines import Baseline, fit_baselines, write_cubes
 from film_recovery.review.flicker import ChromaFlicker
 from film_recovery.review.metrics import FrameMetrics, SequenceMetrics, measure, summarise
@@ -31,41 +28,6 @@ from film_recovery.review.verdict import MethodScore
 FloatArray = npt.NDArray[np.float32]
 _JUDGED = 12  # frames of each part that every figure is taken on
 SOURCE, REFERENCE, TRUTH, RESULT = "35 mm internegative", "16 mm print", "truth", "recovered"
-
-
-class DemoPlaces:
-    """Where the demonstration keeps its things."""
-
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        self.elements = out / "elements"
-        self.record = self.elements / "elements.json"
-        self.project = out / "project.toml"
-        self.report = out / "report.html"
-        self.proof = out / "proof"
-
-    @property
-    def sequence(self) -> Path:
-        """The pattern of the finished sequence."""
-        return self.out / "recovery" / "sequence" / "recovered.####.exr"
-
-    def run(self, name: str) -> RunFolder:
-        """The training run of a pass, ``colour`` or ``detail``, as the headless run recorded it."""
-        return RunFolder(Path(self._pass(name)["run"]))
-
-    def recovered(self, name: str) -> Sequence:
-        """The frames that a pass recovered for the sequence."""
-        whole = open_sequence(self.sequence)
-        return replace(whole, files={frame: whole.files[frame] for frame in parse_frames(self._pass(name)["frames"])})
-
-    def _pass(self, name: str) -> dict[str, Any]:
-        record = json.loads((self.out / "graph.json").read_text(encoding="utf-8"))
-        found: dict[str, Any] = record["passes"][f"Recover_{name}"]
-        return found
-
-    def element(self, name: str) -> Path:
-        """The pattern of an element or of a truth: ``internegative_35mm``, ``print_16mm``, ``truth_35mm``, ``truth_16mm``."""
-        return self.elements / name / f"{name.partition('_')[0]}.####.exr"
 
 
 @dataclass(frozen=True)
@@ -134,16 +96,16 @@ def measure_demo(places: DemoPlaces, reporter: Reporter) -> DemoFigures:
 def _measure_both(
     places: DemoPlaces, dataset: Dataset, baselines: list[Baseline], reporter: Reporter
 ) -> tuple[Part, float | None]:
-    manifest = dataset.manifest
+    manifest, crop = dataset.manifest, _crop(places, "colour", dataset)
     encoding, matrix = manifest.encoding, manifest.matrix
     seen = {pair.frame for pair in dataset.pairs}
-    internegative, truth = _open(places, "internegative_35mm"), _open(places, "truth_35mm")
-    prints, print_truth = _open(places, "print_16mm"), _open(places, "truth_16mm")
+    internegative, truth = places.open("internegative_35mm"), places.open("truth_35mm")
+    prints, print_truth = places.open("print_16mm"), places.open("truth_16mm")
     recovered = places.recovered("colour")
-    frames = spread_frames([frame for frame in recovered.frames if frame not in seen], _JUDGED)
+    frames = spread_frames([frame for frame in recovered.frames if frame in prints.files and frame not in seen], _JUDGED)
     taken: dict[str, list[FrameMetrics]] = {}
     for count, frame in enumerate(frames, start=1):
-        source, true, result = (_cut(s, frame, manifest.crop) for s in (internegative, truth, recovered))
+        source, true, result = (_cut(s, frame, crop) for s in (internegative, truth, recovered))
         balanced = _balanced(source, manifest.balance, encoding)
         pictures = {SOURCE: source, **{b.label: b.apply(source) for b in baselines if b.name != "nothing"}, RESULT: result}
         for label, picture in pictures.items():
@@ -152,10 +114,10 @@ def _measure_both(
                         keep_luma_of=balanced if label == RESULT else None)
             )  # fmt: skip
         # The print is judged in its own geometry, so that no alignment can harm it.
-        own, own_truth = (_cut(s, frame, manifest.crop) for s in (prints, print_truth))
+        own, own_truth = (_cut(s, frame, crop) for s in (prints, print_truth))
         taken.setdefault(REFERENCE, []).append(measure(own, own_truth, encoding, matrix=matrix, frame=frame))
         reporter.progress(count, len(frames), "frame")
-    flicker = _flickers(recovered.frames, manifest.crop, encoding, truth, {RESULT: recovered, TRUTH: truth})
+    flicker = _flickers(recovered.frames, crop, encoding, truth, {RESULT: recovered, TRUTH: truth})
     figures = {label: summarise(of, flicker.get(label)) for label, of in taken.items()}
     kinds = {SOURCE: "element", REFERENCE: "element", RESULT: "result"}
     scores = [MethodScore.of(label, kinds.get(label, "baseline"), of) for label, of in figures.items()]  # type: ignore[arg-type]
@@ -163,12 +125,12 @@ def _measure_both(
 
 
 def _measure_alone(places: DemoPlaces, dataset: Dataset, reporter: Reporter) -> Part:
-    manifest = dataset.manifest
-    prints, truth, recovered = _open(places, "print_16mm"), _open(places, "truth_16mm"), places.recovered("detail")
+    manifest, crop = dataset.manifest, _crop(places, "detail", dataset)
+    prints, truth, recovered = places.open("print_16mm"), places.open("truth_16mm"), places.recovered("detail")
     frames = spread_frames(recovered.frames, _JUDGED)
     taken: dict[str, list[FrameMetrics]] = {REFERENCE: [], RESULT: []}
     for count, frame in enumerate(frames, start=1):
-        source, true, result = (_cut(s, frame, manifest.crop) for s in (prints, truth, recovered))
+        source, true, result = (_cut(s, frame, crop) for s in (prints, truth, recovered))
         for label, picture in ((REFERENCE, source), (RESULT, result)):
             taken[label].append(
                 measure(picture, true, manifest.encoding, matrix=manifest.matrix, frame=frame,
@@ -183,7 +145,7 @@ def _measure_alone(places: DemoPlaces, dataset: Dataset, reporter: Reporter) -> 
 def _float_identity(places: DemoPlaces, dataset: Dataset, frame: int) -> float:
     """Largest change of the kept luma in what the model returns, before anything is stored as half."""
     session = ModelSession(load_model(places.run("colour").path), InferenceOptions())
-    source = _cut(_open(places, "internegative_35mm"), frame, dataset.manifest.crop)
+    source = _cut(places.open("internegative_35mm"), frame, _crop(places, "colour", dataset))
     card = session.model.card
     return kept_change(source, recover(session.run, source, None, card.receptive_field, card.multiple), card)
 
@@ -205,8 +167,11 @@ def _balanced(source: FloatArray, balance: list[float] | None, encoding: str) ->
     return np.asarray(from_linear(apply_balance(to_linear(source, encoding), balance), encoding), np.float32)
 
 
-def _open(places: DemoPlaces, name: str) -> Sequence:
-    return open_sequence(places.element(name))
+def _crop(places: DemoPlaces, name: str, dataset: Dataset) -> list[int]:
+    """The part of the source, [x, y, width, height], that a pass was trained on: within the crop of its alignment."""
+    x, y, _, _ = places.aligned(TASKS[name]).crop
+    left, top, width, height = dataset.manifest.crop
+    return [x + left, y + top, width, height]
 
 
 def _cut(sequence: Sequence, frame: int, crop: list[int]) -> FloatArray:

@@ -14,7 +14,8 @@ from film_recovery.elements.picture_area import picture_area
 from film_recovery.elements.selection import spread_frames
 from film_recovery.images.drawing import save_png
 from film_recovery.images.sequence import Sequence, open_sequence
-from film_recovery.project.demo_measure import REFERENCE, RESULT, SOURCE, TRUTH, DemoFigures, DemoPlaces
+from film_recovery.project.demo_measure import REFERENCE, RESULT, SOURCE, TRUTH, DemoFigures
+from film_recovery.project.demo_places import DemoPlaces
 from film_recovery.review.plots import Curve, per_frame, power_curves
 from film_recovery.review.report import build_report
 from film_recovery.review.report_data import BeforeAfter, Chart, ElementFigures, Picture, ReportData, ScoreTable
@@ -26,16 +27,17 @@ FloatArray = npt.NDArray[np.float32]
 _PROVENANCE = (
     ("film", "Big Buck Bunny, (c) Blender Foundation, CC-BY 3.0"),
     ("elements", "simulated; every parameter is in elements/elements.json"),
+    ("curation", "nobody named a frame: curation/match, curation/select/index.html, curation/align_chroma"),
     ("passes", "colour (chroma), detail (spatial)"),
-    ("record", "recovery/sequence/provenance.json, origin.csv"),
+    ("record", "graph.json, and the header of every frame"),
 )
 
 
 def write_demo_report(places: DemoPlaces, measured: DemoFigures) -> None:
     """Write ``proof/*.png``, ``proof/comparison.mp4`` and ``report.html``."""
     encoding = measured.dataset.manifest.encoding
-    internegative, prints = (open_sequence(places.element(name)) for name in ("internegative_35mm", "print_16mm"))
-    truth, print_truth = (open_sequence(places.element(name)) for name in ("truth_35mm", "truth_16mm"))
+    internegative, prints = (places.open(name) for name in ("internegative_35mm", "print_16mm"))
+    truth, print_truth = (places.open(name) for name in ("truth_35mm", "truth_16mm"))
     finished = open_sequence(places.sequence)
     middle = measured.both.frames[len(measured.both.frames) // 2]
     late = measured.alone.frames[len(measured.alone.frames) // 2]
@@ -66,10 +68,11 @@ def write_demo_report(places: DemoPlaces, measured: DemoFigures) -> None:
     runs = [places.run(name) for name in ("colour", "detail")]
     data = ReportData(
         title="Big Buck Bunny, combined recovery",
-        subtitle="Simulated elements: a faded 35 mm internegative without its last quarter, and a whole 16 mm print",
+        subtitle="Simulated elements: a sharp, faded 35 mm internegative that lacks its head, a splice and its last quarter, "
+        "and a soft 16 mm print with a splice of its own; their numbers tell nothing of each other",
         summary="The internegative got the print's colour and kept its own luma; where it is missing, the print got its detail "
         "and kept its own colour.",
-        facts=_facts(measured, finished),
+        facts=_facts(places, measured, finished),
         hero=Picture(three, f"Frame {middle}, not trained on."),
         source=Picture(cells[1][1], f"The internegative as scanned, frame {middle}."),
         source_note=analyses[0].sentence(),
@@ -119,11 +122,18 @@ def _not_judged() -> list[str]:
     ]
 
 
-def _facts(measured: DemoFigures, finished: Sequence) -> list[tuple[str, str]]:
-    crop = measured.dataset.manifest.crop
+def _facts(places: DemoPlaces, measured: DemoFigures, finished: Sequence) -> list[tuple[str, str]]:
+    crop, match = measured.dataset.manifest.crop, places.matched
+    matched = sum(part.length for part in match.segments)
+    aligned = places.aligned("chroma")
+    left = [frame.residual_px for frame in aligned.frames if frame.residual_px is not None]
+    verdicts = [frame.verdict for frame in aligned.frames]
     return [
         ("frames", str(len(finished.frames))),
         ("size", f"960 × 540, judged on {crop[2]} × {crop[3]}"),
+        ("matched", f"{matched} frames in {len(match.segments)} segments"),
+        ("alignment", f"{np.median(left):.2f} px left; {verdicts.count('aligned')} of {len(verdicts)} aligned, "
+         f"{verdicts.count('doubtful')} doubtful, {verdicts.count('rejected')} rejected"),
         ("pairs", f"{len(measured.dataset.training)} trained, {len(measured.dataset.held_out)} held out, for each pass"),
     ]
 
@@ -159,14 +169,11 @@ def _shot_chart(measured: DemoFigures) -> Chart:
 
 
 def _write_movie(places: DemoPlaces, source: Sequence, prints: Sequence, finished: Sequence, encoding: str) -> None:
-    black: dict[str, Any] = {}
-
     def frames() -> Any:
         for frame in finished.frames:
-            printed = prints.read(frame).rgb
-            black.setdefault("picture", np.zeros_like(printed))
-            there = source.read(frame).rgb if frame in source.files else black["picture"]
-            yield frame, [printed, there, finished.read(frame).rgb]
+            result = finished.read(frame).rgb
+            black = np.zeros_like(result)  # where an element lacks the picture
+            yield frame, [*(scan.read(frame).rgb if frame in scan.files else black for scan in (prints, source)), result]
 
     path = places.proof / "comparison.mp4"
     write_comparison_movie(path, [REFERENCE, SOURCE, RESULT], frames(), encoding, fps=25.0, cell_width=480)

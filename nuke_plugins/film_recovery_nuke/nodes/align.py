@@ -249,7 +249,10 @@ def _check_sizes(node: Any, record: AlignmentRecord) -> None:
         branch = node.input(index)
         if branch is None:
             raise HostError(f"{node.name()}: connect the input {side.capitalize()} before loading an alignment.")
-        found = [branch.width(), branch.height()]
+        try:
+            found = [branch.width(), branch.height()]
+        except RuntimeError:  # an inference that was not baked yet has no size
+            continue
         if found != list(size):
             raise HostError(
                 f"{node.name()}: the {side} {branch.name()} is {found[0]} x {found[1]} pixels, in the alignment it was "
@@ -285,11 +288,11 @@ def _warps(record: AlignmentRecord, path: Path) -> tuple[dict[str, int], str]:
     if len(alike) == 1 and len(set(found)) == len(files) and min(found) > 0:
         head, digits, tail = next(iter(alike))
         numbers = {warp.name: number for warp, number in zip(record.warps, found)}
-        return numbers, graph.shortened(Path(f"{head}%0{digits}d{tail}"))
+        return numbers, graph.for_read(Path(f"{head}%0{digits}d{tail}"))
     folder = path.parent / WARP_FOLDER
     with storage_errors(folder):
         folder.mkdir(exist_ok=True)
         for number, file in enumerate(files, start=1):
             shutil.copyfile(file, folder / f"warp.{number:04d}{file.suffix}")
     numbers = {warp.name: number for number, warp in enumerate(record.warps, start=1)}
-    return numbers, graph.shortened(folder / f"warp.%04d{files[0].suffix}")
+    return numbers, graph.for_read(folder / f"warp.%04d{files[0].suffix}")

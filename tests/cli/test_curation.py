@@ -145,6 +145,8 @@ def test_a_pair_that_does_not_belong_together_is_rejected(reels: Reels, run_cli:
     found = load_alignment(tmp_path / "out" / "align.json").frames
     assert [(frame.source, frame.verdict) for frame in found] == [(A + 1, "rejected"), (A + 6, "rejected")]
     assert all(frame.reason for frame in found)
+    named = rf"Frame {A + 1} of .*neg\.#####\.exr with {A + 1 + offset} of .*pos\.#####\.exr is rejected: \w+"
+    assert re.search(named, " ".join(load_alignment(tmp_path / "out" / "align.json").notes))
 
 
 def test_stmaps_hold_the_warp(tmp_path: Path) -> None:

@@ -307,7 +307,13 @@ def _notes(work: _Work, verdicts: dict[int, Verdict], crop: Window, overlays: in
         notes.append(f"Frame {frame} was left out: {problem}")
     rejected = [frame for frame, verdict in verdicts.items() if verdict.verdict == "rejected"]
     if rejected:
-        notes.append(f"Rejected: {format_frames(sorted(rejected))}; the reasons stand with each frame.")
+        first = min(rejected)
+        more = f" Rejected in all: {format_frames(sorted(rejected))}." if len(rejected) > 1 else ""
+        source, reference = work.elements.source.name, work.elements.reference.name
+        notes.append(
+            f"Frame {first} of {source} with {work.aligned[first].reference} of {reference} is rejected: "
+            f"{verdicts[first].reason}.{more}"
+        )
     off = [frame for frame, verdict in verdicts.items() if "fits better" in verdict.reason]
     if len(off) > 1 and len(off) > len(verdicts) // 4:
         notes.append("Many pairs fit a neighbouring reference frame better: check the offset, or match the elements first.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import pty
 import re
@@ -21,6 +20,7 @@ import pytest
 
 import film_recovery
 from film_recovery.cli.main import cli
+from film_recovery.contract.analysis import load_analysis
 from film_recovery.contract.exit_codes import ExitCode
 from film_recovery.images.io import read_frame
 
@@ -193,10 +193,12 @@ def test_analysis_of_both_elements(run_cli: Cli, elements: Path, tmp_path: Path)
     out = tmp_path / "analysis"
     thorough = run_cli(*files, "--out", out, "--json")
     assert thorough.code == 0, thorough.err
-    record = json.loads((out / "analysis.json").read_text(encoding="utf-8"))
-    assert record["schema"] == "film-recovery/analysis"
-    assert record["advice"] == thorough.json["advice"]
-    assert all(element["shots"] and element["sentence"] for element in record["elements"])
+    record = load_analysis(out / "analysis.json")
+    assert record.advice == thorough.json["advice"]
+    assert all(element.shots and element.sentence for element in record.elements)
+    assert [[shot.first for shot in element.shots] for element in record.elements] == [
+        [first for first, _, _ in shots] for shots in thorough.json["shots"]
+    ]
     assert "http" not in (out / "index.html").read_text(encoding="utf-8")
     assert {picture.name for picture in out.glob("*.png")} == {"spectra.png", "layers.png", "time_1.png", "time_2.png"}
     assert run_cli(*files, "--out", tmp_path / "figures.json").code == 2

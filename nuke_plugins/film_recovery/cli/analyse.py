@@ -12,7 +12,9 @@ from film_recovery.cli.console import frames_option, stoppable
 from film_recovery.contract.errors import UsageError
 
 if TYPE_CHECKING:
+    from film_recovery.contract.analysis import ElementFigures
     from film_recovery.elements.analysis import ElementAnalysis
+    from film_recovery.elements.reel import ReelAnalysis
     from film_recovery.images.sequence import Sequence
 
 _LOOKS = 5
@@ -71,7 +73,7 @@ def _quick(sequence: Sequence, wanted: list[int] | None) -> ElementAnalysis:
 
 def _thorough(sequences: list[Sequence], wanted: list[int] | None, out: Path) -> dict[str, Any]:
     """Shot by shot, with the record and the page."""
-    from film_recovery.contract.atomic import write_json
+    from film_recovery.contract.analysis import AnalysisRecord, ShotPair
     from film_recovery.contract.run_folder import RunFolder
     from film_recovery.elements.reel import analyse_reel
     from film_recovery.elements.reel_advice import advise_shots, different_roles, fading_sentence, length_hint, usual_shares
@@ -95,17 +97,21 @@ def _thorough(sequences: list[Sequence], wanted: list[int] | None, out: Path) ->
                 length_hint(reels[0], reels[1]),
             ]
             notes = [hint for hint in hints if hint]
-        record = {
-            "schema": "film-recovery/analysis", "version": 1,
-            "elements": [
-                {**element.to_dict(), **reel.to_dict(), "looked_at": element.frames}
-                for element, reel in zip(found, reels, strict=True)
-            ],
-            "advice": result.get("advice"), "notes": notes, "shots": [asdict(pair) for pair in pairs],
-        }  # fmt: skip
+        record = AnalysisRecord(
+            [_figures(element, reel) for element, reel in zip(found, reels, strict=True)],
+            result.get("advice"), notes, [ShotPair(**asdict(pair)) for pair in pairs],
+        )  # fmt: skip
         page = write_analysis_page(out, reels, [element.sentence() for element in found], result.get("advice"), pairs, notes)
-        write_json(out / "analysis.json", record)
+        record.save(out / "analysis.json")
     for note in notes:
         click.echo(note, err=True)
     shots = [[[shot.first, shot.last, shot.flags] for shot in reel.shots] for reel in reels]
     return {**result, "analysis": str(out / "analysis.json"), "page": str(page), "notes": notes, "shots": shots}
+
+
+def _figures(element: ElementAnalysis, reel: ReelAnalysis) -> ElementFigures:
+    """An element as the contract has it."""
+    from film_recovery.contract.analysis import ElementFigures, ShotFigures
+
+    shots = [ShotFigures(**asdict(shot)) for shot in reel.shots]
+    return ElementFigures(**{**element.to_dict(), **reel.to_dict(), "shots": shots, "looked_at": element.frames})

@@ -10,17 +10,15 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from film_recovery.contract.errors import InputError
-from film_recovery.contract.records import load_record, save_record
+from film_recovery.contract.records import load_entries, load_record, save_record
 
 MATCH_SCHEMA, PAIRS_SCHEMA, ALIGN_SCHEMA = "film-recovery/match", "film-recovery/pairs", "film-recovery/align"
 VERSION = 1
 SCOPES = ("shot", "scene", "sequence")
 VERDICTS = ("aligned", "doubtful", "rejected")
-
-Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
@@ -242,7 +240,7 @@ class AlignmentRecord:
 def load_match(path: Path) -> MatchRecord:
     """Read ``match.json``. Raises :class:`InputError` when it is absent, damaged or of another version."""
     record = load_record(path, MatchRecord, MATCH_SCHEMA, VERSION)
-    found = dataclasses.replace(record, segments=_entries(Segment, record.segments, path, "segment"))
+    found = dataclasses.replace(record, segments=load_entries(Segment, record.segments, path, "segment"))
     for part in found.segments:
         if part.length < 1 or len(part.plus_minus) != part.length:
             raise InputError(f"{path} is damaged (the segment at frame {part.first_a} is uneven); match the elements again.")
@@ -252,14 +250,20 @@ def load_match(path: Path) -> MatchRecord:
 def load_selection(path: Path) -> SelectionRecord:
     """Read ``pairs.json``. Raises :class:`InputError` when it is absent, damaged or of another version."""
     record = load_record(path, SelectionRecord, PAIRS_SCHEMA, VERSION)
-    pairs, scopes = _entries(ChosenPair, record.pairs, path, "pair"), _entries(ScopeRecord, record.scopes, path, "scope")
+    pairs, scopes = (
+        load_entries(ChosenPair, record.pairs, path, "pair"),
+        load_entries(ScopeRecord, record.scopes, path, "scope"),
+    )
     return dataclasses.replace(record, pairs=pairs, scopes=scopes)
 
 
 def load_alignment(path: Path) -> AlignmentRecord:
     """Read ``align.json``. Raises :class:`InputError` when it is absent, damaged or of another version."""
     record = load_record(path, AlignmentRecord, ALIGN_SCHEMA, VERSION)
-    frames, warps = _entries(FrameAlignment, record.frames, path, "frame"), _entries(WarpRecord, record.warps, path, "warp")
+    frames, warps = (
+        load_entries(FrameAlignment, record.frames, path, "frame"),
+        load_entries(WarpRecord, record.warps, path, "warp"),
+    )
     known = {warp.name for warp in warps}
     for frame in frames:
         if frame.verdict not in VERDICTS or (frame.warp is not None and frame.warp not in known):
@@ -273,13 +277,3 @@ def _inverse(matrix: list[list[float]]) -> list[list[float]]:
     rows = [[e * i - f * h, c * h - b * i, b * f - c * e], [f * g - d * i, a * i - c * g, c * d - a * f],
             [d * h - e * g, b * g - a * h, a * e - b * d]]  # fmt: skip
     return [[value / rows[2][2] for value in row] for row in rows]
-
-
-def _entries(kind: type[Entry], values: Any, path: Path, what: str) -> list[Entry]:
-    """Dataclasses from the dictionaries of a list; fields with defaults may be missing."""
-    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
-    names = {one.name for one in fields}
-    needed = {one.name for one in fields if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING}
-    if not isinstance(values, list) or not all(isinstance(v, dict) and needed <= set(v) <= names for v in values):
-        raise InputError(f"{path} is damaged (a {what} lacks fields or has unknown ones); make it again.")
-    return [kind(**value) for value in values]

@@ -11,6 +11,7 @@ from film_recovery.contract.atomic import write_json
 from film_recovery.contract.errors import InputError
 
 Record = TypeVar("Record")
+Entry = TypeVar("Entry")
 
 
 def save_record(path: Path, record: Any, schema: str, version: int) -> None:
@@ -50,3 +51,17 @@ def load_record(path: Path, kind: type[Record], schema: str, version: int) -> Re
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist; name a folder that holds a run.")
     return parse_record(Path(path).read_text(encoding="utf-8"), kind, schema, version, str(path))
+
+
+def load_entries(kind: type[Entry], values: Any, path: Path, what: str) -> list[Entry]:
+    """Dataclasses from the dictionaries of a list of a record; fields with defaults may be missing.
+
+    Raises:
+        InputError: it is no list of such dictionaries; ``path`` is the record's, ``what`` a word for one of them.
+    """
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    names = {one.name for one in fields}
+    needed = {one.name for one in fields if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING}
+    if not isinstance(values, list) or not all(isinstance(v, dict) and needed <= set(v) <= names for v in values):
+        raise InputError(f"{path} is damaged (a {what} lacks fields or has unknown ones); make it again.")
+    return [kind(**value) for value in values]

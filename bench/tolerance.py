@@ -27,6 +27,7 @@ from film_recovery.contract.job import TrainingJob
 from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from film_recovery.images.encodings import decode, encode
 from film_recovery.pairs.balance import fit_balance
+from film_recovery.pairs.confidence import pair_trust
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
 from film_recovery.pairs.targets import make_target
@@ -77,8 +78,8 @@ class Clip:
         return picture[INNER]
 
 
-def dataset(clip: Clip, shift: float, blur: float, seed: int) -> Dataset:
-    """Six pairs to learn from, one of them held out."""
+def dataset(clip: Clip, shift: float, blur: float, seed: int, tolerant: bool) -> Dataset:
+    """Six pairs to learn from, one of them held out; ``tolerant``: believed as far as both sides agree, else everywhere."""
     random = np.random.default_rng(seed)
     angles = random.uniform(0.0, 2.0 * np.pi, len(TRAINING))
     moves = [shift * np.array([np.cos(angle), np.sin(angle)]) for angle in angles]
@@ -88,7 +89,8 @@ def dataset(clip: Clip, shift: float, blur: float, seed: int) -> Dataset:
     pairs = []
     for place, (index, source, reference) in enumerate(zip(TRAINING, sources, references, strict=True)):
         target = make_target("chroma", balance.apply(source), reference, "display", "709")
-        pairs.append(Pair(index, place == len(TRAINING) - 1, source, reference, target))
+        trust = pair_trust(source, reference, "display") if tolerant else None
+        pairs.append(Pair(index, place == len(TRAINING) - 1, source, reference, target, trust))
     manifest = Manifest("chroma", "display", "709", "luma", balance.numbers, [0, 0, SIZE[0], SIZE[1]], "", "", 0, {}, [], [])
     return Dataset(manifest, pairs)
 
@@ -138,10 +140,9 @@ def main() -> int:
         clip = Clip(name, step, 3)
         plain_best: tuple[float, float] | None = None
         for shift, blur in cases:
-            data = dataset(clip, shift, blur, 0)
             figures, softness = [], 0.0
             for tolerant in (False, True):
-                trainer, found = train(data, steps, tolerant)
+                trainer, found = train(dataset(clip, shift, blur, 0, tolerant), steps, tolerant)
                 softness = max(softness, found)
                 figures.append(judge(trainer, clip))
             plain, kind = figures

@@ -21,9 +21,9 @@ def demo(out: Path, minutes: float, seed: int) -> dict[str, Any]:
     film-recovery demo
     film-recovery demo --out /tmp/demo --minutes 1 --json
 
-    Makes a faded 35 mm internegative and a soft 16 mm print from a clip of Big Buck Bunny (CC BY 3.0, Blender Foundation), each
-    lacking frames of its own; matches them, chooses pairs, aligns them, recovers the whole sequence in two passes, compares with
-    the truth, and writes OUT/report.html.
+    Makes a faded 35 mm internegative and a soft 16 mm print from a clip of Big Buck Bunny (CC BY 3.0, Blender Foundation),
+    each lacking frames of its own; matches them, chooses pairs, aligns them, recovers the whole sequence in two passes,
+    compares with the truth, and writes OUT/report.html.
     """
     from film_recovery.project.demo import run_demo
 

@@ -6,10 +6,13 @@ which nothing speaks for or against, lies high.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from film_recovery.images.encodings import encode
 from film_recovery.pairs.residual import band_pass, canonical_planes
 
 FloatArray = npt.NDArray[np.float32]
@@ -22,6 +25,26 @@ _STILL = 0.15  # of the mean energy: what is flatter than that says little
 _EXPECTED = 0.45  # likeness that even a grainy, soft pair reaches where it is the same
 _NEARBY = (0.45, 0.92)  # of the pair's usual likeness: where confidence is 0 and 1
 _SURROUNDED = (0.3, 0.75)
+_HARDLY = 0.1  # mean confidence
+
+
+def pair_trust(
+    source: npt.ArrayLike, reference: npt.ArrayLike, encoding: str, masks: Sequence[Sequence[int]] = ()
+) -> FloatArray | None:
+    """What of an aligned pair a training should believe: float32 (H, W), 0..1; None where the two hardly agree anywhere.
+
+    Then nothing in them tells right from wrong, and the verdict on the pair as a whole has to be enough.
+
+    Args:
+        source, reference: (H, W, 3) in the working space of ``encoding``, the reference on the source's pixels.
+        masks: rectangles [x, y, width, height] that are not believed at all.
+    """
+    ours, theirs = (np.asarray(encode(np.asarray(part, np.float32), encoding), np.float32) for part in (source, reference))
+    mask = np.ones(ours.shape[:2], np.uint8)
+    for x, y, width, height in masks:
+        mask[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)] = 0
+    found = local_confidence(ours, theirs, mask)
+    return found if float(found.mean()) >= _HARDLY else None
 
 
 def local_confidence(source: npt.ArrayLike, moved: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> FloatArray:

@@ -24,6 +24,7 @@ from film_recovery.images.encodings import from_linear, to_linear
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.pairs.balance import DensityBalance, fit_balance
+from film_recovery.pairs.confidence import pair_trust
 from film_recovery.pairs.crop import cut
 from film_recovery.pairs.gather import Gathered, GatheredPair, gather
 from film_recovery.pairs.manifest import FILE_NAME, PARTS, Manifest, PairRecord, finite, load_manifest
@@ -36,13 +37,17 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Pair:
-    """One pair: float32 (H, W, 3) each, working space, cropped, on the source's pixels. ``source`` is not balanced."""
+    """One pair: float32 (H, W, 3) each, working space, cropped, on the source's pixels. ``source`` is not balanced.
+
+    ``trust`` (H, W), 0..1, is how far each pixel is to be believed; None: all alike.
+    """
 
     frame: int
     held_out: bool
     source: FloatArray
     reference: FloatArray
     target: FloatArray
+    trust: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,8 @@ def build_dataset(job: TrainingJob, folder: Path, reporter: Reporter | None = No
     for found, (source, reference) in zip(gathered.pairs, pictures, strict=True):
         balanced = apply_balance(source, balance, gathered.encoding)
         target = make_target(job.task, balanced, reference, gathered.encoding, job.matrix)
-        pairs.append(Pair(found.frame, found.held_out, source, reference, target))
+        trust = _trust(job.task, source, reference, gathered)
+        pairs.append(Pair(found.frame, found.held_out, source, reference, target, trust))
     tell.stage(f"Writing {len(pairs)} pairs")
     _clear_unfinished(folder)
     records = []
@@ -115,7 +121,10 @@ def load_dataset(folder: Path, verify_hashes: bool = True) -> Dataset:
     pairs = []
     for record in manifest.pairs:
         parts = {part: _read(folder / record.file(part), record.sha256.get(part) if verify_hashes else None) for part in PARTS}
-        pairs.append(Pair(record.frame, record.held_out, **parts))
+        trust = None
+        if manifest.task != "as-is":
+            trust = pair_trust(parts["source"], parts["reference"], manifest.encoding, manifest.masks)
+        pairs.append(Pair(record.frame, record.held_out, **parts, trust=trust))
     return Dataset(manifest, pairs)
 
 
@@ -154,6 +163,16 @@ def _aligned(gathered: Gathered, tell: Reporter) -> list[tuple[FloatArray, Float
         moved = warp(reference, pair.registration, source.shape[:2])
         pictures.append((cut(source, gathered.crop), cut(moved, gathered.crop)))
     return pictures
+
+
+def _trust(task: str, source: FloatArray, reference: FloatArray, gathered: Gathered) -> FloatArray | None:
+    """A target that somebody made may differ from the source in anything, so nothing tells what to believe of it."""
+    return None if task == "as-is" else pair_trust(source, reference, gathered.encoding, _masks(gathered))
+
+
+def _masks(gathered: Gathered) -> list[list[int]]:
+    """The masks of the alignment, in the pixels of the cropped pictures."""
+    return [[x - gathered.crop.x, y - gathered.crop.y, width, height] for x, y, width, height in gathered.masks]
 
 
 def _balance(
@@ -231,6 +250,7 @@ def _manifest(
         domain={"source": _domain(gathered.source_ranges), "reference": _domain(gathered.reference_ranges)},
         findings=[dataclasses.asdict(finding) for finding in gathered.findings],
         pairs=records,
+        masks=_masks(gathered),
     )
 
 

@@ -45,7 +45,8 @@ class GatheredPair:
 
 @dataclass
 class Gathered:
-    """All that is known of a job's inputs. ``pairs`` may lack those that an error names."""
+    """All that is known of a job's inputs. ``pairs`` may lack those that an error names. ``masks`` are rectangles
+    [x, y, width, height] of the source that hold no picture of the film."""
 
     source: Sequence
     reference: Sequence
@@ -55,6 +56,7 @@ class Gathered:
     source_ranges: dict[int, rules.Range]
     reference_ranges: dict[int, rules.Range]
     findings: list[Finding]
+    masks: list[list[int]]
 
 
 @dataclass
@@ -98,11 +100,11 @@ def gather(job: TrainingJob, reporter: Reporter | None = None) -> Gathered:
         findings += rules.verify_alpha(element, numbers)
         findings += rules.verify_range(element, ranges, encoding)
     findings += rules.verify_held_out(survey.thumbnails, frames, held_out)
-    crop = _crop(job, survey)
+    crop, masks = _crop(job, survey), [] if recorded is None else recorded.record.masks
     if survey.pairs and survey.sizes[0]:
         width, height = next(iter(survey.sizes[0].values()))
         findings += rules.verify_crop(crop, (height, width))
-    return Gathered(source, reference, encoding, survey.pairs, crop, survey.ranges[0], survey.ranges[1], findings)
+    return Gathered(source, reference, encoding, survey.pairs, crop, survey.ranges[0], survey.ranges[1], findings, masks)
 
 
 def choose_pairs(job: TrainingJob, source: Sequence, reference: Sequence) -> tuple[list[int], list[int], dict[int, str]]:

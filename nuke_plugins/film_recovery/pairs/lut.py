@@ -34,15 +34,24 @@ class ColourLut:
     delta: FloatArray
 
     @classmethod
-    def fit(cls, inputs: Sequence[npt.ArrayLike], targets: Sequence[npt.ArrayLike], seed: int = 0) -> ColourLut:
-        """Fit from aligned coded pictures, (H, W, 3) each; the same seed takes the same pixels."""
+    def fit(
+        cls,
+        inputs: Sequence[npt.ArrayLike],
+        targets: Sequence[npt.ArrayLike],
+        seed: int = 0,
+        trust: Sequence[FloatArray | None] | None = None,
+    ) -> ColourLut:
+        """Fit from aligned coded pictures, (H, W, 3) each; the same seed takes the same pixels.
+
+        ``trust`` has for each picture (H, W), 0..1: pixels are taken as often as they are believed.
+        """
         share = max(_SAMPLES // max(len(inputs), 1), 1)
         random = np.random.default_rng(seed)
         source, change = [], []
-        for given, wanted in zip(inputs, targets, strict=True):
+        for given, wanted, believed in zip(inputs, targets, trust or [None] * len(inputs), strict=True):
             pixels = np.asarray(given, np.float32).reshape(-1, 3)
             goal = np.asarray(wanted, np.float32).reshape(-1, 3)
-            chosen = random.choice(len(pixels), min(share, len(pixels)), replace=False)
+            chosen = sampled(len(pixels), share, believed, random)
             source.append(pixels[chosen])
             change.append(goal[chosen] - pixels[chosen])
         return cls(_solve(np.concatenate(source), np.concatenate(change)))
@@ -68,6 +77,14 @@ class ColourLut:
         body = "\n".join(f"{r:.7f} {g:.7f} {b:.7f}" for r, g, b in rows.tolist())
         clean = title.replace('"', "'")
         write_text(path, f'TITLE "{clean}"\nLUT_3D_SIZE {nodes}\nDOMAIN_MIN 0 0 0\nDOMAIN_MAX 1 1 1\n{body}\n')
+
+
+def sampled(count: int, share: int, trust: FloatArray | None, random: np.random.Generator) -> npt.NDArray[np.int64]:
+    """At most ``share`` of ``count`` pixels, each once; with ``trust`` (its ravelled values) as often as they are believed."""
+    chosen = random.choice(count, min(share, count), replace=False)
+    if trust is not None:
+        chosen = chosen[random.random(len(chosen)) < trust.ravel()[chosen]]
+    return np.asarray(chosen, np.int64)
 
 
 def _corners(values: FloatArray, nodes: int) -> tuple[npt.NDArray[np.int64], FloatArray]:

@@ -43,7 +43,8 @@ class PairRecord:
 class Manifest:
     """A whole dataset. ``crop`` is [x, y, width, height] of the source's data window, row 0 on top; ``balance`` the 12 numbers
     of the density balance that the targets were made with, or None; ``domain`` the range of values of each element;
-    ``findings`` the warnings of verification."""
+    ``findings`` the warnings of verification; ``masks`` rectangles [x, y, width, height] of the cropped pictures that are not
+    trained on."""
 
     task: str
     encoding: str
@@ -57,6 +58,7 @@ class Manifest:
     domain: dict[str, dict[str, Any]]
     findings: list[dict[str, Any]]
     pairs: list[PairRecord]
+    masks: list[list[int]] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
         """Write ``manifest.json`` into the dataset folder, whole or not at all."""

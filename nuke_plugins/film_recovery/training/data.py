@@ -17,11 +17,13 @@ from film_recovery.training.network import MULTIPLE
 
 @dataclass(frozen=True)
 class PreparedPair:
-    """One pair on the training device, float32: ``features`` (C, H, W), ``target`` (O, H, W) the learned channels, coded."""
+    """One pair on the training device, float32: ``features`` (C, H, W), ``target`` (O, H, W) the learned channels, coded,
+    ``trust`` (1, H, W) 0..1, how far each pixel of the target is to be believed."""
 
     frame: int
     features: torch.Tensor
     target: torch.Tensor
+    trust: torch.Tensor
 
     @property
     def area(self) -> tuple[int, int]:
@@ -30,7 +32,7 @@ class PreparedPair:
 
     def halved(self) -> PreparedPair:
         """The pair at half the size, averaged over 2x2 pixels."""
-        return PreparedPair(self.frame, *(functional.avg_pool2d(part, 2) for part in (self.features, self.target)))
+        return PreparedPair(self.frame, *(functional.avg_pool2d(part, 2) for part in (self.features, self.target, self.trust)))
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ def prepare(graph: RecoveryGraph, pair: Pair, device: torch.device) -> PreparedP
     target = torch.from_numpy(pair.target).permute(2, 0, 1)[None].to(device)
     features = graph.features(graph.coded_source(source))
     wanted = functional.conv2d(torch.as_tensor(encode(target, graph.encoding, torch)), graph.to_ycc)[:, graph.learned]
-    return PreparedPair(pair.frame, features[0].contiguous(), wanted[0].contiguous())
+    trust = torch.ones(1, *source.shape[2:]) if pair.trust is None else torch.from_numpy(pair.trust)[None]
+    return PreparedPair(pair.frame, features[0].contiguous(), wanted[0].contiguous(), trust.to(device))
 
 
 def draw_crops(seed: int, step: int, areas: Sequence[tuple[int, int]], batch: int, patch: int, turn: bool) -> list[Crop]:
@@ -71,16 +74,19 @@ def draw_crops(seed: int, step: int, areas: Sequence[tuple[int, int]], batch: in
     return crops
 
 
-def cut(pairs: Sequence[PreparedPair], crops: Sequence[Crop], patch: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cut and turn the crops: features (B, C, patch, patch) and targets (B, O, patch, patch)."""
-    parts: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
+def cut(
+    pairs: Sequence[PreparedPair], crops: Sequence[Crop], patch: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Cut and turn the crops: features (B, C, patch, patch), targets (B, O, patch, patch) and trust (B, 1, patch, patch)."""
+    parts: tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]] = ([], [], [])
     for crop in crops:
-        for kept, picture in zip(parts, (pairs[crop.pair].features, pairs[crop.pair].target), strict=True):
+        pair = pairs[crop.pair]
+        for kept, picture in zip(parts, (pair.features, pair.target, pair.trust), strict=True):
             piece = picture[:, crop.top : crop.top + patch, crop.left : crop.left + patch]
             dims = [axis for axis, flip in ((1, crop.flip_vertical), (2, crop.flip_horizontal)) if flip]
             piece = torch.flip(piece, dims) if dims else piece
             kept.append(piece.transpose(1, 2) if crop.transpose else piece)
-    return torch.stack(parts[0]), torch.stack(parts[1])
+    return torch.stack(parts[0]), torch.stack(parts[1]), torch.stack(parts[2])
 
 
 def largest_patch(pairs: Sequence[PreparedPair], wanted: int) -> int:

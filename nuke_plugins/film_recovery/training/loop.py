@@ -191,7 +191,8 @@ def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) ->
     training = [pair for pair in dataset.pairs if not pair.held_out]
     sources = [_coded(pair.source, manifest.encoding, balance) for pair in training]
     targets = [np.asarray(encode(pair.target, manifest.encoding), np.float32) for pair in training]
-    start = fit_start(job.task, sources, targets, manifest.matrix, job.seed, tolerant=tolerant)
+    trust = [pair.trust for pair in training]
+    start = fit_start(job.task, sources, targets, manifest.matrix, job.seed, trust=trust, tolerant=tolerant)
     graph = RecoveryGraph(
         job.task, size=job.size, encoding=manifest.encoding, matrix=manifest.matrix, balance=balance, start=start
     )

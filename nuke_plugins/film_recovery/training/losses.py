@@ -10,22 +10,30 @@ from film_recovery.training.softness import soften
 
 # Averages over 4 and 16 pixels: the reference's grain and what alignment leaves average out, a wrong colour does not.
 _POOLS = (4, 16)
-
+_LEAST_TRUST = 0.05  # crops of which less is believed do not count as much as others
 
 _QUIET = 0.3  # how much a correction costs that is finer than the targets can judge
 
 
 def recovery_loss(
-    task: str, predicted: torch.Tensor, start: torch.Tensor, target: torch.Tensor, gain: torch.Tensor, softness: float
+    task: str,
+    predicted: torch.Tensor,
+    start: torch.Tensor,
+    target: torch.Tensor,
+    gain: torch.Tensor,
+    softness: float,
+    trust: torch.Tensor,
 ) -> torch.Tensor:
     """Mean absolute error at the pixel plus, as structure, of local means and (spatial) of differences between neighbours.
 
     ``predicted``, the closed-form ``start`` and ``target`` are (B, O, H, W), coded; ``gain`` (1, O, 1, 1) is the size of a
     usual change, so that the learned channels count alike. With targets that are softer by ``softness`` pixels the prediction
     is blurred as much before it is compared, and what the network changes more finely than that has to pay, since no target
-    speaks for it. Returns a scalar without unit.
+    speaks for it. ``trust`` (B, 1, H, W) weighs the pixels against each other. Returns a scalar without unit.
     """
-    error = (soften(predicted.float(), softness) - target.float()) / gain
+    weight = trust / trust.mean().clamp_min(_LEAST_TRUST)
+    difference = (soften(predicted.float(), softness) - target.float()) / gain
+    error = difference * weight
     loss = error.abs().mean()
     if softness:
         change = (predicted.float() - start.float()) / gain
@@ -33,8 +41,8 @@ def recovery_loss(
     for pool in _POOLS:
         loss = loss + functional.avg_pool2d(error, pool).abs().mean()
     if task == "spatial":
-        loss = loss + (error[:, :, 1:] - error[:, :, :-1]).abs().mean() * 0.5
-        loss = loss + (error[:, :, :, 1:] - error[:, :, :, :-1]).abs().mean() * 0.5
+        loss = loss + ((difference[:, :, 1:] - difference[:, :, :-1]) * weight[:, :, 1:]).abs().mean() * 0.5
+        loss = loss + ((difference[:, :, :, 1:] - difference[:, :, :, :-1]) * weight[:, :, :, 1:]).abs().mean() * 0.5
     return loss
 
 

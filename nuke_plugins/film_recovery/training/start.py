@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from film_recovery.images.colour import rgb_to_ycbcr, rgb_to_ycbcr_matrix
-from film_recovery.pairs.lut import NODES, ColourLut
+from film_recovery.pairs.lut import NODES, ColourLut, sampled
 from film_recovery.training.softness import measure_softness, soften
 
 FILTER_SIDE = {"chroma": 9, "spatial": 13, "as-is": 9}  # pixels, odd
@@ -98,15 +98,22 @@ class Start(nn.Module):
 
 @torch.no_grad()
 def fit_start(
-    task: str, coded: Sequence[FloatArray], target: Sequence[FloatArray], matrix: str, seed: int, *, tolerant: bool = True
+    task: str,
+    coded: Sequence[FloatArray],
+    target: Sequence[FloatArray],
+    matrix: str,
+    seed: int,
+    *,
+    trust: Sequence[FloatArray | None] | None = None,
+    tolerant: bool = True,
 ) -> Start:
-    """Fit the start of ``task`` from coded pictures and targets, (H, W, 3) each.
+    """Fit the start of ``task`` from coded pictures and targets, (H, W, 3) each; ``trust`` (H, W) each, 0..1, or None for all.
 
     Without ``tolerant`` soft targets are copied pixel by pixel, to compare with.
     """
-    start = Start(task)
+    start, believed = Start(task), trust or [None] * len(coded)
     if start.uses_table:
-        start.set_lut(ColourLut.fit(coded, target, seed), matrix)
+        start.set_lut(ColourLut.fit(coded, target, seed, believed), matrix)
     looked_up, goals = [], []
     for picture, goal in zip(coded, target, strict=True):
         tensors = [torch.from_numpy(p).permute(2, 0, 1)[None] for p in (picture, rgb_to_ycbcr(picture, matrix))]
@@ -123,7 +130,7 @@ def fit_start(
             looked_up = [soften(torch.from_numpy(part)[None], softness)[0].numpy() for part in looked_up]
     given = [part[: start.inputs] for part in looked_up]
     wanted = [goal[learned] - part[learned] for goal, part in zip(goals, looked_up, strict=True)]
-    start.set_filter(*_fit_filter(given, wanted, FILTER_SIDE[task], seed, noise, start.first))
+    start.set_filter(*_fit_filter(given, wanted, believed, FILTER_SIDE[task], seed, noise, start.first))
     return start
 
 
@@ -139,6 +146,7 @@ def _grain_variance(pictures: Sequence[FloatArray]) -> npt.NDArray[np.float64]:
 def _fit_filter(
     given: Sequence[FloatArray],
     wanted: Sequence[FloatArray],
+    trust: Sequence[FloatArray | None],
     side: int,
     seed: int,
     noise: npt.NDArray[np.float64],
@@ -153,11 +161,11 @@ def _fit_filter(
     count, share = inputs * side * side + 1, max(_FILTER_SAMPLES // len(given), 1)
     normal, right = np.zeros((count, count)), np.zeros((count, outputs))
     random = np.random.default_rng(seed)
-    for picture, change in zip(given, wanted, strict=True):
+    for picture, change, believed in zip(given, wanted, trust, strict=True):
         padded = np.pad(picture, ((0, 0), (pad, pad), (pad, pad)), mode="edge")
         windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
         height, width = picture.shape[1:]
-        at = random.choice(height * width, min(share, height * width), replace=False)
+        at = sampled(height * width, share, believed, random)
         rows = windows[:, at // width, at % width].transpose(1, 0, 2, 3)
         rows = (rows + rows[..., ::-1, :] + rows[..., ::-1] + rows[..., ::-1, ::-1]) * np.float32(0.25)
         design = np.concatenate([rows.reshape(len(at), -1), np.ones((len(at), 1), np.float32)], axis=1).astype(np.float64)

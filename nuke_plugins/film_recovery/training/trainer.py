@@ -50,7 +50,7 @@ class Trainer:
         pairs: Sequence[PreparedPair] = self.coarse if self.coarse and step < plan.steps * _COARSE_SHARE else self.training
         turn = self.job.task != "spatial"  # a scan is not blurred alike along and across its lines
         crops = draw_crops(self.job.seed, step, [pair.area for pair in pairs], self.job.batch, plan.patch, turn)
-        features, target = cut(pairs, crops, plan.patch)
+        features, target, trust = cut(pairs, crops, plan.patch)
         for group in self.optimiser.param_groups:
             group["lr"] = plan.learning_rate_at(step)
         with plan.autocast:
@@ -58,7 +58,7 @@ class Trainer:
             correction = self.graph.network(standard)
         predicted = features[:, 3:] + correction.float() * self.graph.gain
         softness = self.softness * (0.5 if pairs is self.coarse else 1.0)
-        loss = recovery_loss(self.job.task, predicted, features[:, 3:], target, self.graph.gain, softness)
+        loss = recovery_loss(self.job.task, predicted, features[:, 3:], target, self.graph.gain, softness, trust)
         value = check_finite(loss, step, [pairs[crop.pair].frame for crop in crops])
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

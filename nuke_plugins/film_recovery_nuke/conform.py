@@ -53,6 +53,23 @@ def follow(record: MatchRecord, reference: Any) -> Any:
         return _warp(reference, line, [moment.b for moment in line])
 
 
+def place(record: MatchRecord, reference: Any) -> Any:
+    """As :func:`follow`; one stretch alone needs no more than a TimeOffset.
+
+    Raises:
+        HostError: nothing was matched.
+    """
+    if len(record.segments) != 1:
+        return follow(record, reference)
+    part = record.segments[0]
+    shift = part.first_a - part.first_b
+    with graph.undo("Film Recovery: match"):
+        made = nuke.nodes.TimeOffset(inputs=[reference], time_offset=shift)
+        made["label"].setValue(f"matched {part.first_a}-{part.first_a + part.length - 1}: {shift:+d}")
+        made.setXYpos(reference.xpos(), reference.ypos() + 90)
+    return made
+
+
 def switch_where_missing(switch: Any, line: Sequence[Moment]) -> None:
     """Key a Switch to 0 where a has the picture, and to 1 where only b has it."""
     keys = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,28 +16,33 @@ from pathlib import Path
 from typing import Any
 
 from film_recovery.contract.atomic import storage_errors, write_json
-from film_recovery.contract.curation import MatchRecord
-from film_recovery_nuke import frames as frame_tools
+from film_recovery.contract.exit_codes import ExitCode
 from film_recovery_nuke import graph, preferences, worker
 from film_recovery_nuke.errors import HostError
 
 COMMANDS = ("analyse", "match", "select", "align")
-RECORDS = {"match": "match.json", "select": "pairs.json", "align": "align.json"}
+RECORDS = {"analyse": "analysis.json", "match": "match.json", "select": "pairs.json", "align": "align.json"}
 PICTURES = (".png", ".jpg", ".jpeg")
 _REQUEST = "request.json"
 _LONGEST = 24 * 3600.0  # seconds that a command may take; a process id that is older may be another's
+_COUNTED = re.compile(r"\w+ (\d+)/(\d+)\b")  # frame 12/40, 3.1 frames/s
 _TAIL = 4096  # bytes of the log that are looked at for its last line
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a command stands: ``state`` is none, running, finished or failed; ``line`` is the last that it said."""
+    """How a command stands: ``state`` is none, running, finished, stopped or failed; ``line`` is the last that it said; while
+    it counts, ``done`` of ``total``, else 0 of 0."""
 
     state: str
     line: str = ""
+    done: int = 0
+    total: int = 0
 
     def sentence(self) -> str:
         """For a person."""
+        if self.state == "stopped":
+            return f"{self.line} Press Start to go on."
         words = {"none": "Not run yet.", "running": "Running", "finished": "Finished.", "failed": "It did not finish"}
         return f"{words[self.state]}: {self.line}" if self.line and self.state != "finished" else words[self.state]
 
@@ -102,15 +108,27 @@ def standing(folder: Path) -> Standing:
         return Standing("none")
     line = last_line(folder / worker.LOG)
     if worker.is_alive(folder, _LONGEST):
-        return Standing("running", line)
-    result = folder / RECORDS.get(folder.name, worker.LOG)
+        counted = _COUNTED.match(line)
+        return Standing("running", line, *([int(number) for number in counted.groups()] if counted else []))
     try:
-        whole = result.stat().st_mtime >= (folder / _REQUEST).stat().st_mtime
-    except OSError:
-        whole = False
-    if folder.name not in RECORDS:  # analyse ends with one JSON object
-        whole = last_object(folder) is not None
-    return Standing("finished" if whole else "failed", line)
+        made, asked = ((folder / name).stat().st_mtime for name in (RECORDS[folder.name], _REQUEST))
+        if made >= asked:
+            return Standing("finished")
+    except OSError:  # no record yet
+        pass
+    said = last_object(folder)
+    if said is None or "error" not in said:
+        return Standing("failed", line)
+    return Standing("stopped" if said.get("exit_code") == ExitCode.STOPPED else "failed", str(said["error"]))
+
+
+def is_of(folder: Path, files: Sequence[str]) -> bool:
+    """Whether the command in a folder was last asked about these files; True for one that was never asked."""
+    try:
+        words = json.loads((folder / _REQUEST).read_text(encoding="utf-8"))["arguments"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
+    return set(files) <= set(words)
 
 
 def last_line(path: Path) -> str:
@@ -126,17 +144,19 @@ def last_line(path: Path) -> str:
 
 
 def last_object(folder: Path) -> dict[str, Any] | None:
-    """The JSON object with which a command ended its log, or None."""
+    """The JSON object with which a command ended its log, a line of its own, or None."""
     try:
-        text = (folder / worker.LOG).read_text(encoding="utf-8", errors="replace")
+        lines = (folder / worker.LOG).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    at = text.rfind("\n{\n") + 1 if "\n{\n" in text else text.find("{")
-    try:
-        found = json.loads(text[at:]) if at >= 0 else None
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+    for line in reversed(lines):
+        if line.startswith("{"):
+            try:
+                found = json.loads(line)
+            except ValueError:
+                return None
+            return found if isinstance(found, dict) else None
+    return None
 
 
 def pictures(folder: Path) -> list[Path]:
@@ -147,37 +167,3 @@ def pictures(folder: Path) -> list[Path]:
 def page(folder: Path) -> Path | None:
     """The page that a command wrote, or None."""
     return next(iter(sorted(folder.glob("*.html"))), None)
-
-
-def offsets_graph(record: MatchRecord, reference: Any) -> Any:
-    """Build the matched stretches of the reference at the source's frames; returns the last node.
-
-    One stretch becomes a TimeOffset. Several become a TimeOffset each, switched by frame; between stretches, where
-    the source has no partner, the one before stays.
-
-    Raises:
-        HostError: nothing was matched.
-    """
-    import nuke
-
-    if not record.segments:
-        raise HostError("No frame was matched; look at the notes of the match.")
-    x, y = reference.xpos(), reference.ypos() + 90
-    made = []
-    with graph.undo("Film Recovery: match"):
-        for number, part in enumerate(record.segments):
-            shift = part.first_a - part.first_b
-            node = nuke.nodes.TimeOffset(inputs=[reference], time_offset=shift)
-            node["label"].setValue(f"{part.first_a}-{part.first_a + part.length - 1}: {shift:+d}")
-            node.setXYpos(x + 110 * number, y)
-            made.append(node)
-        if len(made) == 1:
-            return made[0]
-        switch = nuke.nodes.Switch(inputs=made)
-        keys = " ".join(f"x{part.first_a} {number}" for number, part in enumerate(record.segments))
-        switch["which"].fromScript(f"{{{{curve K {keys}}}}}")
-        only = frame_tools.format_frames(frame for first, last in record.only_a for frame in range(first, last + 1))
-        switch["label"].setValue("matched reference" + (f"\nwithout a partner: {only}" if only else ""))
-        switch.setXYpos(x, y + 90)
-        graph.backdrop([*made, switch], "MATCHED REFERENCE", graph.REFERENCE_COLOUR)
-    return switch

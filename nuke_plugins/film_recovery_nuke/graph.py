@@ -20,12 +20,19 @@ FOLDER = "recovery"  # beside the script, where neither node nor preferences nam
 
 @dataclass(frozen=True)
 class Pair:
-    """A pair of frames: the source's frame, the reference's, whether it is held out, and why it was chosen."""
+    """A pair of frames: the source's frame, the reference's, whether it is held out, and why it was chosen.
+
+    ``scope`` names the part of the film that it was chosen for, ``adds`` what it brings that the others lack, both empty where
+    nobody said; ``by_hand`` marks a person's own pick, which the next selection keeps.
+    """
 
     source: int
     reference: int
     held_out: bool = False
     reason: str = ""
+    scope: str = ""
+    adds: tuple[str, ...] = ()
+    by_hand: bool = False
 
 
 def on_main_thread(call: Callable[..., Any], *arguments: Any) -> Any:

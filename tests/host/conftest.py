@@ -130,6 +130,19 @@ def reads(elements: dict[str, str]) -> Callable[[Any], tuple[Any, Any]]:
 
 
 @pytest.fixture(scope="session")
+def reels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of two small spliced reels, see ``make_reels.py``."""
+    if not WORKER.is_file():
+        pytest.skip(f"NOT RUN: there is no worker at {WORKER}; run tests/run_tests.py once.")
+    folder = tmp_path_factory.mktemp("reels")
+    command = [str(WORKER), str(Path(__file__).with_name("make_reels.py")), str(folder)]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_run(elements: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a real run, trained by the worker in a few steps: too little to be good, enough to change pixels."""
     if not WORKER.is_file():

@@ -17,6 +17,7 @@ from film_recovery.contract.curation import (
     ScopeRecord,
     Segment,
     SelectionRecord,
+    load_selection,
 )
 
 
@@ -50,6 +51,26 @@ def _until(page: Any, tab: Any, state: str) -> None:
         assert time.monotonic() < end, curation.standing(tab.folder())
         time.sleep(0.05)
     tab.refresh()
+
+
+def _one_step(nuke: Any, work: Callable[[], Any]) -> Any:
+    """Do some work, and see that all that it changes in the script lies in one step of undo."""
+
+    def script() -> list[str]:
+        return sorted(node.fullName() + node.writeKnobs(nuke.TO_SCRIPT) for node in nuke.allNodes())
+
+    steps: list[tuple[str, list[str]]] = []
+    begin, end = nuke.Undo.begin, nuke.Undo.end
+    nuke.Undo.begin = staticmethod(lambda name="": steps.append(("begin", script())))
+    nuke.Undo.end = staticmethod(lambda: steps.append(("end", script())))
+    before = script()
+    try:
+        found = work()
+    finally:
+        nuke.Undo.begin, nuke.Undo.end = staticmethod(begin), staticmethod(end)
+    assert steps == [("begin", before), ("end", script())]
+    assert script() != before
+    return found
 
 
 def _texts(table: Any) -> list[list[str]]:
@@ -87,7 +108,9 @@ def test_the_real_worker_says_why_it_cannot(page: Any, nuke: Any, worker: Path, 
     assert "gone" in tab.status.text()
 
 
-def test_matched_stretches_become_offsets(page: Any, nuke: Any) -> None:
+def test_a_match_moves_the_reference_in_time(page: Any, nuke: Any) -> None:
+    from film_recovery_nuke import needs
+
     tab = page.tabs[1]
     folder = tab.folder()
     folder.mkdir(parents=True)
@@ -97,32 +120,64 @@ def test_matched_stretches_become_offsets(page: Any, nuke: Any) -> None:
     assert _texts(tab.table)[0] == ["1001-1005", "1003-1007", "5", "-2", "0.97", "1"]
     tab.table.itemDoubleClicked.emit(tab.table.item(1, 0))
     assert nuke.frame() == 1009
-    switch = tab.build()
-    assert [switch.input(number)["time_offset"].value() for number in (0, 1)] == [-2, -1]
-    assert [switch["which"].getValueAt(at) for at in (1001, 1008, 1009, 1011)] == [0, 0, 1, 1]
+    made = _one_step(nuke, tab.build)
+    assert [needs.shown_frame(made, at) for at in (1001, 1005, 1007, 1009, 1011)] == [1003, 1007, 1007, 1010, 1012]
     _match(segments[:1]).save(folder / "match.json")
-    assert tab.build().Class() == "TimeOffset"
+    made = _one_step(nuke, tab.build)
+    assert (made.Class(), needs.shown_frame(made, 1002)) == ("TimeOffset", 1004)
+    both = _one_step(nuke, tab.conform_both)
+    assert (needs.shown_frame(both[0], 1003), needs.shown_frame(both[1], 1003)) == (1003, 1005)
 
 
-def test_chosen_pairs_go_to_the_table_and_back_as_frames_to_keep(page: Any, qt_pairs: Any) -> None:
-    tab = page.tabs[2]
+def test_chosen_pairs_go_to_the_table_and_a_persons_own_to_the_next_selection(page: Any, qt_pairs: Any) -> None:
+    from film_recovery_nuke.graph import Pair
+
+    tab, table = page.tabs[2], page.window().pages[2].table
     folder = tab.folder()
     folder.mkdir(parents=True)
     pairs = [ChosenPair(1001, 1003, False, "skin", adds=["warm light"]), ChosenPair(1005, 1007, True, "between two scenes")]
-    SelectionRecord("a", "b", "scene", pairs, [ScopeRecord("scene 1", 1001, 1012, 0.8, ["deep blue"])],
-                    [{"source": 1002, "reason": "a splice"}]).save(folder / "pairs.json")  # fmt: skip
+    record = SelectionRecord("a", "b", "scene", pairs, [ScopeRecord("scene 1", 1001, 1012, 0.8, ["deep blue"])],
+                             [{"source": 1002, "last": 1003, "reason": "a splice"}])  # fmt: skip
+    record.save(folder / "pairs.json")
     tab.refresh()
-    assert _texts(tab.table)[0] == ["1001", "1003", "", "skin; warm light", "sequence"]
+    assert _texts(tab.table)[0] == ["1001", "1003", "", "", "skin; warm light", "sequence"]
+    assert _texts(tab.table)[2][:3] == ["1002-1003", "", "passed over"]
     assert "deep blue not covered" in tab.notes.text()
-    tab.take()
-    assert [(pair.source, pair.reference, pair.held_out, pair.reason) for pair in qt_pairs(page)] == [
-        (1001, 1003, False, "skin"), (1005, 1007, True, "between two scenes")]  # fmt: skip
-    from film_recovery_nuke import pair_list
-
-    assert pair_list.load(folder / "pairs.json") == qt_pairs(page)  # Import reads the record too
-    tab.keep_mine()
     tab.avoid.setText("1002")
-    assert tab.options() == ["--pairs", "auto", "--scope", "sequence", "--keep", "1001,1005", "--avoid", "1002"]
+    assert tab.options(folder) == ["--pairs", "auto", "--scope", "sequence", "--avoid", "1002"]
+    tab.take()
+    page.window().pages[2].write_file(folder / "again.json")
+    assert load_selection(folder / "again.json") == record  # nothing is lost on the way
+    table.add(Pair(1009, 1010, False, "her hat", by_hand=True))
+    table._table.item(1, 6).setText("dusk")
+    tab.refresh()
+    assert "keep the 2" in tab.mine.text()
+    assert tab.options(folder)[-2:] == ["--picks", str(folder / "picks.json")]
+    mine = [(pair.source, pair.reason) for pair in load_selection(folder / "picks.json").pairs if pair.by_hand]
+    assert mine == [(1005, "dusk"), (1009, "her hat")]
+    tab.take()  # a selection that knows nothing of them does not drop them
+    assert [(pair.source, pair.reason, pair.adds, pair.by_hand) for pair in qt_pairs(page)] == [
+        (1001, "skin", ("warm light",), False), (1005, "dusk", (), True), (1009, "her hat", (), True)]  # fmt: skip
+    tab.mine.setChecked(False)
+    assert "--picks" not in tab.options(folder)
+
+
+def test_a_row_keeps_what_it_knows_until_its_frame_changes(page: Any, qt_pairs: Any) -> None:
+    from film_recovery_nuke.graph import Pair
+    from film_recovery_nuke.panels.qt import Qt
+
+    table = page.window().pages[2].table
+    table.set_pairs([Pair(1001, 1003, False, "skin", "shot 1", ("warm light",)), Pair(1004, 1006, False, "sky", "shot 1")])
+    items = table._table
+    items.item(0, 4).setCheckState(Qt.Checked)
+    assert qt_pairs(page)[0] == Pair(1001, 1003, True, "skin", "shot 1", ("warm light",), True)
+    items.item(0, 2).setText("1004")  # stands there already
+    assert items.item(0, 2).text() == "1001"
+    items.item(0, 2).setText("1009")
+    assert qt_pairs(page) == [Pair(1004, 1006, False, "sky", "shot 1"), Pair(1009, 1003, True, "skin", "", (), True)]
+    items.selectRow(0)  # row 0 is now the later one
+    table.remove_selected()
+    assert [pair.source for pair in qt_pairs(page)] == [1004]
 
 
 @pytest.fixture
@@ -144,7 +199,8 @@ def test_an_alignment_becomes_a_node_and_is_brought_up_to_date(page: Any, nuke: 
     tab.refresh()
     assert [row[2:] for row in _texts(tab.table)] == [["rejected", "0.10", "a flash"], ["doubtful", "0.10", "little detail"],
                                                       ["aligned", "0.10", ""]]  # fmt: skip
-    node = tab.create()
+    node = _one_step(nuke, tab.create)
+    assert {made["output"].value() for made in nuke.allNodes("RecoveryAlign")} == {"source", "aligned reference"}
     assert (node["cropBox"].value(), node["rejectedFrames"].value()) == ([4, 2, 124, 94], "1002")
     assert node["to1"].getValueAt(1002, 0) == pytest.approx(1.5)
     assert node["referenceFrame"].getValueAt(1002) == 1004

@@ -81,13 +81,37 @@ def test_damaged_settings_are_told_with_their_file(nuke: Any, tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
-def test_pairs_come_back_from_a_file(nuke: Any, tmp_path: Path, suffix: str) -> None:
+def test_pairs_come_back_from_a_file_with_all_that_is_known_of_them(nuke: Any, tmp_path: Path, suffix: str) -> None:
+    from film_recovery.contract.curation import ScopeRecord, SelectionRecord, load_selection
     from film_recovery_nuke import pair_list
     from film_recovery_nuke.graph import Pair
 
-    pairs = [Pair(1001, 1003, False, 'skin, "hat"'), Pair(-5, -5, True, "night\nblue")]
-    pair_list.save(pairs, tmp_path / f"pairs.{suffix}")
-    assert pair_list.load(tmp_path / f"pairs.{suffix}") == pairs
+    pairs = [
+        Pair(-5, -5, True, "night\nblue", "shot 1", (), True),
+        Pair(1001, 1003, False, 'skin, "hat"', "shot 2", ("a; b", "vivid reds (15% of the scope)")),
+    ]
+    record = SelectionRecord("a", "b", "shot", [], [ScopeRecord("shot 2", 1001, 1040, 0.8, ["blue"])],
+                             [{"source": 1002, "reason": "a splice"}], ["Enough."])  # fmt: skip
+    path = tmp_path / f"pairs.{suffix}"
+    pair_list.save(pair_list.PairList(pairs, record), path)
+    found = pair_list.load(path)
+    assert found.pairs == pairs
+    if suffix == "json":
+        whole = load_selection(path)
+        assert found.record == whole
+        assert (whole.source, whole.scope, whole.scopes, whole.rejected, whole.advice) == (
+            "a", "shot", record.scopes, record.rejected, record.advice)  # fmt: skip
+        pair_list.save(pair_list.PairList([Pair(1011, 1012)], record), path)
+        assert load_selection(path).pairs[0].scope == "shot 2"  # where its frame lies
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.csv", "source,reason\n7,skin\n"), ("a.json", '{"pairs": [{"source": 7}]}')])
+def test_a_list_that_a_person_wrote_is_the_persons_own(nuke: Any, tmp_path: Path, name: str, text: str) -> None:
+    from film_recovery_nuke import pair_list
+
+    (tmp_path / name).write_text(text)
+    (pair,) = pair_list.load(tmp_path / name).pairs
+    assert (pair.source, pair.reference, pair.by_hand) == (7, 7, True)
 
 
 @pytest.mark.parametrize(

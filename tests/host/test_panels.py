@@ -93,7 +93,7 @@ def test_pairs_are_added_edited_and_removed(panel: Any, nuke: Any, qt: Any) -> N
     table = page.table._table
     table.selectRow(1)
     page.table.toggle_held_out()
-    table.item(0, 5).setText("skin")
+    table.item(0, 6).setText("skin")
     table.item(0, 3).setText("nonsense")
     found = panel.state.pairs
     assert (found[0].reference, found[0].reason, found[1].held_out) == (1001, "skin", True)

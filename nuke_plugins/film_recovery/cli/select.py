@@ -31,6 +31,9 @@ _MOST_NEW = 4  # pairs that one look at a render adds
 @click.option("--offset", type=int, help="Reference frame minus source frame, without --match; default 0.")
 @click.option("--keep", metavar="RANGE", help="Source frames that must be among the pairs.")
 @click.option("--avoid", metavar="RANGE", help="Source frames that must not.")
+@click.option(
+    "--picks", metavar="FILE", type=click.Path(path_type=Path), help="pairs.json: its pairs that are marked by_hand are kept."
+)
 @click.option("--after", metavar="FILES", help="A render of the source: frames that stray become pairs. Needs --run.")
 @click.option("--run", metavar="RUN", type=click.Path(path_type=Path), help="The run whose model made the render.")
 @click.option(
@@ -46,6 +49,7 @@ def select(
     offset: int | None,
     keep: str | None,
     avoid: str | None,
+    picks: Path | None,
     after: str | None,
     run: Path | None,
     out: Path,
@@ -66,6 +70,7 @@ def select(
         raise UsageError("--after and --run go together: the render, and the run whose model made it.")
     count = _count(pairs)
     kept, avoided = (frozenset(frames_option(text) or ()) for text in (keep, avoid))
+    from film_recovery.cli.picks import load_picks
     from film_recovery.contract.curation import load_match
     from film_recovery.contract.run_folder import RunFolder
     from film_recovery.images.sequence import open_sequence
@@ -80,9 +85,13 @@ def select(
     news: list[str] = []
     with RunFolder(out).locked(), stoppable() as reporter:
         material = gather_material(*elements, out, match, offset or 0, reporter)
+        mine, asked = load_picks(picks, material) if picks is not None else None, request
+        request = mine.asked(request) if mine is not None else request
         if after is not None and run is not None:
             proposals, news, request = _after(material, after, run, out, request, reporter)
         selected = select_pairs(material, request, reporter)
+        if mine is not None:
+            mine.put(selected.record, asked)
         page = write_selection_page(out, selected, proposals, reporter)  # it has a table of the proposals
         selected.record.advice[:0] = news
         selected.record.save(out / "pairs.json")

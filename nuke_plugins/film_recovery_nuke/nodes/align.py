@@ -83,7 +83,33 @@ def load(node: Any) -> AlignmentRecord:
 
 
 def apply(node: Any, record: AlignmentRecord, path: Path) -> AlignmentRecord:
-    """Write a record into a node, in one step of undo. Keys of the hand transform are left alone.
+    """As :func:`fill`, in one step of undo."""
+    with graph.undo("Film Recovery: load alignment"):
+        return fill(node, record, path)
+
+
+def create(record: AlignmentRecord, path: Path, source: Any, reference: Any) -> tuple[Any, Any]:
+    """Make a node on two branches with a record in it, and the one that cuts the source alike, in one step of undo.
+
+    Returns:
+        The reference's node and the source's.
+
+    Raises:
+        HostError, StorageError: as :func:`fill`; no node is left.
+    """
+    with graph.undo("Film Recovery: alignment"):
+        node = nuke.nodes.RecoveryAlign(inputs=[source, reference])
+        node.setXYpos(reference.xpos(), reference.ypos() + 240)
+        try:
+            fill(node, record, path)
+        except FilmRecoveryError:
+            nuke.delete(node)
+            raise
+        return node, _source_branch(node)
+
+
+def fill(node: Any, record: AlignmentRecord, path: Path) -> AlignmentRecord:
+    """Write a record into a node. Keys of the hand transform are left alone.
 
     The record counts files, the keys count project frames: each input is followed to its Read, through whatever moves it in
     time. Rejected frames get no corner key: theirs lie between the neighbours'. Before the first and after the last key the
@@ -102,26 +128,25 @@ def apply(node: Any, record: AlignmentRecord, path: Path) -> AlignmentRecord:
     times = [time for time, _ in frames]
     numbers, pattern = _warps(record, path)
     masks = sorted(record.masks, key=lambda mask: mask[2] * mask[3], reverse=True)
-    with graph.undo("Film Recovery: load alignment"):
-        node["alignment"].setValue(graph.shortened(path))
-        for index, name in enumerate(CORNERS):
-            sides = [_curve(times, [place[index][axis] for place in places], "L") for axis in (0, 1)]
-            _set_curves(node[name], sides)
-        # Rejected frames too: which frame belongs to which is another question than how they lie.
-        known = [time for time, _, _ in placed]
-        _set_curves(node["referenceFrame"], [_curve(known, [partner for _, partner, _ in placed], "L")])
-        warped = [numbers.get(frame.warp or "", 0) for _, _, frame in placed]
-        _set_curves(node["warpNumber"], [_curve(known, warped, "K")])
-        node["warpFiles"].setValue(pattern)
-        node["cropBox"].setValue(nuke_box(record.crop, record.source_size[1]))
-        for index in range(MASKS):
-            box = nuke_box(masks[index], record.source_size[1]) if index < len(masks) else [0, 0, 0, 0]
-            node[f"mask{index + 1}"].setValue(box)
-        node["handCenter"].setValue([record.source_size[0] / 2, record.source_size[1] / 2])
-        rejected = [time for time, _, frame in placed if frame.verdict == "rejected"]
-        node["rejectedFrames"].setValue(frame_tools.format_frames(rejected))
-        node["loaded"].setValue(True)
-        node["status"].setValue(_told(record, placed))
+    node["alignment"].setValue(graph.shortened(path))
+    for index, name in enumerate(CORNERS):
+        sides = [_curve(times, [place[index][axis] for place in places], "L") for axis in (0, 1)]
+        _set_curves(node[name], sides)
+    # Rejected frames too: which frame belongs to which is another question than how they lie.
+    known = [time for time, _, _ in placed]
+    _set_curves(node["referenceFrame"], [_curve(known, [partner for _, partner, _ in placed], "L")])
+    warped = [numbers.get(frame.warp or "", 0) for _, _, frame in placed]
+    _set_curves(node["warpNumber"], [_curve(known, warped, "K")])
+    node["warpFiles"].setValue(pattern)
+    node["cropBox"].setValue(nuke_box(record.crop, record.source_size[1]))
+    for index in range(MASKS):
+        box = nuke_box(masks[index], record.source_size[1]) if index < len(masks) else [0, 0, 0, 0]
+        node[f"mask{index + 1}"].setValue(box)
+    node["handCenter"].setValue([record.source_size[0] / 2, record.source_size[1] / 2])
+    rejected = [time for time, _, frame in placed if frame.verdict == "rejected"]
+    node["rejectedFrames"].setValue(frame_tools.format_frames(rejected))
+    node["loaded"].setValue(True)
+    node["status"].setValue(_told(record, placed))
     return record
 
 
@@ -155,20 +180,8 @@ def automatic_here(node: Any) -> None:
 @shown
 def create_source(node: Any) -> Any:
     """Make a node that gives the source this node's crop and masks, by links; returns it."""
-    name = node.name()
-    with node.parent() or nuke.root(), graph.undo("Film Recovery: source branch"):
-        made = nuke.nodes.RecoveryAlign(inputs=[node.input(0), node.input(1)])
-        made["output"].setValue("source")
-        for knob in _LINKED:
-            made[knob].setExpression(f"{name}.{knob}")
-        for knob in _LINKED_BOXES:
-            for index, part in enumerate(("x", "y", "r", "t")):
-                made[knob].setExpression(f"{name}.{knob}.{part}", index)
-        made["retime"].setValue(False)
-        made["label"].setValue("source")
-        made["status"].setValue(f"Crop and masks of {name}.")
-        made.setXYpos(node.xpos() - 120, node.ypos())
-    return made
+    with graph.undo("Film Recovery: source branch"):
+        return _source_branch(node)
 
 
 def on_create(node: Any) -> None:
@@ -181,6 +194,23 @@ def knob_changed(node: Any, knob: Any) -> None:
     """Grey out what the chosen output does not use."""
     if knob.name() in ("output", "showPanel"):
         _enable(node)
+
+
+def _source_branch(node: Any) -> Any:
+    name = node.name()
+    with node.parent() or nuke.root():
+        made = nuke.nodes.RecoveryAlign(inputs=[node.input(0), node.input(1)])
+        made["output"].setValue("source")
+        for knob in _LINKED:
+            made[knob].setExpression(f"{name}.{knob}")
+        for knob in _LINKED_BOXES:
+            for index, part in enumerate(("x", "y", "r", "t")):
+                made[knob].setExpression(f"{name}.{knob}.{part}", index)
+        made["retime"].setValue(False)
+        made["label"].setValue("source")
+        made["status"].setValue(f"Crop and masks of {name}.")
+        made.setXYpos(node.xpos() - 120, node.ypos())
+    return made
 
 
 def _enable(node: Any) -> None:
@@ -220,7 +250,7 @@ def _shown(node: Any, record: AlignmentRecord) -> list[Shown]:
     """
     entries = {frame.source: frame for frame in record.frames}
     root, branches = nuke.root(), [node.input(index) for index in (0, 1)]
-    reach = {frame for frame in record.frames for frame in (frame.source, frame.reference)}
+    reach = {number for frame in record.frames for number in (frame.source, frame.reference)}
     for branch in branches:
         reach |= set(range(branch.firstFrame(), branch.lastFrame() + 1))
     times = sorted({*reach, *range(root.firstFrame(), root.lastFrame() + 1)})

@@ -2,213 +2,69 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import nuke
+from film_recovery.contract.analysis import ElementFigures, load_analysis
+from film_recovery.contract.atomic import storage_errors
 from film_recovery.contract.curation import load_alignment, load_match, load_selection
-from film_recovery.contract.errors import FilmRecoveryError
-from film_recovery_nuke import curation, worker
+from film_recovery_nuke import conform, pair_list
 from film_recovery_nuke.errors import HostError, shown
+from film_recovery_nuke.frames import format_frames
 from film_recovery_nuke.graph import Pair
 from film_recovery_nuke.nodes import align
-from film_recovery_nuke.panels.qt import Qt, QtCore, QtGui, QtWidgets
-from film_recovery_nuke.panels.stage_pages import button_row, paragraph
+from film_recovery_nuke.pairing import to_files, to_project
+from film_recovery_nuke.panels.command_tab import CommandTab
+from film_recovery_nuke.panels.qt import QtWidgets
 from film_recovery_nuke.panels.state import PanelState, selected_node
 
-_EVERY = 1000  # milliseconds between two looks at a running command
-_PICTURE_WIDTH = 520
-
-
-class CommandTab(QtWidgets.QWidget):
-    """One command: its settings, how it stands, what it found, and the pictures that it wrote."""
-
-    command = ""
-    intro = ""
-    headers: tuple[str, ...] = ()
-
-    def __init__(self, state: PanelState) -> None:
-        super().__init__()
-        self._state = state
-        self._known = ("", 0.0)
-        layout = QtWidgets.QVBoxLayout(self)
-        layout.addWidget(paragraph(self.intro))
-        self.form = QtWidgets.QFormLayout()
-        layout.addLayout(self.form)
-        row, (self.start_button, self.cancel_button, *_) = button_row(
-            ("Start", "Start it outside Nuke; it goes on when Nuke is closed.", self.start),
-            ("Cancel", "Ask it to end; what it has read is kept.", self.cancel),
-            ("Open page", "Open the page that it wrote in the browser.", self.open_page),
-            ("Open folder", "Open the folder with everything that it wrote.", self.open_folder),
-        )
-        layout.addLayout(row)
-        self.status = paragraph("")
-        layout.addWidget(self.status)
-        self.table = QtWidgets.QTableWidget(0, len(self.headers))
-        self.table.setHorizontalHeaderLabels(list(self.headers))
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
-        self.table.setTextElideMode(Qt.ElideMiddle)
-        self.table.horizontalHeader().setStretchLastSection(True)
-        self.table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectRows)
-        self.table.setEditTriggers(QtWidgets.QAbstractItemView.NoEditTriggers)
-        self.table.itemDoubleClicked.connect(lambda item: self._jump(item.row()))
-        self.notes = paragraph("")
-        self.picture = QtWidgets.QLabel()
-        self.shown_picture = QtWidgets.QComboBox()
-        self.shown_picture.setToolTip("The pictures that it wrote.")
-        self.shown_picture.currentIndexChanged.connect(self._show_picture)
-        layout.addWidget(self.table, 2)
-        layout.addWidget(self.notes)
-        self.actions = QtWidgets.QVBoxLayout()
-        layout.addLayout(self.actions)
-        layout.addWidget(self.shown_picture)
-        layout.addWidget(self.picture)
-        layout.addStretch(0)
-        self._timer = QtCore.QTimer(self)
-        self._timer.setInterval(_EVERY)
-        self._timer.timeout.connect(self.refresh)
-
-    def options(self) -> list[str]:
-        """The words of this tab's settings."""
-        return []
-
-    def fill(self, folder: Path) -> None:
-        """Show what the command wrote. Raises :class:`FilmRecoveryError` for a damaged record."""
-
-    def folder(self) -> Path:
-        """The command's folder for the two elements."""
-        return curation.folder_of(self.command, self._state.node("source"), self._state.node("reference"))
-
-    @shown
-    def start(self) -> None:
-        """Start the command."""
-        sides = {side: self._state.node(side) for side in ("source", "reference")}
-        folder = self.folder()
-        files = [curation.files_of(node, side) for side, node in sides.items()]
-        curation.start(curation.arguments(self.command, files[0], files[1], folder, self.options()), folder)
-        self._known = ("", 0.0)
-        self._timer.start()
-        self.refresh()
-
-    @shown
-    def cancel(self) -> None:
-        """Ask the command to end."""
-        if not curation.cancel(self.folder()):
-            raise HostError(f"{self.command} does not run.")
-        self.refresh()
-
-    @shown
-    def open_page(self) -> None:
-        """Open the page in the browser."""
-        found = curation.page(self.folder())
-        if found is None:
-            raise HostError(f"{self.command} has written no page; open its folder instead.")
-        QtGui.QDesktopServices.openUrl(QtCore.QUrl.fromLocalFile(str(found)))
-
-    @shown
-    def open_folder(self) -> None:
-        """Open the folder."""
-        QtGui.QDesktopServices.openUrl(QtCore.QUrl.fromLocalFile(str(self.folder())))
-
-    def refresh(self) -> None:
-        """Look at the folder; reads what was written only when it is new."""
-        try:
-            folder = self.folder()
-            found = curation.standing(folder)
-            self._tell(found)
-            record = folder / curation.RECORDS.get(self.command, worker.LOG)
-            known = (str(record), record.stat().st_mtime if record.is_file() else 0.0)
-            if known != self._known and (self.command in curation.RECORDS or found.state != "running"):
-                self._known = known
-                self.table.setRowCount(0)
-                self.notes.setText("")
-                if known[1]:
-                    self.fill(folder)
-                self._list_pictures(folder)
-        except FilmRecoveryError as error:
-            self._timer.stop()
-            self.status.setText(str(error))
-            self._buttons(False)
-        self.table.setVisible(self.table.rowCount() > 0)
-
-    def stop(self) -> None:
-        """Stop looking; the command goes on."""
-        self._timer.stop()
-
-    def put_row(self, texts: tuple[Any, ...], frame: int | None = None) -> None:
-        """Add a row to the table; a double click on it goes to ``frame`` of the source."""
-        row = self.table.rowCount()
-        self.table.insertRow(row)
-        for column, text in enumerate(texts):
-            item = QtWidgets.QTableWidgetItem(str(text))
-            item.setToolTip(str(text))
-            item.setData(Qt.UserRole, frame)
-            self.table.setItem(row, column, item)
-
-    def add_actions(self, *buttons: tuple[str, str, Any]) -> None:
-        """Add buttons that bring results into the graph."""
-        self.actions.addLayout(button_row(*buttons)[0])
-
-    def record(self) -> Path:
-        """The command's record. Raises :class:`HostError` when there is none."""
-        path = self.folder() / curation.RECORDS[self.command]
-        if not path.is_file():
-            raise HostError(f"There is no {path.name} yet; press Start.")
-        return path
-
-    def _tell(self, found: curation.Standing) -> None:
-        self.status.setText(found.sentence())
-        running = found.state == "running"
-        self._buttons(running)
-        if running != self._timer.isActive():
-            self._timer.start() if running else self._timer.stop()
-
-    def _buttons(self, running: bool) -> None:
-        self.start_button.setEnabled(not running)
-        self.cancel_button.setEnabled(running)
-
-    def _jump(self, row: int) -> None:
-        frame = self.table.item(row, 0).data(Qt.UserRole)
-        if frame is not None:
-            nuke.frame(int(frame))
-
-    def _list_pictures(self, folder: Path) -> None:
-        self.shown_picture.blockSignals(True)
-        self.shown_picture.clear()
-        for path in curation.pictures(folder):
-            self.shown_picture.addItem(path.name, str(path))
-        self.shown_picture.blockSignals(False)
-        self._show_picture()
-
-    def _show_picture(self, *index: Any) -> None:
-        name = self.shown_picture.currentData()
-        picture = QtGui.QPixmap(name) if name else QtGui.QPixmap()
-        self.shown_picture.setVisible(bool(name))
-        self.picture.setVisible(not picture.isNull())
-        if not picture.isNull():
-            ratio = self.devicePixelRatioF()
-            wide = picture.scaledToWidth(int(min(_PICTURE_WIDTH, picture.width()) * ratio), Qt.SmoothTransformation)
-            wide.setDevicePixelRatio(ratio)
-            self.picture.setPixmap(wide)
+_PICKS = "picks.json"
 
 
 class AnalyseTab(CommandTab):
     """What each element has kept."""
 
     command = "analyse"
-    intro = "Measures what each element has kept, and says which should lead in which pass. Works on Read nodes."
-    headers = ("element", "what it has kept")
+    intro = (
+        "Measures what each element has kept, shot by shot, and says which should lead in which pass. Works on Read nodes. A "
+        "double click goes to a shot of the source."
+    )
+    headers = ("element", "frames", "what it has kept, and what to look at")
+    has_page = True
 
     def fill(self, folder: Path) -> None:
-        """Sentences about the elements, and the advice."""
-        said = curation.last_object(folder) or {}
-        for element in said.get("elements", []):
-            name = Path(str(element.get("name") or element.get("path") or element.get("element") or "")).name
-            self.put_row((name, element.get("sentence", "")))
-        self.table.setColumnWidth(0, 30 * self.fontMetrics().averageCharWidth())
+        """Each element in a sentence, its shots beneath it, and the advice."""
+        found = load_analysis(folder / "analysis.json")
+        names = {element.name: Path(element.name).name for element in found.elements}
+        for number, element in enumerate(found.elements):
+            frames = f"{element.frames[0]}-{element.frames[-1]}"
+            self.put_row((names[element.name], frames, _condition(element)))
+            for place, shot in enumerate(element.shots, start=1):
+                said = ", ".join(shot.flags) or "nothing unusual"
+                row = (f"    shot {place}", f"{shot.first}-{shot.last}", said[0].upper() + said[1:])
+                self.put_row(row, None if number else shot.first)
+        self.table.resizeColumnsToContents()
+        self.table.setColumnWidth(0, min(self.table.columnWidth(0), 24 * self.fontMetrics().averageCharWidth()))
         self.table.resizeRowsToContents()
-        self.notes.setText(str(said.get("advice", "")))
+        lines = "\n".join(text for text in (found.advice or "", *found.notes) if text)
+        for name, short in names.items():
+            lines = lines.replace(name, short)
+        self.notes.setText(lines)
+
+
+def _condition(element: ElementFigures) -> str:
+    """An element's sentence without its name, and what of its files is missing."""
+    text = element.sentence
+    if text.startswith(f"{element.name}: "):
+        text = text[len(element.name) + 2 :]
+    text = text[:1].upper() + text[1:]
+    if element.missing:
+        text += f" No files: {format_frames(element.missing)}."
+    if element.broken:
+        text += f" Unreadable: {format_frames(int(frame) for frame in element.broken)}."
+    return text
 
 
 class MatchTab(CommandTab):
@@ -221,7 +77,12 @@ class MatchTab(CommandTab):
     def __init__(self, state: PanelState) -> None:
         super().__init__(state)
         self.add_actions(
-            ("Put into the graph", "Make the TimeOffsets that show the reference at the source's frames.", self.build)
+            (
+                "Use this match",
+                "Show the reference at the source's frames: a TimeOffset, or a TimeWarp with its cuts.",
+                self.build,
+            ),
+            ("Conform both", "Put both on a new time line that has every picture of either, by TimeWarps.", self.conform_both),
         )
 
     def fill(self, folder: Path) -> None:
@@ -238,8 +99,18 @@ class MatchTab(CommandTab):
 
     @shown
     def build(self) -> Any:
-        """Make the nodes, and take them as the reference."""
-        return curation.offsets_graph(load_match(self.record()), self._state.node("reference"))
+        """Move the reference in time; the pages that follow take the new branch."""
+        made = conform.place(load_match(self.record()), self._state.node("reference"))
+        self._state.place(reference=made)
+        return made
+
+    @shown
+    def conform_both(self) -> Any:
+        """Move both in time, from the project's first frame on; the pages that follow take the new branches."""
+        source, reference = self._state.node("source"), self._state.node("reference")
+        made = conform.conform(load_match(self.record()), source, reference, nuke.root().firstFrame())
+        self._state.place(source=made[0], reference=made[1])
+        return made
 
 
 class SelectTab(CommandTab):
@@ -247,61 +118,92 @@ class SelectTab(CommandTab):
 
     command = "select"
     intro = "Proposes pairs to train on and to hold out, with reasons. Name frames to keep or to avoid, and start again."
-    headers = ("source", "reference", "held out", "why this pair", "scope")
+    headers = ("source", "reference", "held out", "mine", "why this pair", "scope")
+    has_page = True
 
-    def __init__(self, state: PanelState, pairs: Any) -> None:
+    def __init__(self, state: PanelState, pairs: Any, train: Callable[[], Any]) -> None:
         super().__init__(state)
-        self._pairs = pairs
+        self._pairs, self._train = pairs, train
         self.count, self.keep, self.avoid = (QtWidgets.QLineEdit(text) for text in ("auto", "", ""))
         self.scope = QtWidgets.QComboBox()
         self.scope.addItems(["shot", "scene", "sequence"])
         self.scope.setCurrentText("sequence")
         self.keep.setPlaceholderText("1001,1040-1042")
+        self.mine = QtWidgets.QCheckBox()
+        self.mine.setChecked(True)
         for label, box, tip in (
             ("Pairs", self.count, "How many pairs for each scope; auto leaves it to the looks of the film."),
             ("Scope", self.scope, "What one model is for."), ("Keep", self.keep, "Source frames that must be among the pairs."),
             ("Avoid", self.avoid, "Source frames that must not."),
+            ("Mine", self.mine, "Pairs that you added or changed stay as they are; the others are chosen around them."),
         ):  # fmt: skip
             box.setToolTip(tip)
             self.form.addRow(label, box)
         self.add_actions(
-            ("Keep my pairs", "Hand the frames of the page Pairs on as frames to keep.", self.keep_mine),
-            ("To the page Pairs", "Fill the table of pairs, where everything can be changed.", self.take),
+            ("To the page Pairs", "Fill the table of pairs, where everything can be changed; yours stay in it.", self.take),
+            ("Use these pairs", "The same, and give them to the RecoveryTrain of the page Train.", self.use),
         )
 
-    def options(self) -> list[str]:
+    def options(self, folder: Path) -> list[str]:
         """Pairs, scope, and a person's own picks."""
         words = ["--pairs", self.count.text().strip() or "auto", "--scope", self.scope.currentText()]
         for option, box in (("--keep", self.keep), ("--avoid", self.avoid)):
             if box.text().strip():
                 words += [option, box.text().strip()]
+        mine = self._mine()
+        if mine and self.mine.isChecked():
+            sides = self._state.node("source"), self._state.node("reference")
+            path = folder / _PICKS
+            with storage_errors(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            pair_list.to_record(to_files(mine, *sides), None, *self.files()).save(path)
+            words += ["--picks", str(path)]
         return words
+
+    def refresh(self) -> None:
+        """Count the person's own pairs too."""
+        super().refresh()
+        many = len(self._mine())
+        self.mine.setText(f"keep the {many} of the page Pairs that are mine" if many else "none of the page Pairs is mine yet")
+        self.mine.setEnabled(many > 0)
 
     def fill(self, folder: Path) -> None:
         """The pairs."""
         found = load_selection(folder / "pairs.json")
         for pair in found.pairs:
-            why = "; ".join([pair.reason, *pair.adds]) if pair.reason else "; ".join(pair.adds)
-            row = (pair.source, pair.reference, "yes" if pair.held_out else "", why, pair.scope)
-            self.put_row(row, pair.source)
+            why = "; ".join(text for text in (pair.reason, *pair.adds) if text)
+            flags = ("yes" if pair.held_out else "", "yes" if pair.by_hand else "")
+            self.put_row((pair.source, pair.reference, *flags, why, pair.scope), pair.source)
         for entry in found.rejected:
-            self.put_row((entry.get("source", ""), "", "passed over", entry.get("reason", ""), ""), entry.get("source"))
+            frames = f"{entry['source']}-{entry['last']}" if "last" in entry else entry.get("source", "")
+            self.put_row((frames, "", "passed over", "", entry.get("reason", ""), ""), entry.get("source"))
         self.table.resizeColumnsToContents()
         uncovered = [f"{scope.name}: {', '.join(scope.uncovered)} not covered." for scope in found.scopes if scope.uncovered]
         self.notes.setText("\n".join([*found.advice, *uncovered]))
 
     @shown
-    def keep_mine(self) -> None:
-        """Take the frames of the table as frames to keep."""
-        from film_recovery_nuke.frames import format_frames
-
-        self.keep.setText(format_frames(pair.source for pair in self._pairs.pairs()))
+    def take(self) -> None:
+        """Fill the table of pairs. What a person changed there meanwhile stays."""
+        self._take()
 
     @shown
-    def take(self) -> None:
-        """Fill the table of pairs."""
-        chosen = load_selection(self.record()).pairs
-        self._pairs.set_pairs([Pair(one.source, one.reference, one.held_out, one.reason) for one in chosen])
+    def use(self) -> Any:
+        """Fill the table, and give the pairs to the training."""
+        self._take()
+        return self._train()
+
+    def _take(self) -> None:
+        found = pair_list.from_record(load_selection(self.record()))
+        pairs = to_project(found.pairs, self._state.node("source"), self._state.node("reference"))
+        merged = {pair.source: pair for pair in pairs}
+        for own in self._mine():
+            new = merged.get(own.source, own)
+            same = (new.by_hand, new.reference, new.held_out) == (True, own.reference, own.held_out)
+            merged[own.source] = dataclasses.replace(new, reason=own.reason or new.reason) if same else own
+        self._pairs.take(pair_list.PairList(list(merged.values()), found.record))
+
+    def _mine(self) -> list[Pair]:
+        return [pair for pair in self._pairs.pairs() if pair.by_hand]
 
 
 class AlignTab(CommandTab):
@@ -321,11 +223,11 @@ class AlignTab(CommandTab):
         self.form.addRow("Frames", self.frames)
         self.add_actions(
             ("Frames of the pairs", "Align the frames of the page Pairs only.", self.use_pairs),
-            ("Create RecoveryAlign", "Make a node on both elements with this alignment.", self.create),
+            ("Use this alignment", "Make a RecoveryAlign with it, and one that cuts the source alike.", self.create),
             ("Update selected", "Load this alignment into the selected RecoveryAlign.", self.update_selected),
         )
 
-    def options(self) -> list[str]:
+    def options(self, folder: Path) -> list[str]:
         """The frames."""
         return ["--frames", self.frames.text().strip()] if self.frames.text().strip() else []
 
@@ -339,25 +241,21 @@ class AlignTab(CommandTab):
         self.table.resizeColumnsToContents()
         self.notes.setText(align.summary(found))
 
+    @shown
     def use_pairs(self) -> None:
         """Take the frames of the pairs."""
-        from film_recovery_nuke.frames import format_frames
-
-        self.frames.setText(format_frames(pair.source for pair in self._state.pairs))
+        if not self._state.pairs:
+            raise HostError("There are no pairs yet; choose some on the tab Select or on the page Pairs.")
+        files = to_files(self._state.pairs, self._state.node("source"), self._state.node("reference"))
+        self.frames.setText(format_frames(pair.source for pair in files))
 
     @shown
     def create(self) -> Any:
-        """Make the node."""
-        source, reference, path = self._state.node("source"), self._state.node("reference"), self.record()
-        record = load_alignment(path)
-        node = nuke.nodes.RecoveryAlign(inputs=[source, reference])
-        node.setXYpos(reference.xpos(), reference.ypos() + 160)
-        try:
-            align.apply(node, record, path)
-        except FilmRecoveryError:
-            nuke.delete(node)
-            raise
-        return node
+        """Make the nodes; the pages that follow take them as the branches. Returns the reference's."""
+        path = self.record()
+        made = align.create(load_alignment(path), path, self._state.timed("source"), self._state.timed("reference"))
+        self._state.lay(source=made[1], reference=made[0])
+        return made[0]
 
     @shown
     def update_selected(self) -> Any:
@@ -368,11 +266,11 @@ class AlignTab(CommandTab):
 
 
 class CuratePage(QtWidgets.QWidget):
-    """The four tabs, in the order of the work."""
+    """The four tabs, in the order of the work. ``pairs`` is the table of the page Pairs, ``train`` gives it to a training."""
 
-    def __init__(self, state: PanelState, pairs: Any) -> None:
+    def __init__(self, state: PanelState, pairs: Any, train: Callable[[], Any]) -> None:
         super().__init__()
-        self.tabs = (AnalyseTab(state), MatchTab(state), SelectTab(state, pairs), AlignTab(state))
+        self.tabs = (AnalyseTab(state), MatchTab(state), SelectTab(state, pairs, train), AlignTab(state))
         self._book = QtWidgets.QTabWidget()
         for tab, name in zip(self.tabs, ("Analyse", "Match", "Select", "Align")):
             self._book.addTab(tab, name)

@@ -28,10 +28,10 @@ class FilmRecoveryPanel(QtWidgets.QWidget):
         self._list.addItems(list(STAGES))
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
         self._list.setFixedWidth(self._list.sizeHintForColumn(0) + 4 * self.fontMetrics().horizontalAdvance("x"))
-        pairs = PairsPage(self.state)
+        pairs, train = PairsPage(self.state), TrainPage(self.state)
         self.pages = (
-            ElementsPage(self.state), CuratePage(self.state, pairs.table), pairs, TargetPage(self.state),
-            TrainPage(self.state), InferPage(self.state), ComparePage(self.state), EnvironmentPage(), PreferencesPage(),
+            ElementsPage(self.state), CuratePage(self.state, pairs.table, train.use_pairs), pairs, TargetPage(self.state),
+            train, InferPage(self.state), ComparePage(self.state), EnvironmentPage(), PreferencesPage(),
         )  # fmt: skip
         self._stack = QtWidgets.QStackedWidget()
         for page in self.pages:

@@ -1,4 +1,4 @@
-"""The table of pairs: thumbnails, frame numbers, held-out, reason."""
+"""The table of pairs: thumbnails, frame numbers, held-out, whose pick it is, reason."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import nuke
-from film_recovery_nuke import graph, pair_list
+from film_recovery.contract.curation import SelectionRecord
+from film_recovery_nuke import graph
 from film_recovery_nuke.errors import HostError, shown
 from film_recovery_nuke.graph import Pair
+from film_recovery_nuke.pair_list import PairList
 from film_recovery_nuke.panels.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 
 _THUMBNAIL = (96, 54)
-_HEADERS = ("source", "reference", "frame", "ref. frame", "held out", "why this pair")
+_HEADERS = ("source", "reference", "frame", "ref. frame", "held out", "mine", "why this pair")
+_HELD, _MINE, _WHY = 4, 5, 6
 _EMPTY = (
     "No pairs yet. Go to a frame that both elements have and press Add frame, or select FrameHolds and press Add selected.\n"
     "Choose few and different ones: warm and cool, light and dark, skin, foliage, sky, neutrals. Hold one in four out."
@@ -28,6 +31,7 @@ class PairTable(QtWidgets.QWidget):
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self._filling = False
+        self._record: SelectionRecord | None = None
         self._table = QtWidgets.QTableWidget(0, len(_HEADERS), self)
         self._table.setHorizontalHeaderLabels(list(_HEADERS))
         self._table.setIconSize(QtCore.QSize(*_THUMBNAIL))
@@ -52,12 +56,16 @@ class PairTable(QtWidgets.QWidget):
 
     def pairs(self) -> list[Pair]:
         """The pairs in the order of their source frames."""
-        found = []
-        for row in range(self._table.rowCount()):
-            text = [self._table.item(row, column).text() for column in (2, 3, 5)]
-            held_out = self._table.item(row, 4).checkState() == Qt.Checked
-            found.append(Pair(int(text[0]), int(text[1]), held_out, text[2]))
-        return sorted(found, key=lambda pair: pair.source)
+        return sorted(self._rows(), key=lambda pair: pair.source)
+
+    def found(self) -> PairList:
+        """The pairs with the record that they came in."""
+        return PairList(self.pairs(), self._record)
+
+    def take(self, found: PairList) -> None:
+        """Show other pairs, and keep their record."""
+        self._record = found.record
+        self.set_pairs(found.pairs)
 
     def set_pairs(self, pairs: list[Pair]) -> None:
         """Show other pairs; thumbnails that are known stay."""
@@ -79,7 +87,7 @@ class PairTable(QtWidgets.QWidget):
     def remove_selected(self) -> int:
         """Remove the selected rows; returns how many."""
         rows = self.selected_rows()
-        kept = [pair for row, pair in enumerate(self.pairs()) if row not in rows]
+        kept = [pair for row, pair in enumerate(self._rows()) if row not in rows]
         self.set_pairs(kept)
         return len(rows)
 
@@ -90,7 +98,7 @@ class PairTable(QtWidgets.QWidget):
     def toggle_held_out(self) -> None:
         """Hold the selected pairs out, or take them back."""
         for row in self.selected_rows():
-            item = self._table.item(row, 4)
+            item = self._table.item(row, _HELD)
             item.setCheckState(Qt.Unchecked if item.checkState() == Qt.Checked else Qt.Checked)
 
     def jump_to_selected(self) -> None:
@@ -100,21 +108,11 @@ class PairTable(QtWidgets.QWidget):
             self._jump(rows[0])
 
     @shown
-    def import_file(self, path: Path) -> None:
-        """Replace the pairs by those of a file."""
-        self.set_pairs(pair_list.load(path))
-
-    @shown
-    def export_file(self, path: Path) -> None:
-        """Write the pairs."""
-        pair_list.save(self.pairs(), path)
-
-    @shown
     def render_thumbnails(self, source: Any, reference: Any, folder: Path) -> int:
         """Render the missing thumbnails, with a progress bar that can be cancelled; returns how many were made."""
         made = 0
         task = nuke.ProgressTask("Film Recovery: thumbnails")
-        pairs = self.pairs()
+        pairs = self._rows()
         for row, pair in enumerate(pairs):
             for column, (branch, frame) in enumerate(((source, pair.source), (reference, pair.reference))):
                 if task.isCancelled():
@@ -131,10 +129,21 @@ class PairTable(QtWidgets.QWidget):
         self._table.resizeColumnsToContents()
         return made
 
+    def _rows(self) -> list[Pair]:
+        """The pairs as the rows stand."""
+        found = []
+        for row in range(self._table.rowCount()):
+            source, reference = self._key(row)
+            held_out, mine = (self._table.item(row, column).checkState() == Qt.Checked for column in (_HELD, _MINE))
+            why = self._table.item(row, _WHY)
+            scope, *adds = why.data(Qt.UserRole)
+            found.append(Pair(source, reference, held_out, why.text(), scope, tuple(adds), mine))
+        return found
+
     def _append(self, pair: Pair, icons: Any) -> None:
         row = self._table.rowCount()
         self._table.insertRow(row)
-        for column, text in enumerate(("", "", str(pair.source), str(pair.reference), "", pair.reason)):
+        for column, text in enumerate(("", "", str(pair.source), str(pair.reference), "", "", pair.reason)):
             item = QtWidgets.QTableWidgetItem(text)
             if column in (2, 3):
                 item.setData(Qt.UserRole, int(text))
@@ -142,35 +151,52 @@ class PairTable(QtWidgets.QWidget):
                 item.setFlags(item.flags() & ~Qt.ItemIsEditable)
                 if icons is not None:
                     item.setIcon(icons[column])
-            if column == 4:
+            if column in (_HELD, _MINE):
                 item.setFlags((item.flags() | Qt.ItemIsUserCheckable) & ~Qt.ItemIsEditable)
-                item.setCheckState(Qt.Checked if pair.held_out else Qt.Unchecked)
+                item.setCheckState(Qt.Checked if (pair.held_out if column == _HELD else pair.by_hand) else Qt.Unchecked)
             self._table.setItem(row, column, item)
+        self._say_more(row, [pair.scope, *pair.adds])
+
+    def _say_more(self, row: int, words: list[str]) -> None:
+        """What a row holds beside its cells: the scope, and what the pair adds."""
+        item = self._table.item(row, _WHY)
+        item.setData(Qt.UserRole, words)
+        item.setToolTip("\n".join([item.text(), *words[1:], *([f"for {words[0]}"] if words[0] else [])]).strip())
 
     def _key(self, row: int) -> tuple[int, int]:
-        return int(self._table.item(row, 2).text()), int(self._table.item(row, 3).text())
+        source, reference = (self._table.item(row, column).data(Qt.UserRole) for column in (2, 3))
+        return int(source), int(reference)
 
     def _icon(self, row: int, column: int) -> Any:
         return self._table.item(row, column).icon()
 
     def _edited(self, item: Any) -> None:
-        """A number that is none is put back; the rest is taken."""
+        """A number that is none, or stands there already, is put back; the rest is taken, and the pair is the person's own."""
         if self._filling:
             return
-        if item.column() in (2, 3):
-            text = item.text().strip()
-            self._filling = True
-            if text.lstrip("-").isdigit():
-                item.setData(Qt.UserRole, int(text))
-                self._table.item(item.row(), item.column() - 2).setIcon(QtGui.QIcon())  # it showed another frame
-            else:
-                item.setText(str(item.data(Qt.UserRole)))
-            self._filling = False
+        self._filling = True
+        taken = self._number(item) if item.column() in (2, 3) else True
+        if taken and item.column() != _MINE:
+            self._table.item(item.row(), _MINE).setCheckState(Qt.Checked)
+        self._filling = False
         self._tell()
         self.changed.emit()
 
+    def _number(self, item: Any) -> bool:
+        """Take a frame number, or put the one before back; whether it was taken."""
+        text = item.text().strip()
+        others = [self._key(row)[0] for row in range(self._table.rowCount()) if row != item.row()]
+        if not text.lstrip("-").isdigit() or (item.column() == 2 and int(text) in others):
+            item.setText(str(item.data(Qt.UserRole)))
+            return False
+        item.setData(Qt.UserRole, int(text))
+        self._table.item(item.row(), item.column() - 2).setIcon(QtGui.QIcon())  # it showed another frame
+        if item.column() == 2:  # and so the words were of another frame
+            self._say_more(item.row(), [""])
+        return True
+
     def _jump(self, row: int) -> None:
-        self.jump.emit(int(self._table.item(row, 2).text()))
+        self.jump.emit(self._key(row)[0])
 
     def _tell(self) -> None:
         pairs = self.pairs()

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import nuke
-from film_recovery_nuke import graph, worker
+from film_recovery_nuke import frames as frame_tools
+from film_recovery_nuke import graph, pair_list, worker
 from film_recovery_nuke.errors import HostError, shown
 from film_recovery_nuke.graph import Pair
+from film_recovery_nuke.pair_list import PairList
+from film_recovery_nuke.pairing import Shown, onto, to_files, to_project
 from film_recovery_nuke.panels.background import Background
 from film_recovery_nuke.panels.pair_table import PairTable
 from film_recovery_nuke.panels.qt import QtWidgets
@@ -75,7 +78,7 @@ class ElementsPage(QtWidgets.QWidget):
     @shown
     def set_side(self, side: str) -> None:
         """Take the selected node."""
-        self._state.names[side] = selected_node().fullName()
+        self._state.set(side, selected_node())
         self.refresh()
 
     @shown
@@ -125,7 +128,7 @@ class PairsPage(QtWidgets.QWidget):
         self._folder = tempfile.TemporaryDirectory(prefix="film_recovery_thumbnails_")
         self.table = PairTable()
         self.table.changed.connect(self._take)
-        self.table.jump.connect(lambda frame: nuke.frame(frame))
+        self.table.jump.connect(self._jump)
         layout = QtWidgets.QVBoxLayout(self)
         first, _ = button_row(
             ("Add frame", "Add the current frame of both elements.", self.add_current),
@@ -147,8 +150,7 @@ class PairsPage(QtWidgets.QWidget):
     @shown
     def add_current(self) -> None:
         """Add the current frame."""
-        frame = int(nuke.frame())
-        self.table.add(Pair(frame, frame, False, ""))
+        self.table.add(self._pair_at(int(nuke.frame())))
 
     @shown
     def add_selected(self) -> None:
@@ -158,8 +160,9 @@ class PairsPage(QtWidgets.QWidget):
             raise HostError("Select FrameHold nodes first; their frames are added.")
         for node in holds:
             frame = int(graph.held_frame_knob(node).value())
-            if frame not in [pair.source for pair in self.table.pairs()]:
-                self.table.add(Pair(frame, frame, False, str(node["label"].value()).replace("\n", " ").strip()))
+            pair = self._pair_at(frame, str(node["label"].value()).replace("\n", " ").strip())
+            if pair.source not in [known.source for known in self.table.pairs()]:
+                self.table.add(pair)
 
     @shown
     def thumbnails(self) -> None:
@@ -175,13 +178,27 @@ class PairsPage(QtWidgets.QWidget):
         """Ask for a file and read it."""
         name, _ = QtWidgets.QFileDialog.getOpenFileName(self, "Import pairs", "", _FILES)
         if name:
-            self.table.import_file(Path(name))
+            self.read_file(Path(name))
 
     def export_pairs(self) -> None:
         """Ask for a file and write it."""
         name, _ = QtWidgets.QFileDialog.getSaveFileName(self, "Export pairs", "pairs.csv", _FILES)
         if name:
-            self.table.export_file(Path(name))
+            self.write_file(Path(name))
+
+    @shown
+    def read_file(self, path: Path) -> None:
+        """Replace the pairs by those of a file, which counts files."""
+        found, sides = pair_list.load(path), self._sides()
+        self.table.take(PairList(to_project(found.pairs, *sides), found.record) if sides else found)
+
+    @shown
+    def write_file(self, path: Path) -> None:
+        """Write the pairs."""
+        found, sides = self.table.found(), self._sides()
+        names = [graph.resolved(node["file"].getEvaluatedValue() or "").as_posix() if node.Class() == "Read" else node.name()
+                 for node in sides]  # fmt: skip
+        pair_list.save(PairList(to_files(found.pairs, *sides), found.record) if sides else found, path, *names)
 
     def stop(self) -> None:
         """Remove the thumbnails."""
@@ -189,6 +206,25 @@ class PairsPage(QtWidgets.QWidget):
 
     def _take(self) -> None:
         self._state.pairs = self.table.pairs()
+
+    def _sides(self) -> list[Any]:
+        """Both elements, or nothing while one is not set."""
+        sides = [self._state.known(side) for side in ("source", "reference")]
+        return sides if all(sides) else []
+
+    def _pair_at(self, frame: int, reason: str = "") -> Pair:
+        """A person's own pair: what both branches show at a project frame."""
+        pair, sides = Pair(frame, frame, False, reason, by_hand=True), self._sides()
+        if not sides or not self._state.placed:
+            return pair
+        return onto([pair], (self._state.timed("source"), self._state.timed("reference")), (sides[0], sides[1]))[0]
+
+    @shown
+    def _jump(self, frame: int) -> None:
+        if self._sides() and "source" in self._state.placed:
+            file = Shown(self._state.node("source")).file(frame)
+            frame = Shown(self._state.timed("source")).frame(file, frame)
+        nuke.frame(frame)
 
 
 class TargetPage(QtWidgets.QWidget):
@@ -237,13 +273,15 @@ class TargetPage(QtWidgets.QWidget):
         )
 
     def _make(self, kind: str, values: dict[str, str]) -> Any:
-        source, reference = self._state.node("source"), self._state.node("reference")
+        source, reference = self._state.branch("source"), self._state.branch("reference")
         with graph.undo(f"Film Recovery: {kind}"):
             made = getattr(nuke.nodes, kind)(inputs=[source, reference])
             for name, value in values.items():
                 made[name].setValue(value)
             if "frames" in made.knobs():
-                made["frames"].setValue(",".join(str(pair.source) for pair in self._state.pairs if not pair.held_out))
+                nodes = self._state.node("source"), self._state.node("reference")
+                pairs = onto([pair for pair in self._state.pairs if not pair.held_out], nodes, (source, reference))
+                made["frames"].setValue(frame_tools.format_frames(pair.source for pair in pairs))
             made.setXYpos(source.xpos(), source.ypos() + 160)
         return made
 
@@ -340,7 +378,7 @@ class ComparePage(QtWidgets.QWidget):
     def create_compare(self) -> Any:
         """Side by side."""
         result = selected_node()
-        made = nuke.nodes.RecoveryCompare(inputs=[self._state.node("source"), self._state.node("reference"), result])
+        made = nuke.nodes.RecoveryCompare(inputs=[self._state.branch("source"), self._state.branch("reference"), result])
         made.setXYpos(result.xpos() + 160, result.ypos() + 80)
         return made
 
@@ -348,7 +386,7 @@ class ComparePage(QtWidgets.QWidget):
     def create_merge(self) -> Any:
         """Into the original."""
         result = selected_node()
-        made = nuke.nodes.RecoveryMerge(inputs=[self._state.node("source"), result])
+        made = nuke.nodes.RecoveryMerge(inputs=[self._state.branch("source"), result])
         made["mode"].setValue("luminosity" if self._state.task == "spatial" else "color")
         made.setXYpos(result.xpos(), result.ypos() + 80)
         return made
@@ -356,7 +394,7 @@ class ComparePage(QtWidgets.QWidget):
     @shown
     def create_baseline(self) -> Any:
         """One LUT."""
-        source = self._state.node("source")
+        source = self._state.branch("source")
         made = nuke.nodes.RecoveryBaseline(inputs=[source])
         made.setXYpos(source.xpos() + 160, source.ypos() + 80)
         return made

@@ -11,7 +11,8 @@ from film_recovery.contract.errors import FilmRecoveryError
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph
 from film_recovery_nuke.errors import HostError, shown
-from film_recovery_nuke.nodes import align, train
+from film_recovery_nuke.nodes import train
+from film_recovery_nuke.pairing import onto
 from film_recovery_nuke.panels.monitor import TrainingMonitor
 from film_recovery_nuke.panels.qt import QtWidgets
 from film_recovery_nuke.panels.stage_pages import button_row, paragraph
@@ -76,18 +77,20 @@ class TrainPage(QtWidgets.QWidget):
         pairs = self._state.pairs
         if not pairs:
             raise HostError("There are no pairs yet; choose some on the page Pairs.")
-        node = self._node() or self._make()
+        nodes = self._state.node("source"), self._state.node("reference")
         with graph.undo("Film Recovery: pairs"):
+            node = self._node()
+            branches = (node.input(0) or nodes[0], node.input(1) or nodes[1]) if node is not None else (
+                self._state.branch("source"), self._state.branch("reference"))  # fmt: skip
+            placed = onto(pairs, nodes, branches)
+            node = node or self._make(*branches)
             node["task"].setValue(self._state.task)
             node["encoding"].setValue(self._state.encoding)
             node["matrix"].setValue(self._state.matrix)
-            node["frames"].setValue(frame_tools.format_frames(pair.source for pair in pairs if not pair.held_out))
-            node["heldOut"].setValue(frame_tools.format_frames(pair.source for pair in pairs if pair.held_out))
-            reference = node.input(1)
-            in_step = reference is not None and reference.Class() == align.CLASS and reference["retime"].value()
-            partners = {} if in_step else {pair.source: pair.reference for pair in pairs}
-            node["referenceFrames"].setValue(train.partners_text(partners))
-            node["pairReasons"].setValue(json.dumps({str(pair.source): pair.reason for pair in pairs if pair.reason}))
+            node["frames"].setValue(frame_tools.format_frames(pair.source for pair in placed if not pair.held_out))
+            node["heldOut"].setValue(frame_tools.format_frames(pair.source for pair in placed if pair.held_out))
+            node["referenceFrames"].setValue(train.partners_text({pair.source: pair.reference for pair in placed}))
+            node["pairReasons"].setValue(json.dumps({str(pair.source): pair.reason for pair in placed if pair.reason}))
             node["modelSize"].setValue(self._size.currentText())
             node["trainFor"].setValue("minutes")
             node["minutes"].setValue(self._minutes.value())
@@ -110,8 +113,7 @@ class TrainPage(QtWidgets.QWidget):
         name = self._nodes.currentText()
         return nuke.toNode(name) if name and name != _NEW else None
 
-    def _make(self) -> Any:
-        source, reference = self._state.node("source"), self._state.node("reference")
+    def _make(self, source: Any, reference: Any) -> Any:
         made = nuke.nodes.RecoveryTrain(inputs=[source, reference])
         made.setXYpos(source.xpos(), source.ypos() + 240)
         self._nodes.insertItem(0, made.name())

@@ -140,7 +140,7 @@ def test_chosen_pairs_go_to_the_table_and_a_persons_own_to_the_next_selection(pa
                              [{"source": 1002, "last": 1003, "reason": "a splice"}])  # fmt: skip
     record.save(folder / "pairs.json")
     tab.refresh()
-    assert _texts(tab.table)[0] == ["1001", "1003", "", "", "skin; warm light", "sequence"]
+    assert _texts(tab.table)[0] == ["1001", "1003", "", "", "sequence", "skin; warm light"]
     assert _texts(tab.table)[2][:3] == ["1002-1003", "", "passed over"]
     assert "deep blue not covered" in tab.notes.text()
     tab.avoid.setText("1002")
@@ -151,7 +151,7 @@ def test_chosen_pairs_go_to_the_table_and_a_persons_own_to_the_next_selection(pa
     table.add(Pair(1009, 1010, False, "her hat", by_hand=True))
     table._table.item(1, 6).setText("dusk")
     tab.refresh()
-    assert "keep the 2" in tab.mine.text()
+    assert "(2)" in tab.mine.text()
     assert tab.options(folder)[-2:] == ["--picks", str(folder / "picks.json")]
     mine = [(pair.source, pair.reason) for pair in load_selection(folder / "picks.json").pairs if pair.by_hand]
     assert mine == [(1005, "dusk"), (1009, "her hat")]

@@ -16,6 +16,7 @@ from film_recovery_nuke.panels.state import PanelState
 
 _EVERY = 1000  # milliseconds between two looks at a running command
 _PICTURE_WIDTH = 520
+_TABLE_HEIGHT = 200  # pixels that a table takes at least, where it has so many rows
 
 
 class CommandTab(QtWidgets.QWidget):
@@ -25,6 +26,7 @@ class CommandTab(QtWidgets.QWidget):
     intro = ""
     headers: tuple[str, ...] = ()
     has_page = False
+    wraps = False  # whether the last column holds sentences; for tables of few rows
 
     def __init__(self, state: PanelState) -> None:
         super().__init__()
@@ -51,7 +53,11 @@ class CommandTab(QtWidgets.QWidget):
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
         self.table.setTextElideMode(Qt.ElideMiddle)
-        self.table.horizontalHeader().setStretchLastSection(True)
+        header = self.table.horizontalHeader()
+        header.setDefaultAlignment(Qt.AlignLeft | Qt.AlignVCenter)
+        header.setSectionResizeMode(len(self.headers) - 1, QtWidgets.QHeaderView.Stretch)
+        if self.wraps:
+            header.sectionResized.connect(lambda *sizes: self._fit_rows())
         self.table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectRows)
         self.table.setEditTriggers(QtWidgets.QAbstractItemView.NoEditTriggers)
         self.table.itemDoubleClicked.connect(lambda item: self._jump(item.row()))
@@ -135,19 +141,27 @@ class CommandTab(QtWidgets.QWidget):
             self.status.setText(str(error))
             self._buttons(False)
         self.table.setVisible(self.table.rowCount() > 0)
+        self._fit_rows()
         self.notes.setVisible(bool(self.notes.text()))
 
     def stop(self) -> None:
         """Stop looking; the command goes on."""
         self._timer.stop()
 
-    def put_row(self, texts: tuple[Any, ...], frame: int | None = None) -> None:
-        """Add a row to the table; a double click on it goes to where the source shows its file ``frame``."""
+    def put_notes(self, text: str) -> None:
+        """Show sentences, the elements' files without their folders."""
+        for name in self.files():
+            text = text.replace(name, Path(name).name)
+        self.notes.setText(text)
+
+    def put_row(self, texts: tuple[Any, ...], frame: int | None = None, tip: str = "") -> None:
+        """Add a row to the table; a double click on it goes to where the source shows its file ``frame``.
+        Pointed at, it says ``tip``, or else its texts."""
         row = self.table.rowCount()
         self.table.insertRow(row)
         for column, text in enumerate(texts):
             item = QtWidgets.QTableWidgetItem(str(text))
-            item.setToolTip(str(text))
+            item.setToolTip(tip or str(text))
             item.setData(Qt.UserRole, frame)
             self.table.setItem(row, column, item)
 
@@ -172,6 +186,14 @@ class CommandTab(QtWidgets.QWidget):
         self._buttons(running)
         if running != self._timer.isActive():
             self._timer.start() if running else self._timer.stop()
+
+    def _fit_rows(self) -> None:
+        """No empty space below the last row; more rows than there is room for are scrolled."""
+        if self.wraps:
+            self.table.resizeRowsToContents()
+        whole = self.table.horizontalHeader().height() + self.table.verticalHeader().length() + 2 * self.table.frameWidth()
+        self.table.setMinimumHeight(min(whole, _TABLE_HEIGHT))
+        self.table.setMaximumHeight(whole)
 
     def _buttons(self, running: bool) -> None:
         self.start_button.setEnabled(not running)

@@ -29,29 +29,27 @@ class AnalyseTab(CommandTab):
     command = "analyse"
     intro = (
         "Measures what each element has kept, shot by shot, and says which should lead in which pass. Works on Read nodes. A "
-        "double click goes to a shot of the source."
+        "double click goes to a shot of the source; pointed at, the shot says which should lead in it."
     )
     headers = ("element", "frames", "what it has kept, and what to look at")
-    has_page = True
+    has_page = wraps = True
 
     def fill(self, folder: Path) -> None:
         """Each element in a sentence, its shots beneath it, and the advice."""
         found = load_analysis(folder / "analysis.json")
-        names = {element.name: Path(element.name).name for element in found.elements}
+        partners = {pair.first: pair for pair in found.shots}
         for number, element in enumerate(found.elements):
-            frames = f"{element.frames[0]}-{element.frames[-1]}"
-            self.put_row((names[element.name], frames, _condition(element)))
-            for place, shot in enumerate(element.shots, start=1):
+            self.put_row((Path(element.name).name, f"{element.frames[0]}-{element.frames[-1]}", _condition(element)))
+            for place, shot in enumerate(element.shots):
                 said = ", ".join(shot.flags) or "nothing unusual"
-                row = (f"    shot {place}", f"{shot.first}-{shot.last}", said[0].upper() + said[1:])
-                self.put_row(row, None if number else shot.first)
+                pair = None if number else partners.get(place)
+                if pair is not None and pair.second is not None:
+                    said += f"; the reference's shot {pair.second + 1}"
+                row = (f"    shot {place + 1}", f"{shot.first}-{shot.last}", said[0].upper() + said[1:])
+                self.put_row(row, None if number else shot.first, (pair.advice if pair is not None else None) or "")
         self.table.resizeColumnsToContents()
         self.table.setColumnWidth(0, min(self.table.columnWidth(0), 24 * self.fontMetrics().averageCharWidth()))
-        self.table.resizeRowsToContents()
-        lines = "\n".join(text for text in (found.advice or "", *found.notes) if text)
-        for name, short in names.items():
-            lines = lines.replace(name, short)
-        self.notes.setText(lines)
+        self.put_notes("\n".join(text for text in (found.advice or "", *found.notes) if text))
 
 
 def _condition(element: ElementFigures) -> str:
@@ -95,7 +93,7 @@ class MatchTab(CommandTab):
                 f"{part.first_a - part.first_b:+d}", f"{part.confidence:.2f}", sum(many > 0 for many in part.plus_minus),
             ), part.first_a)  # fmt: skip
         self.table.resizeColumnsToContents()
-        self.notes.setText("\n".join(found.notes))
+        self.put_notes("\n".join(found.notes))
 
     @shown
     def build(self) -> Any:
@@ -118,8 +116,8 @@ class SelectTab(CommandTab):
 
     command = "select"
     intro = "Proposes pairs to train on and to hold out, with reasons. Name frames to keep or to avoid, and start again."
-    headers = ("source", "reference", "held out", "mine", "why this pair", "scope")
-    has_page = True
+    headers = ("source", "reference", "held out", "mine", "scope", "why this pair")
+    has_page = wraps = True
 
     def __init__(self, state: PanelState, pairs: Any, train: Callable[[], Any]) -> None:
         super().__init__(state)
@@ -164,7 +162,7 @@ class SelectTab(CommandTab):
         """Count the person's own pairs too."""
         super().refresh()
         many = len(self._mine())
-        self.mine.setText(f"keep the {many} of the page Pairs that are mine" if many else "none of the page Pairs is mine yet")
+        self.mine.setText(f"keep my own of the page Pairs ({many})" if many else "none of the page Pairs is my own yet")
         self.mine.setEnabled(many > 0)
 
     def fill(self, folder: Path) -> None:
@@ -173,13 +171,13 @@ class SelectTab(CommandTab):
         for pair in found.pairs:
             why = "; ".join(text for text in (pair.reason, *pair.adds) if text)
             flags = ("yes" if pair.held_out else "", "yes" if pair.by_hand else "")
-            self.put_row((pair.source, pair.reference, *flags, why, pair.scope), pair.source)
+            self.put_row((pair.source, pair.reference, *flags, pair.scope, why), pair.source)
         for entry in found.rejected:
             frames = f"{entry['source']}-{entry['last']}" if "last" in entry else entry.get("source", "")
-            self.put_row((frames, "", "passed over", "", entry.get("reason", ""), ""), entry.get("source"))
+            self.put_row((frames, "", "passed over", "", "", entry.get("reason", "")), entry.get("source"))
         self.table.resizeColumnsToContents()
         uncovered = [f"{scope.name}: {', '.join(scope.uncovered)} not covered." for scope in found.scopes if scope.uncovered]
-        self.notes.setText("\n".join([*found.advice, *uncovered]))
+        self.put_notes("\n".join([*found.advice, *uncovered]))
 
     @shown
     def take(self) -> None:
@@ -239,7 +237,7 @@ class AlignTab(CommandTab):
             left = "" if one.residual_px is None else f"{one.residual_px:.2f}"
             self.put_row((one.source, one.reference, one.verdict, left, one.reason), one.source)
         self.table.resizeColumnsToContents()
-        self.notes.setText(align.summary(found))
+        self.put_notes(align.summary(found))
 
     @shown
     def use_pairs(self) -> None:

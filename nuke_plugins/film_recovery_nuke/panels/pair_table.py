@@ -41,7 +41,8 @@ class PairTable(QtWidgets.QWidget):
         header = self._table.horizontalHeader()
         for column in range(len(_HEADERS) - 1):
             header.setSectionResizeMode(column, QtWidgets.QHeaderView.ResizeToContents)
-        header.setStretchLastSection(True)
+        header.setSectionResizeMode(_WHY, QtWidgets.QHeaderView.Stretch)
+        header.setDefaultAlignment(Qt.AlignLeft | Qt.AlignVCenter)
         self._table.itemChanged.connect(self._edited)
         self._table.itemDoubleClicked.connect(lambda item: self._jump(item.row()))
         self._hint = QtWidgets.QLabel(_EMPTY)

@@ -1,17 +1,17 @@
-"""Make the pictures of the panels: ``python docs/make_pictures.py``. They show a real script
-and a real run folder; the records on the page Curate are made up, through the contract, to fill its tables.
+"""Make the pictures of the panels: ``python docs/make_pictures.py``. They show a real script on two small spliced reels, what
+the four commands of the page Curate found on them, and a run folder whose figures are made up.
 
 Drawn offscreen, at 100 % and 200 %, in a dark palette like Nuke's; inside Nuke the panels have Nuke's own style.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,66 +79,56 @@ def dark_palette() -> Any:
 
 
 def make_panel(nuke: Any, folder: Path) -> Any:
-    """A panel on a small real script with a run in its folder."""
+    """A panel on two small reels, with a run in its folder."""
     from film_recovery_nuke.graph import Pair
     from film_recovery_nuke.panels.main_panel import FilmRecoveryPanel
 
+    reels = folder / "reels"
+    reels.mkdir()
+    subprocess.run([sys.executable, str(ROOT / "tests" / "host" / "make_reels.py"), str(reels)], check=True)
     root = nuke.root()
     root["first_frame"].setValue(1001)
-    root["last_frame"].setValue(1048)
+    root["last_frame"].setValue(1023)
     root["format"].setValue("320 180 0 0 320 180 1 small")
-    checker = nuke.nodes.CheckerBoard2(boxsize=40)
-    source = nuke.nodes.Grade(inputs=[checker], name="internegative_35mm")
-    source["multiply"].setValue([1.1, 0.7, 0.8, 1.0])
-    reference = nuke.nodes.Blur(inputs=[checker], name="print_16mm", size=6)
+    elements = {}
+    for side, name, files, first, last in (("source", "internegative_35mm", "neg", 1001, 1023),
+                                           ("reference", "print_16mm", "pos", 5001, 5024)):  # fmt: skip
+        elements[side] = nuke.nodes.Read(
+            file=(reels / f"{files}.####.exr").as_posix(), file_type="exr", first=first, last=last, raw=True, name=name
+        )
+        elements[side].setXYpos(200 * len(elements), 0)
     nuke.scriptSaveAs(str(folder / "recovery_v001.nk"), 1)
     panel = FilmRecoveryPanel()
-    panel.state.names.update(source=source.name(), reference=reference.name())
-    reasons = {1001: "lobby, warm", 1010: "skin, hat", 1015: "between 1010 and 1020", 1020: "red carpet", 1029: "foliage",
-               1034: "between 1029 and 1048", 1048: "night, blue"}  # fmt: skip
-    held_out = (1015, 1034)
-    panel.pages[2].table.set_pairs([Pair(frame, frame, frame in held_out, text) for frame, text in reasons.items()])
-    panel.pages[2].thumbnails()
-    make_records(panel.pages[1])
-    panel.go(4)
-    node = panel.pages[4].use_pairs()
+    for side, node in elements.items():
+        panel.state.set(side, node)
+    curate, pairs = panel.pages[1], panel.pages[2]
+    for number in (0, 1):
+        run_command(curate, number)
+    pairs.table.add(Pair(1010, 5010, False, "the spoon", by_hand=True))
+    run_command(curate, 2)
+    node = curate.tabs[2].use()
+    pairs.thumbnails()
+    curate.tabs[3].use_pairs()
+    run_command(curate, 3)
     make_run(folder / "recovery" / f"{node.name()}_v001")
     node["run"].setValue(f"{node.name()}_v001")
     panel.pages[4].refresh()
+    curate.go(0)
     return panel
 
 
-def make_records(page: Any) -> None:
-    """Records of the four commands through the contract: a reel with a splice, and a long name."""
-    from film_recovery.contract import curation
+def run_command(page: Any, number: int) -> None:
+    """Run the command of a tab to its end. Raises :class:`RuntimeError` with what it said when it fails."""
+    from film_recovery_nuke import curation
 
-    folders = [tab.folder() for tab in page.tabs]
-    for folder in folders:
-        folder.mkdir(parents=True)
-        (folder / "request.json").write_text("{}")
-    sentences = ("Sharp, resolves 61 % of the finest detail; cyan has faded to a fifth.",
-                 "Soft, resolves 24 % of the finest detail; its colours span the whole gamut.")  # fmt: skip
-    names = ("internegative_35mm_reel_02_scan_2048x1556_log_before_cleaning.####.dpx", "print_16mm.####.exr")
-    said = {"elements": [{"name": name, "sentence": text} for name, text in zip(names, sentences, strict=True)],
-            "advice": "Chroma: the internegative is the source, the print the reference. Spatial: no gain."}  # fmt: skip
-    (folders[0] / "worker.log").write_text(json.dumps(said))
-    flat = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
-    parts = [curation.Segment(1001 + 40 * k, 1003 + 38 * k, 36 - k, 0.99 - 0.04 * k, [0] * (36 - k)) for k in range(9)]
-    curation.MatchRecord(names[0], names[1], False, flat, parts, [[1037, 1040]], [], [], [],
-                         ["Eight splices; source frames 1037-1040 have no partner."],
-                             ).save(folders[1] / "match.json")  # fmt: skip
-    reasons = ("warm lobby light", "skin in daylight", "foliage against sky", "deep shadow", "red carpet", "night exterior")
-    pairs = [curation.ChosenPair(1001 + 53 * k, 1003 + 51 * k, k % 4 == 2, reasons[k % 6], "sequence",
-                                 [f"covers {12 + k} % more of the looks"]) for k in range(14)]  # fmt: skip
-    curation.SelectionRecord(names[0], names[1], "sequence", pairs,
-                             [curation.ScopeRecord("sequence", 1001, 1728, 0.93, ["saturated blue"])],
-                             [{"source": 1037, "reason": "a splice"}],
-                             ["Look at 1160 for blue: nothing else has it."]).save(folders[2] / "pairs.json")  # fmt: skip
-    bad = {4: ("rejected", "the picture is a flash: nothing to hold on to"), 9: ("doubtful", "little detail in the lower half")}
-    frames = [curation.FrameAlignment(1001 + k, 1003 + k, flat, None, 0.08 + 0.01 * (k % 7), 0.3, 0.95,
-                                      *bad.get(k, ("aligned", ""))) for k in range(48)]  # fmt: skip
-    curation.AlignmentRecord(names[0], names[1], [320, 180], [320, 180], False, [8, 4, 304, 172], [[60, 150, 200, 20]],
-                             frames).save(folders[3] / "align.json")  # fmt: skip
+    page.go(number)
+    tab = page.tabs[number]
+    tab.start()
+    while curation.standing(tab.folder()).state == "running":
+        time.sleep(0.2)
+    if curation.standing(tab.folder()).state != "finished":
+        raise RuntimeError(curation.standing(tab.folder()).sentence())
+    tab.refresh()
 
 
 def make_run(folder: Path) -> None:
@@ -154,7 +144,7 @@ def make_run(folder: Path) -> None:
         log.append("progress", step=step, loss=round(loss, 4))
         if step % 100 == 0:
             log.append("held_out", step=step, psnr=round(36.9 - 2.1 * math.exp(-step / 500.0), 3))
-    log.append("warning", step=1400, text="Frame 1029 is the farthest from its target; add a pair like it.")
+    log.append("warning", step=1400, text="Frame 1019 is the farthest from its target; add a pair like it.")
     log.append("stopped", step=1500)
 
 

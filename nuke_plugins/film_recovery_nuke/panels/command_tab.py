@@ -16,7 +16,7 @@ from film_recovery_nuke.panels.state import PanelState
 
 _EVERY = 1000  # milliseconds between two looks at a running command
 _PICTURE_WIDTH = 520
-_TABLE_HEIGHT = 200  # pixels that a table takes at least, where it has so many rows
+_TABLE_HEIGHT = 240  # pixels that a table takes at least, where it has so many rows
 
 
 class CommandTab(QtWidgets.QWidget):
@@ -186,6 +186,11 @@ class CommandTab(QtWidgets.QWidget):
         self._buttons(running)
         if running != self._timer.isActive():
             self._timer.start() if running else self._timer.stop()
+
+    def fit_columns(self) -> None:
+        """Each column as wide as its texts, the last one as what is left."""
+        for column in range(len(self.headers) - 1):
+            self.table.resizeColumnToContents(column)
 
     def _fit_rows(self) -> None:
         """No empty space below the last row; more rows than there is room for are scrolled."""

@@ -47,7 +47,7 @@ class AnalyseTab(CommandTab):
                     said += f"; the reference's shot {pair.second + 1}"
                 row = (f"    shot {place + 1}", f"{shot.first}-{shot.last}", said[0].upper() + said[1:])
                 self.put_row(row, None if number else shot.first, (pair.advice if pair is not None else None) or "")
-        self.table.resizeColumnsToContents()
+        self.fit_columns()
         self.table.setColumnWidth(0, min(self.table.columnWidth(0), 24 * self.fontMetrics().averageCharWidth()))
         self.put_notes("\n".join(text for text in (found.advice or "", *found.notes) if text))
 
@@ -92,7 +92,7 @@ class MatchTab(CommandTab):
                 f"{part.first_a}-{part.first_a + last}", f"{part.first_b}-{part.first_b + last}", part.length,
                 f"{part.first_a - part.first_b:+d}", f"{part.confidence:.2f}", sum(many > 0 for many in part.plus_minus),
             ), part.first_a)  # fmt: skip
-        self.table.resizeColumnsToContents()
+        self.fit_columns()
         self.put_notes("\n".join(found.notes))
 
     @shown
@@ -175,7 +175,7 @@ class SelectTab(CommandTab):
         for entry in found.rejected:
             frames = f"{entry['source']}-{entry['last']}" if "last" in entry else entry.get("source", "")
             self.put_row((frames, "", "passed over", "", "", entry.get("reason", "")), entry.get("source"))
-        self.table.resizeColumnsToContents()
+        self.fit_columns()
         uncovered = [f"{scope.name}: {', '.join(scope.uncovered)} not covered." for scope in found.scopes if scope.uncovered]
         self.put_notes("\n".join([*found.advice, *uncovered]))
 
@@ -236,7 +236,7 @@ class AlignTab(CommandTab):
         for one in sorted(found.frames, key=lambda frame: (order[frame.verdict], frame.source)):
             left = "" if one.residual_px is None else f"{one.residual_px:.2f}"
             self.put_row((one.source, one.reference, one.verdict, left, one.reason), one.source)
-        self.table.resizeColumnsToContents()
+        self.fit_columns()
         self.put_notes(align.summary(found))
 
     @shown

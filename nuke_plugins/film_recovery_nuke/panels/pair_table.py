@@ -127,7 +127,6 @@ class PairTable(QtWidgets.QWidget):
                 self._filling = False
                 made += 1
             task.setProgress(int(100 * (row + 1) / len(pairs)))
-        self._table.resizeColumnsToContents()
         return made
 
     def _rows(self) -> list[Pair]:

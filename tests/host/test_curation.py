@@ -129,7 +129,7 @@ def test_a_match_moves_the_reference_in_time(page: Any, nuke: Any) -> None:
     assert (needs.shown_frame(both[0], 1003), needs.shown_frame(both[1], 1003)) == (1003, 1005)
 
 
-def test_chosen_pairs_go_to_the_table_and_a_persons_own_to_the_next_selection(page: Any, qt_pairs: Any) -> None:
+def test_chosen_pairs_go_to_the_table_and_a_persons_own_to_the_next_selection(page: Any, nuke: Any, qt_pairs: Any) -> None:
     from film_recovery_nuke.graph import Pair
 
     tab, table = page.tabs[2], page.window().pages[2].table
@@ -158,6 +158,9 @@ def test_chosen_pairs_go_to_the_table_and_a_persons_own_to_the_next_selection(pa
     tab.take()  # a selection that knows nothing of them does not drop them
     assert [(pair.source, pair.reason, pair.adds, pair.by_hand) for pair in qt_pairs(page)] == [
         (1001, "skin", ("warm light",), False), (1005, "dusk", (), True), (1009, "her hat", (), True)]  # fmt: skip
+    node = _one_step(nuke, tab.use)
+    assert [node[knob].value() for knob in ("frames", "heldOut", "referenceFrames")] == [
+        "1001,1009", "1005", "1001:1003, 1005:1007, 1009:1010"]  # fmt: skip
     tab.mine.setChecked(False)
     assert "--picks" not in tab.options(folder)
 

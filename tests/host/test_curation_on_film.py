@@ -61,7 +61,7 @@ def _wait(tab: Any, wanted: str = "Finished.") -> list[str]:
         tab.refresh()
         said.append(tab.status.text())
         assert time.monotonic() < end, said[-3:]
-        time.sleep(0.02)
+        time.sleep(0.05)
     return said
 
 

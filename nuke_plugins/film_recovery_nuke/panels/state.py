@@ -52,7 +52,8 @@ class PanelState:
 
     def timed(self, side: str) -> Any:
         """The branch that shows an element in time with the other. Raises :class:`HostError` as :meth:`node` does."""
-        return nuke.toNode(self.placed.get(side, "")) or self.node(side)
+        name = self.placed.get(side)
+        return (nuke.toNode(name) if name else None) or self.node(side)
 
     def branch(self, side: str) -> Any:
         """The branch to train on and to compare with. Raises :class:`HostError` as :meth:`node` does."""

@@ -110,6 +110,7 @@ def test_the_real_worker_says_why_it_cannot(page: Any, nuke: Any, worker: Path, 
 
 def test_a_match_moves_the_reference_in_time(page: Any, nuke: Any) -> None:
     from film_recovery_nuke import needs
+    from film_recovery_nuke.graph import Pair
 
     tab = page.tabs[1]
     folder = tab.folder()
@@ -127,6 +128,17 @@ def test_a_match_moves_the_reference_in_time(page: Any, nuke: Any) -> None:
     assert (made.Class(), needs.shown_frame(made, 1002)) == ("TimeOffset", 1004)
     both = _one_step(nuke, tab.conform_both)
     assert (needs.shown_frame(both[0], 1003), needs.shown_frame(both[1], 1003)) == (1003, 1005)
+    nuke.root()["first_frame"].setValue(101)
+    both = tab.conform_both()
+    assert (needs.shown_frame(both[0], 103), needs.shown_frame(both[1], 103)) == (1003, 1005)
+    page.window().pages[2].table.set_pairs([Pair(1002, 1004), Pair(1004, 1006, True)])
+    node = page.window().pages[4].use_pairs()
+    assert (node.input(0).name(), node.input(1).name()) == (both[0].name(), both[1].name())
+    assert [node[knob].value() for knob in ("frames", "heldOut", "referenceFrames")] == ["102", "104", ""]
+    nuke.frame(105)
+    page.window().pages[2].add_current()
+    own = page.window().pages[2].table.pairs()[-1]
+    assert (own.source, own.reference, own.by_hand) == (1005, 1007, True)
 
 
 def test_chosen_pairs_go_to_the_table_and_a_persons_own_to_the_next_selection(page: Any, nuke: Any, qt_pairs: Any) -> None:

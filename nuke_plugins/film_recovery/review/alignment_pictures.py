@@ -52,7 +52,8 @@ def write_pictures(alignment: Alignment, folder: Path, reporter: Reporter = Sile
     counts = {name: sum(frame.verdict == name for frame in record.frames) for name in _COLOURS}
     said = ", ".join(f"{count} {name}" for name, count in counts.items())
     notes = " ".join([f"{len(record.frames)} pairs: {said}. Green: the shared crop; red: masks.", *record.notes])
-    save_png(folder / "overview.png", draw_grid(rows, f"{Path(record.reference).name} on {Path(record.source).name}", 320, notes))
+    title = f"{Path(record.reference).name} on {Path(record.source).name}"
+    save_png(folder / "overview.png", draw_grid(rows, title, 320, notes))
     save_chart(folder / "residuals.png", residual_chart(record))
     return {"overview": str(folder / "overview.png"), "residuals": str(folder / "residuals.png")}
 

@@ -33,7 +33,6 @@ BALANCE = (2.6685, -0.0874, -0.0003, 0.1828, 1.0987, 0.0528, -0.0229, -0.059, 1.
 GREY, VIOLET, GREEN, RED, BLUE, SAND, TEAL, PLUM = (
     0x6E6E6EFF, 0x6B3A7BFF, 0x4A7050FF, 0x7A2F2AFF, 0x4A5580FF, 0x857F3CFF, 0x2F6F6AFF, 0x4A2F73FF,
 )  # fmt: skip
-_CONFORMED = ("Conform_internegative", "Conform_print")
 _TITLE, _PASS, _STAGE, _NOTE = 64, 42, 28, 14  # font sizes
 _STACK = 990  # from the source's pairs to the reference's, which the panel builds
 _ALIGNMENT = 440  # from a pass's left edge to its curation
@@ -351,8 +350,8 @@ def combined(curation: Curation, saved: Path | None = None) -> str:
     from film_recovery_nuke import conform  # finds its nuke in the session that Script has begun
 
     script.stage("COMBINED CHROMA AND SPATIAL RECOVERY", SAND, (-700, -560, 5220, -420), size=_TITLE)
-    warps = conform.conform(curation.match, *_elements(script, curation), FIRST)
-    negative, prints = (_named(warp, name) for warp, name in zip(warps, _CONFORMED, strict=True))
+    ends = conform.conform(curation.match, *_elements(script, curation), FIRST)
+    negative, prints = _named(ends[0], "Conform_internegative"), _named(ends[1], "Conform_print")
     places = {moment.a: moment.frame for moment in line if moment.a is not None}
     script.stage("CHROMA PASS", GREY, (-160, -380, 2500, 830), -3, _PASS)
     colour, _ = _pass(script, 0, ("colour", "chroma"), Branches(negative, prints, places), sorted(places.values()), curation)

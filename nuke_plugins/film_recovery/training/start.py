@@ -27,6 +27,7 @@ FILTER_SIDE = {"chroma": 9, "spatial": 13, "as-is": 9}  # pixels, odd
 _INPUTS = {"chroma": 3, "spatial": 1, "as-is": 3}  # channels of YCbCr that the filter looks at
 _FIRST, _OUTPUTS = {"chroma": 1, "spatial": 0, "as-is": 0}, {"chroma": 2, "spatial": 1, "as-is": 3}
 _FILTER_SAMPLES = 120_000
+_AREA, _TILE = 1_200_000, 192  # pixels of all pictures together that the filter is learned from; side of a part of one
 _RIDGE = 1e-4  # of the mean diagonal; holds the filter back where the pairs have no contrast
 _GRAIN = 1.5  # times the measured variance: grain is not quite white, and weighs more in colour than in figures
 FloatArray = npt.NDArray[np.float32]
@@ -114,8 +115,10 @@ def fit_start(
     start, believed = Start(task), trust or [None] * len(coded)
     if start.uses_table:
         start.set_lut(ColourLut.fit(coded, target, seed, believed), matrix)
+    margin = start.receptive_field
+    tiles = _tiles(coded, target, believed, margin)
     looked_up, goals = [], []
-    for picture, goal in zip(coded, target, strict=True):
+    for picture, goal, _ in tiles:
         tensors = [torch.from_numpy(p).permute(2, 0, 1)[None] for p in (picture, rgb_to_ycbcr(picture, matrix))]
         looked_up.append(start.looked_up(*tensors)[0].numpy())
         goals.append(rgb_to_ycbcr(goal, matrix).transpose(2, 0, 1))
@@ -130,8 +133,37 @@ def fit_start(
             looked_up = [soften(torch.from_numpy(part)[None], softness)[0].numpy() for part in looked_up]
     given = [part[: start.inputs] for part in looked_up]
     wanted = [goal[learned] - part[learned] for goal, part in zip(goals, looked_up, strict=True)]
-    start.set_filter(*_fit_filter(given, wanted, believed, FILTER_SIDE[task], seed, noise, start.first))
+    start.set_filter(*_fit_filter(given, wanted, [part[2] for part in tiles], FILTER_SIDE[task], seed, noise, start.first))
     return start
+
+
+def _tiles(
+    coded: Sequence[FloatArray], target: Sequence[FloatArray], trust: Sequence[FloatArray | None], margin: int
+) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+    """Parts of large pictures, spread evenly over them: picture, target, and trust that is 0 where a filter lacks neighbours.
+
+    A filter of some hundred numbers is known from a megapixel as well as from a hundred, and every step before it goes pixel
+    by pixel; pictures that are small enough stay whole.
+    """
+    share = _AREA / len(coded)
+    found = []
+    for picture, goal, believed in zip(coded, target, trust, strict=True):
+        height, width = picture.shape[:2]
+        whole = np.ones((height, width), np.float32) if believed is None else believed
+        if height * width <= share:
+            found.append((picture, goal, whole))
+            continue
+        side = min(_TILE, height, width)
+        many = max(int(share / side**2), 1)
+        rows = max(round((many * height / width) ** 0.5), 1)
+        columns = max(round(many / rows), 1)
+        for row in np.linspace(0, height - side, rows + 2)[1:-1].astype(int):
+            for column in np.linspace(0, width - side, columns + 2)[1:-1].astype(int):
+                part = (slice(row, row + side), slice(column, column + side))
+                inner = np.zeros((side, side), np.float32)
+                inner[margin : side - margin, margin : side - margin] = 1.0
+                found.append((picture[part], goal[part], whole[part] * inner))
+    return found
 
 
 def _grain_variance(pictures: Sequence[FloatArray]) -> npt.NDArray[np.float64]:

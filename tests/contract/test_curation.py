@@ -75,6 +75,9 @@ def test_a_reversed_record_is_the_match_of_the_exchanged_elements() -> None:
     assert np.allclose(back.framing, expected / expected[2, 2], rtol=1e-9)
     assert record.between("./b", "a") == back
     assert record.between("a", "b") == record.between("elsewhere", "b") == record
+    moved = dataclasses.replace(record, a="/one/pos/scan.####.exr", b="/one/neg/scan.####.exr")
+    assert moved.between("/two/neg/scan.####.exr", "/two/pos/scan.####.exr") == moved.reversed()
+    assert moved.between("/two/pos/scan.####.exr", "/two/neg/scan.####.exr") == moved
 
 
 def test_an_elements_own_line_keeps_its_numbers() -> None:

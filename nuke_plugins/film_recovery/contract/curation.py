@@ -86,9 +86,13 @@ class MatchRecord:
         )  # fmt: skip
 
     def between(self, source: str, reference: str) -> MatchRecord:
-        """The record as seen from ``source``: reversed where a was the reference and b the source, else as it is."""
-        ours, asked = ([os.path.abspath(name) for name in pair] for pair in ((self.b, self.a), (source, reference)))
-        return self.reversed() if ours == asked else self
+        """The record as seen from ``source``: reversed where a was rather the reference and b the source, else as it is.
+
+        Names are compared from their ends, since folders are moved and the same files are named from other places.
+        """
+        straight = _alike(self.a, source) + _alike(self.b, reference)
+        turned = _alike(self.a, reference) + _alike(self.b, source)
+        return self.reversed() if turned > straight else self
 
     def own_line(self) -> list[Moment]:
         """Every frame of a at its own number, with its partner."""
@@ -269,6 +273,15 @@ def load_alignment(path: Path) -> AlignmentRecord:
         if frame.verdict not in VERDICTS or (frame.warp is not None and frame.warp not in known):
             raise InputError(f"{path} is damaged (frame {frame.source} names what is not there); align the elements again.")
     return dataclasses.replace(record, frames=frames, warps=warps)
+
+
+def _alike(one: str, other: str) -> int:
+    """How many parts of two paths are the same, counted from their ends."""
+    parts = [os.path.abspath(name).replace(os.sep, "/").split("/")[::-1] for name in (one, other)]
+    same = 0
+    while same < min(len(part) for part in parts) and parts[0][same] == parts[1][same]:
+        same += 1
+    return same
 
 
 def _inverse(matrix: list[list[float]]) -> list[list[float]]:

@@ -113,10 +113,11 @@ def _train(project: Project, places: Places, hashes: Hashes, step: Step, reporte
     if step.state == "resume":
         resume(run.path, reporter)
     else:
-        job = _job(project, places, step)
+        pairs = _pairs(project, places, step)
+        job = _job(project, places, step, pairs)
         state = UnitState(settings=training_settings(places, hashes, step.name, step.unit))
         source, reference = places.open(settings.source), places.open(settings.reference)
-        for frame in (*job.frames, *job.held_out):
+        for frame in (*pairs.frames, *pairs.held_out):
             state.pairs[f"source/{frame}"] = hashes.frame(source, frame)
             state.pairs[f"reference/{frame}"] = hashes.frame(reference, frame)
         _set_aside(run)
@@ -139,7 +140,16 @@ def _set_aside(run: RunFolder) -> None:
     run.path.rename(earlier / f"run_{number:03d}")
 
 
-def _job(project: Project, places: Places, step: Step) -> TrainingJob:
+@dataclass(frozen=True)
+class _Pairs:
+    """The pairs of a training, by the project's frames."""
+
+    frames: list[int]
+    held_out: list[int]
+    reasons: dict[int, str]
+
+
+def _pairs(project: Project, places: Places, step: Step) -> _Pairs:
     settings = project.passes[step.name]
     source, reference = places.open(settings.source), places.open(settings.reference)
     frames = parse_frames(settings.frames) if settings.frames else []
@@ -148,26 +158,35 @@ def _job(project: Project, places: Places, step: Step) -> TrainingJob:
     if scope is not None:
         frames, held_out = [f for f in frames if f in scope], [f for f in held_out if f in scope]
     within = _Frames(source.frames if scope is None else sorted(set(source.frames) & set(scope)))
-    reasons: dict[str, str] = {}
+    reasons: dict[int, str] = {}
     if not frames:
         frames, spread = default_pairs(overlap(within, reference), settings.pairs, 0 if held_out else settings.held_out_pairs)
         held_out = held_out or spread
         frames = [frame for frame in frames if frame not in held_out]
-        reasons = {str(frame): "spread over the overlap" for frame in frames}
-        reasons.update({str(frame): "between training frames" for frame in spread})
+        reasons = dict.fromkeys(frames, "spread over the overlap")
+        reasons.update(dict.fromkeys(spread, "between training frames"))
     if not frames:
         raise ProjectError(
             f"passes.{step.name}: '{settings.source}' and '{settings.reference}' share no frame in '{step.unit}' to train on; "
             "check their frame numbers and the shots."
         )
+    return _Pairs(frames, held_out, reasons)
+
+
+def _job(project: Project, places: Places, step: Step, pairs: _Pairs) -> TrainingJob:
+    """The job by the numbers of the files, which the project's frames need not be."""
+    settings = project.passes[step.name]
+    source = {frame: places.number(settings.source, frame) for frame in (*pairs.frames, *pairs.held_out)}
+    partners = {number: places.number(settings.reference, frame) for frame, number in source.items()}
     weights = places.weights(step.name, step.unit)
     return TrainingJob(
         task=settings.task,
         source=places.files(settings.source),
         reference=places.files(settings.reference),
-        frames=frames,
-        held_out=held_out,
-        reasons=reasons,
+        frames=[source[frame] for frame in pairs.frames],
+        held_out=[source[frame] for frame in pairs.held_out],
+        reasons={str(source[frame]): reason for frame, reason in pairs.reasons.items()},
+        reference_frames={str(number): partner for number, partner in partners.items() if number != partner},
         encoding=project.encoding,
         matrix=project.matrix,
         balance=settings.balance,

@@ -33,6 +33,19 @@ class Element(msgspec.Struct, forbid_unknown_fields=True):
     gauge: str = ""
 
 
+class Conform(msgspec.Struct, forbid_unknown_fields=True):
+    """Two elements whose numbers tell nothing of each other, put on one time line.
+
+    ``match`` is the match.json of the elements ``a`` and ``b``, relative to the project file. The time line has every picture
+    of either, numbered from ``first``; all frames of the project (shots, pairs, ``apply``, results) are then frames of it.
+    """
+
+    match: str
+    a: str
+    b: str
+    first: int = 1001
+
+
 class Shot(msgspec.Struct, forbid_unknown_fields=True):
     """A range of frames (source numbering), and the scene that it belongs to."""
 
@@ -103,6 +116,7 @@ class Project(msgspec.Struct, forbid_unknown_fields=True):
     encoding: Literal["auto", "display", "log", "none"] = "auto"
     matrix: Literal["601", "709", "2020"] = "709"
     shots: dict[str, Shot] = {}
+    conform: Conform | None = None
     provenance: Provenance = msgspec.field(default_factory=Provenance)
 
     def order(self) -> list[str]:
@@ -166,7 +180,7 @@ def _explain(values: dict[str, Any], error: msgspec.ValidationError) -> str:
                 msgspec.convert(entry, kind)
             except msgspec.ValidationError as inner:
                 return _in_words(str(inner), kind, f"{table}.{name}")
-    for table, kind in (("sequence", Sequence), ("provenance", Provenance)):
+    for table, kind in (("sequence", Sequence), ("provenance", Provenance), ("conform", Conform)):
         if table in values:
             try:
                 msgspec.convert(values[table], kind)
@@ -209,6 +223,11 @@ def _check(project: Project, path: Path) -> None:
         raise ProjectError(f"{path}: '{double[0]}' names both an element and a pass; rename one.")
     for shot_name, shot in project.shots.items():
         _check_range(shot.frames, f"{path}: shots.{shot_name}.frames")
+    if project.conform is not None:
+        for key, element in (("a", project.conform.a), ("b", project.conform.b)):
+            _require(element, list(project.elements), f"{path}: conform.{key}")
+        if project.conform.a == project.conform.b:
+            raise ProjectError(f"{path}: conform has '{project.conform.a}' as a and b; they must differ.")
     for name in project.passes:
         _check_pass(project, name, names, f"{path}: passes.{name}")
     if not project.sequence.order:

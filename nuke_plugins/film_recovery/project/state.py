@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from film_recovery.contract.atomic import write_json
-from film_recovery.contract.errors import InputError
+from film_recovery.contract.curation import Moment, load_match
+from film_recovery.contract.errors import InputError, ProjectError
 from film_recovery.contract.records import load_record, save_record
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.sequence import Sequence, open_sequence
@@ -52,6 +54,7 @@ class Places:
     """Where a project keeps what it makes."""
 
     def __init__(self, path: Path, project: Project) -> None:
+        self.path = Path(path)
         self.base = Path(path).resolve().parent
         self.root = self.base / project.output
         self.project = project
@@ -93,8 +96,48 @@ class Places:
         return str(self.base / self.project.elements[name].files)
 
     def open(self, name: str) -> Sequence:
-        """The frames of an element or of a pass's result. Raises :class:`InputError` when there are none."""
-        return open_sequence(self.files(name))
+        """The frames of an element or of a pass's result, numbered as the project's.
+
+        Raises:
+            InputError: there are none, or the match that conforms them cannot be read.
+            ProjectError: a frame that the match names is not there, or it was made of other elements.
+        """
+        sequence, numbers = open_sequence(self.files(name)), self._numbers(name)
+        if numbers is None:
+            return sequence
+        lacking = [number for number in numbers.values() if number not in sequence.files]
+        if lacking:
+            raise ProjectError(
+                f"{self.path}: the match names frame {lacking[0]} of '{name}', but {sequence.name} lacks it; match again."
+            )
+        return replace(sequence, files={frame: sequence.files[number] for frame, number in numbers.items()})
+
+    def number(self, name: str, frame: int) -> int:
+        """The number of the file that an element or a pass's result has for a frame of the project.
+
+        Raises :class:`ProjectError` where a conformed element lacks the frame.
+        """
+        numbers = self._numbers(name)
+        if numbers is None:
+            return frame
+        if frame not in numbers:
+            raise ProjectError(f"{self.path}: '{name}' has no picture at frame {frame} of the time line; name another frame.")
+        return numbers[frame]
+
+    def _numbers(self, name: str) -> dict[int, int] | None:
+        """The file's number for each frame of the time line that a conformed element has; None for what is not conformed."""
+        asked = self.project.conform
+        if asked is None or name not in (asked.a, asked.b):
+            return None
+        side = "a" if name == asked.a else "b"
+        return {moment.frame: getattr(moment, side) for moment in self._line if getattr(moment, side) is not None}
+
+    @cached_property
+    def _line(self) -> list[Moment]:
+        asked = self.project.conform
+        assert asked is not None
+        record = load_match(self.base / asked.match).between(self.files(asked.a), self.files(asked.b))
+        return record.timeline(asked.first)
 
     def there(self, name: str) -> list[int]:
         """Which frames there are; none for a pass that has rendered nothing, while an element without frames is an error."""
@@ -146,5 +189,7 @@ def training_settings(places: Places, hashes: Hashes, name: str, unit: str) -> s
     chosen: dict[str, Any] = {key: values[key] for key in _TRAINING_SETTINGS}
     weights = places.weights(name, unit)
     checkpoint = "" if weights is None else hashes.file(RunFolder(weights).last_checkpoint if weights.is_dir() else weights)
+    if project.conform is not None:
+        chosen["conform"] = [msgspec.to_builtins(project.conform), hashes.file(places.base / project.conform.match)]
     text = json.dumps([chosen, project.encoding, project.matrix, project.units(name)[unit], checkpoint], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

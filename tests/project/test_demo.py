@@ -15,6 +15,7 @@ from film_recovery.contract.progress import SilentReporter
 from film_recovery.project.demo import run_demo
 from film_recovery.project.demo_places import DemoPlaces
 from film_recovery.project.processes import run_process
+from film_recovery.project.schema import load_project
 
 
 @pytest.mark.parametrize("minutes", [0.0, -1.0])
@@ -22,6 +23,19 @@ def test_a_demonstration_without_time_to_train_is_refused_before_anything_is_wri
     with pytest.raises(UsageError, match="minutes"):
         run_demo(tmp_path / "demo", minutes, 7)
     assert not (tmp_path / "demo").exists()
+
+
+def test_the_project_file_beside_it_speaks_of_the_same_files(tmp_path: Path) -> None:
+    from film_recovery.project import demo
+
+    places = DemoPlaces(tmp_path)
+    places.project.write_text(demo._PROJECT.format(minutes=2.5, seed=7), encoding="utf-8")
+    project = load_project(places.project)
+    assert project.order() == ["colour", "detail"]
+    for element in project.elements.values():
+        assert places.pattern(Path(element.files).parent.name) == tmp_path / element.files
+    assert project.conform is not None
+    assert tmp_path / project.conform.match == places.match
 
 
 def _small_demonstration(out: Path) -> DemoPlaces:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from film_recovery.contract.atomic import write_json
+from film_recovery.contract.atomic import write_json, write_text
 from film_recovery.contract.errors import InputError, UsageError
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.project.demo_curate import curate
@@ -22,6 +22,56 @@ from film_recovery.project.demo_report import write_demo_report
 FRAMES, SIZE = 64, (960, 540)
 # Frames of the film, from 0, that each element lost besides the internegative's last quarter, and the number of its first file.
 _NEGATIVE, _PRINT = ((0, 1, 2, 24, 25), 1), ((40, 41), 501)
+_PROJECT = """\
+# The demonstration's recovery as a project file: `film-recovery recover project.toml` does from the command line what the
+# script combined.nk does through the node graph, but takes pairs that are spread evenly and registers them itself.
+# The internegative gets the print's colour; where it is missing, the print gets its detail.
+name = "Big Buck Bunny"
+output = "recovery_by_command_line"
+
+[elements.internegative]
+files = "elements/internegative_35mm/internegative.####.exr"
+label = "35 mm internegative"
+kind = "internegative"
+gauge = "35 mm"
+
+[elements.print]
+files = "elements/print_16mm/print.####.exr"
+label = "16 mm print"
+kind = "positive print"
+gauge = "16 mm"
+
+[conform]
+match = "curation/match/match.json"
+a = "internegative"
+b = "print"
+
+[passes.colour]
+task = "chroma"
+source = "internegative"
+reference = "print"
+pairs = 6
+held_out_pairs = 2
+minutes = {minutes}
+seed = {seed}
+
+[passes.detail]
+task = "spatial"
+source = "print"
+reference = "colour"
+pairs = 6
+held_out_pairs = 2
+minutes = {minutes}
+seed = {seed}
+apply = "missing-from:internegative"
+
+[sequence]
+name = "recovered"
+order = ["colour", "detail"]
+
+[provenance]
+film = "Big Buck Bunny, (c) Blender Foundation, CC-BY 3.0; film elements simulated"
+"""
 
 
 def run_demo(out: Path, minutes: float, seed: int, reporter: Reporter | None = None) -> dict[str, Any]:
@@ -46,6 +96,9 @@ def run_demo(out: Path, minutes: float, seed: int, reporter: Reporter | None = N
     places = DemoPlaces(Path(out))
     _make_elements(places, seed, reporter)
     curate(places, reporter)
+    text = _PROJECT.format(minutes=minutes, seed=seed)
+    if not places.project.is_file() or places.project.read_text(encoding="utf-8") != text:
+        write_text(places.project, text)
     done = run_graph(places, minutes, seed, reporter)
     reporter.stage("Measuring against the truth")
     measured = measure_demo(places, reporter)

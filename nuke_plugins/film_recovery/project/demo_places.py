@@ -30,6 +30,7 @@ class DemoPlaces:
         self.curation = out / "curation"
         self.match = self.curation / "match" / "match.json"
         self.pairs = self.curation / "select" / "pairs.json"
+        self.project = out / "project.toml"
         self.report = out / "report.html"
         self.proof = out / "proof"
 

@@ -113,11 +113,11 @@ def write_elements(
                 if len(pending) > 2 * _WORKERS:
                     pending.popleft().result()
                     done += 1
-                    reporter.progress(done, count, "frames")
+                    reporter.progress(done, count, "frame")
             while pending:
                 pending.popleft().result()
                 done += 1
-                reporter.progress(done, count, "frames")
+                reporter.progress(done, count, "frame")
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
     if done != count:

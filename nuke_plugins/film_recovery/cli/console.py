@@ -118,12 +118,12 @@ class _Pace:
         return done == self.total or time.monotonic() - self.last_line >= _LINE_SECONDS
 
     def line(self, done: int, words: dict[str, str]) -> str:
-        """``step 120/400, 3.1 steps/s, 1:30 left, loss 0.01``."""
+        """``step 120/400, 3.1 a second, 1:30 left, loss 0.01``."""
         self.last_line = now = time.monotonic()
         parts = [f"{self.unit} {done}/{self.total}"]
         if done > self.first:
             rate = (done - self.first) / max(now - self.begin, 1e-9)
-            parts.append(f"{rate:.3g} {self.unit}s/s")
+            parts.append(f"{rate:.3g} a second")
             if done < self.total:
                 minutes, seconds = divmod(round((self.total - done) / rate), 60)
                 parts.append(f"{minutes}:{seconds:02d} left")

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = ROOT / "nuke_plugins" / "film_recovery"
@@ -162,6 +164,16 @@ def test_every_package_that_is_imported_is_declared_and_pinned() -> None:
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in pins if "==" in line}
     assert declared | extras <= pinned
     assert all(line.startswith("#") or re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in pins)
+
+
+def test_the_pins_lie_within_the_ranges() -> None:
+    """Or pip refuses to install anything at all, on a machine that has no environment yet."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (ROOT / "nuke_plugins" / "constraints.txt").read_text(encoding="ascii").splitlines()
+    pins = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines if "==" in line)}
+    for entry in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+        asked = Requirement(entry)
+        assert asked.specifier.contains(pins[canonicalize_name(asked.name)]), entry
 
 
 def test_empty_rooms_do_not_exist() -> None:

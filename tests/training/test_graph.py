@@ -13,7 +13,8 @@ from film_recovery.pairs.lut import ColourLut
 from film_recovery.training.data import draw_crops
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.network import SIZES, CorrectionNetwork
-from film_recovery.training.start import Start, fit_start
+from film_recovery.training.start import fit_start
+from film_recovery.training.start_module import Start
 
 BALANCE = DensityBalance(np.array([[1.9, 0.3, 0.0], [0.1, 1.2, 0.05], [0.0, -0.05, 1.6]]), np.array([-0.5, -0.2, -0.3]))
 

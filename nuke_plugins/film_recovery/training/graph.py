@@ -18,7 +18,7 @@ from film_recovery.images.colour import rgb_to_ycbcr_matrix, ycbcr_to_rgb_matrix
 from film_recovery.images.encodings import decode, encode, from_linear, to_linear
 from film_recovery.pairs.balance import DensityBalance, balance_planes
 from film_recovery.training.network import MULTIPLE, SIZES, CorrectionNetwork
-from film_recovery.training.start import Start
+from film_recovery.training.start_module import Start
 
 # task: channels of YCbCr that are learned
 _LEARNED = {"chroma": slice(1, 3), "spatial": slice(0, 1), "as-is": slice(0, 3)}

@@ -18,13 +18,14 @@ from film_recovery.cli.console import frames_option, stoppable
 @click.option("--skip-existing", is_flag=True, help="Leave frames alone that are whole and come from this model and source.")
 @click.option("--float", "as_float", is_flag=True, help="Write EXR as 32-bit float instead of half.")
 @click.option("--aces-from", metavar="SPACE", help="Write ACES2065-1; SPACE is the files' own, as OCIO names it.")
+@click.option("--steady/--no-steady", default=None, help="Take whole frames' flicker out of the colour; default for chroma.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "fp16"]), default="auto", show_default=True)
 @click.option("--tile", type=int, help="Tile side in pixels; default: whole frames up to 1080p, tiles of 1280 above.")
 @click.option("--threads", type=int, help="Processor threads; default all.")
 def apply(
     model: Path, source: str, output: str, frames: str | None, skip_existing: bool, as_float: bool,
-    aces_from: str | None, device: str, precision: str, tile: int | None, threads: int | None,
+    aces_from: str | None, steady: bool | None, device: str, precision: str, tile: int | None, threads: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Recover a sequence with MODEL, a run's folder or a .onnx file.
 
@@ -49,6 +50,7 @@ def apply(
             pixel_type="float" if as_float else None,
             aces_from=aces_from,
             skip_existing=skip_existing,
+            steady=steady,
             reporter=reporter,
         )
     speed = report.seconds * 1000.0 / report.megapixels if report.megapixels else 0.0

@@ -23,6 +23,7 @@ from film_recovery.images.ranges import format_frames
 from film_recovery.images.sequence import Sequence
 from film_recovery.inference.outputs import Outputs
 from film_recovery.inference.session import InferenceOptions, ModelSession
+from film_recovery.inference.steady import Deviation, Steadiness, may_steady, source_steadiness, steadied, with_kept_luma
 from film_recovery.inference.tiles import recover
 from film_recovery.modelfile.load import LoadedModel, load_model
 
@@ -57,6 +58,7 @@ def apply_model(
     pixel_type: str | None = None,
     aces_from: str | None = None,
     skip_existing: bool = False,
+    steady: bool | None = None,
     reporter: Reporter | None = None,
 ) -> ApplyReport:
     """Recover frames of a sequence into ``output``, a pattern such as ``recovered.####.exr``.
@@ -64,10 +66,13 @@ def apply_model(
     Channels beside RGB, windows and metadata are carried; the model's and the source's hashes are written into the header, so
     that ``skip_existing`` can tell a whole, current frame (by reading it) from anything else.
     ``aces_from`` names the working space of the files: the result is then written as ACES2065-1, through OpenColorIO.
+    ``steady`` takes the flicker of whole frames out of what the model sees, see :mod:`film_recovery.inference.steady`; the luma
+    that is kept stays that of the source as it is. None: wherever the model keeps luma, which it needs.
 
     Raises:
         MissingFrameError: a frame is not there; nothing has been written.
         InputError: the model is not for these files, the output would overwrite the input, or pixels are NaN.
+        UsageError: ``steady`` is asked of a model that does not keep luma.
         DivergedError: the model gives values that are not finite even in single precision.
         BusyError: another process writes the same frames with another model.
         StoppedError: stopped on request; all frames written so far are whole.
@@ -82,8 +87,9 @@ def apply_model(
     outputs.refuse_overwriting(sequence)
     if aces_from is not None:
         to_aces(np.zeros((1, 1, 3), np.float32), aces_from)  # an unknown space is told before anything is written
+    steadiness = source_steadiness(sequence, loaded.card) if may_steady(loaded.card, steady) else None
     session = ModelSession(loaded, options)
-    job = _Apply(loaded, session, sequence, outputs, aces_from, skip_existing, options.tile, reporter)
+    job = _Apply(loaded, session, sequence, outputs, aces_from, skip_existing, steadiness, options.tile, reporter)
     outputs.remove_leftovers()
     begin = time.monotonic()
     report = _run(job, wanted)
@@ -97,6 +103,7 @@ class _Work:
     frame: Frame
     origin: dict[str, str]  # what the result is made of, for its header
     is_current: bool
+    deviation: Deviation = (0.0, 0.0, 0.0)  # from the frames around it, density
 
 
 @dataclass
@@ -107,6 +114,7 @@ class _Apply:
     outputs: Outputs
     aces_from: str | None
     skip_existing: bool
+    steadiness: Steadiness | None
     tile: int | None  # becomes smaller when memory runs out, and stays so for the frames that follow
     reporter: Reporter
 
@@ -128,10 +136,21 @@ class _Apply:
         origin = {"model": self.model.sha256, "source_sha256": _source_sha256(frame)}
         if self.aces_from is not None:
             origin["aces_from"] = self.aces_from
-        return _Work(frame, origin, self.skip_existing and self.outputs.is_current(number, frame, origin))
+        deviation = (0.0, 0.0, 0.0)
+        if self.steadiness is not None:
+            deviation = self.steadiness.deviation(number)
+            origin["steadied"] = " ".join(f"{value:.4f}" for value in deviation)
+        return _Work(frame, origin, self.skip_existing and self.outputs.is_current(number, frame, origin), deviation)
 
-    def recover(self, frame: Frame) -> tuple[FloatArray, bool]:
+    def recover(self, work: _Work) -> tuple[FloatArray, bool]:
         """The recovered picture, and whether it had to be done again in single precision."""
+        if not any(work.deviation):
+            return self._recover(work.frame)
+        frame, card = work.frame, self.model.card
+        result, redone = self._recover(replace(frame, rgb=steadied(frame.rgb, work.deviation, card.encoding)))
+        return with_kept_luma(result, frame.rgb, card), redone
+
+    def _recover(self, frame: Frame) -> tuple[FloatArray, bool]:
         result = self._tiled(frame.rgb, single=False)
         if _is_sound(result, frame.rgb):
             return result, False
@@ -200,7 +219,7 @@ def _run(job: _Apply, wanted: list[int]) -> ApplyReport:
                     report.skipped.append(number)
                     reporter.progress(len(report.done) + len(report.skipped), len(wanted), "frame")
                     continue
-                result, redone = job.recover(work.frame)
+                result, redone = job.recover(work)
                 if redone:
                     report.redone_in_single.append(number)
                     reporter.note(f"Frame {number} was not usable in half precision and was done again in single.")

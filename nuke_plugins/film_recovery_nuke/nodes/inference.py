@@ -226,7 +226,7 @@ def _recover(
     words = [
         "apply", str(model), "--input", pattern.replace("%04d", "####"),
         "--output", cache.pattern(RECOVERED).replace("%04d", "####"), "--frames", frame_tools.format_frames(frames),
-        "--skip-existing", "--precision", str(node["precision"].value()),
+        "--skip-existing", "--no-steady", "--precision", str(node["precision"].value()),
         "--device", preferences.get("device") if node["useGPUIfAvailable"].value() else "cpu",
     ]  # fmt: skip
     tile = str(node["tileSize"].value())

@@ -1,0 +1,260 @@
+"""How a frame's colour deviates from its neighbours': the flicker of whole frames that a model, seeing one, cannot know.
+
+A faded layer that flickers by 0.005 in density flickers three times as much once the balance has given it back its contrast.
+Every frame is compared with frames up to 16 before it on small pictures of density: along the optical flow for near ones, in
+place for far ones. Patches whose content is the same in both (what is left after their own mean is small) each tell a change
+per channel; their median is the change of the whole frame, if they agree. Least squares make of all comparisons in the window
+one curve of density per channel, and a frame's deviation is its distance to the mean of the frames beside it.
+
+What must not be ironed out stays: frames count in that mean by how near their level is (a bilateral mean over time), so that
+fades, lightning and switched lamps have only their own kind for neighbours, and a steady rise keeps its slope. The window
+ends at a cut, where neither neighbours nor frames a flash apart show the same picture. What is left is indistinguishable from
+flicker: a true change of the whole frame's colour, slower than a frame or two, smaller than 0.05 in density and gone within
+two seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from film_recovery.contract.card import ModelCard
+from film_recovery.contract.errors import MissingFrameError, UnreadableImageError, UsageError
+from film_recovery.images.colour import luma_coefficients
+from film_recovery.images.encodings import (
+    below_toe,
+    decode,
+    density_to_linear,
+    encode,
+    from_linear,
+    linear_to_density,
+    to_linear,
+)
+from film_recovery.images.sequence import Sequence
+
+WINDOW = 24  # frames on each side: flicker down to half a cycle per second is seen as such
+_LAGS = (1, 2, 4, 8, 16)  # frames compared; far ones keep errors from adding up
+_BRIDGED = 4  # the longest lag that can bridge a flash or a torn frame; where none of these holds, there is a cut
+_WIDTH = 160  # pixels of a small picture; each averages the grain of tens or hundreds
+_PATCH = 8  # small pixels
+_THINNEST, _DENSEST = 0.02, 2.2  # density: patches that are burnt out or black say nothing
+_SAME = 0.03  # density: largest deviation inside a patch between two frames that show the same
+_AGREED = 0.02  # density: largest median deviation of the patches from their median; more is not a change of the whole frame
+_FEWEST, _SHARE = 12, 0.15  # patches, and their share of all that are exposed, that must show the same
+_NOISE = 0.004  # density: what a patch changes inside by grain alone
+_ROUNDS = 6
+_LIKE = 0.05  # density: a frame whose level differs by more is not a neighbour but another light
+_WEAK = 1e-6  # weight that ties the curve to zero where nothing is compared
+_DECIMALS = 4  # of a deviation: what cannot be seen shall not make frames stale when a neighbour changes a little
+
+FloatArray = npt.NDArray[np.float32]
+Vector = npt.NDArray[np.float64]
+Deviation = tuple[float, float, float]  # red, green, blue, density
+
+
+@dataclass(frozen=True)
+class SmallPicture:
+    """A frame's statistics: density (h, w, 3), at most 160 wide, and the plane (h, w), uint8, by which content is followed."""
+
+    density: FloatArray
+    plane: npt.NDArray[np.uint8]
+
+
+class Steadiness:
+    """Deviations of the frames of one source, each from a fixed window of frames around it, so that chunks do not matter.
+
+    Small pictures and comparisons are kept as long as frames near them are asked for: in a run of frames each is read once.
+
+    Args:
+        frames: the frames there are, which may have gaps.
+        read: gives a frame as working-space RGB (H, W, 3), or None where it cannot be read, which then counts as a gap.
+        encoding: of the working space.
+    """
+
+    def __init__(self, frames: list[int], read: Callable[[int], FloatArray | None], encoding: str) -> None:
+        self._frames, self._read, self._encoding = frozenset(frames), read, encoding
+        self._pictures: dict[int, SmallPicture | None] = {}
+        self._changes: dict[tuple[int, int], tuple[Vector, float] | None] = {}
+        self._lock = threading.Lock()
+
+    def deviation(self, frame: int) -> Deviation:
+        """By how much the frame's density is too high, red, green, blue; zeros where no neighbour can tell."""
+        with self._lock:
+            self._forget(range(frame - WINDOW, frame + WINDOW + 1))
+            first, last = self._shot(frame)
+            curve = self._curve(range(first, last + 1), frame)
+        if curve is None:
+            return (0.0, 0.0, 0.0)
+        levels, place = curve
+        distance = np.abs(levels - levels[place]).max(axis=1)
+        weights = np.clip(1.0 - (distance / _LIKE) ** 2, 0.0, None) ** 2
+        away = levels[place] - weights @ levels / weights.sum()
+        red, green, blue = (round(float(value), _DECIMALS) + 0.0 for value in away)
+        return (red, green, blue)
+
+    def _shot(self, frame: int) -> tuple[int, int]:
+        """First and last frame of the part of the window that shows the same shot."""
+        first = last = frame
+        while first > frame - WINDOW and self._holds(first - 1, frame):
+            first -= 1
+        while last < frame + WINDOW and self._holds(last, frame):
+            last += 1
+        return first, last
+
+    def _holds(self, before: int, middle: int) -> bool:
+        """Whether content goes on from ``before`` to the frame after it, or over a disturbance of a few frames."""
+        for lag in (lag for lag in _LAGS if lag <= _BRIDGED):
+            for start in range(before - lag + 1, before + 1):
+                inside = start >= middle - WINDOW and start + lag <= middle + WINDOW
+                if inside and self._change(start, start + lag) is not None:
+                    return True
+        return False
+
+    def _curve(self, frames: range, frame: int) -> tuple[Vector, int] | None:
+        """Density levels (N, 3) of the frames that are tied to ``frame`` by comparisons, and its place among them."""
+        ties = [
+            (start, start + lag, found)
+            for start in frames
+            for lag in _LAGS
+            if start + lag in frames and (found := self._change(start, start + lag)) is not None
+        ]
+        tied, grown = {frame}, True
+        while grown:
+            more = {end for start, after, _ in ties if start in tied or after in tied for end in (start, after)}
+            grown = not more <= tied
+            tied |= more
+        if len(tied) < 2:
+            return None
+        order = sorted(tied)
+        place = {number: index for index, number in enumerate(order)}
+        normal, right = _WEAK * np.eye(len(order)), np.zeros((len(order), 3))
+        for start, end, (change, weight) in ties:
+            if start not in place:
+                continue
+            a, b = place[start], place[end]
+            normal[[a, b], [a, b]] += weight
+            normal[[a, b], [b, a]] -= weight
+            right[b] += weight * change
+            right[a] -= weight * change
+        return np.asarray(np.linalg.solve(normal, right), np.float64), place[frame]
+
+    def _change(self, first: int, second: int) -> tuple[Vector, float] | None:
+        pair = (first, second)
+        if pair not in self._changes:
+            before, after = self._picture(first), self._picture(second)
+            self._changes[pair] = None if before is None or after is None else frame_change(before, after)
+        return self._changes[pair]
+
+    def _picture(self, frame: int) -> SmallPicture | None:
+        if frame not in self._pictures:
+            rgb = self._read(frame) if frame in self._frames else None
+            self._pictures[frame] = None if rgb is None else small_picture(rgb, self._encoding)
+        return self._pictures[frame]
+
+    def _forget(self, window: range) -> None:
+        self._pictures = {frame: picture for frame, picture in self._pictures.items() if frame in window}
+        self._changes = {pair: change for pair, change in self._changes.items() if pair[0] in window and pair[1] in window}
+
+
+def may_steady(card: ModelCard, asked: bool | None) -> bool:
+    """Whether to steady what a model sees: as ``asked``, or where the model keeps luma. Raises :class:`UsageError`."""
+    if asked and card.kept != "luma":
+        raise UsageError(f"Only a chroma recovery can be steadied; this model keeps {card.kept}. Leave --steady out.")
+    return card.kept == "luma" if asked is None else asked
+
+
+def source_steadiness(sequence: Sequence, card: ModelCard) -> Steadiness:
+    """The deviations of a sequence's frames. Neighbours that are gone, unreadable or of another kind count as gaps."""
+
+    def read(number: int) -> FloatArray | None:
+        try:
+            frame = sequence.read(number)
+        except (MissingFrameError, UnreadableImageError):
+            return None  # told when it is its turn, if it is asked for
+        return frame.rgb if frame.is_coded == (card.encoding == "none") else None
+
+    return Steadiness(sequence.frames, read, card.encoding)
+
+
+def steadied(rgb: FloatArray, deviation: Deviation, encoding: str) -> FloatArray:
+    """Working-space RGB (H, W, 3), any range, without its deviation in density: linear light times ``10 ** deviation``."""
+    gain = np.power(10.0, np.asarray(deviation)).astype(np.float32)
+    return np.asarray(from_linear(to_linear(rgb, encoding) * gain, encoding), np.float32)
+
+
+def with_kept_luma(recovered: FloatArray, source: FloatArray, card: ModelCard) -> FloatArray:
+    """``recovered`` with the luma of the balanced ``source``, as the model itself keeps it; both (H, W, 3), working space.
+
+    What the model kept was the luma of the steadied picture; Cb and Cr stay, coded, and nothing is clamped.
+    """
+    coded = np.asarray(encode(recovered, card.encoding), np.float32)
+    step = (_balanced(source, card) - coded) @ luma_coefficients(card.matrix).astype(np.float32)
+    return np.asarray(decode(coded + step[..., None], card.encoding), np.float32)
+
+
+def _balanced(source: FloatArray, card: ModelCard) -> FloatArray:
+    """The balanced source, coded, in single precision as in the model."""
+    if card.balance is None:
+        return np.asarray(encode(source, card.encoding), np.float32)
+    linear = np.asarray(to_linear(source, card.encoding), np.float32)
+    matrix = np.hstack([np.reshape(card.balance[:9], (3, 3)), np.reshape(card.balance[9:12], (3, 1))])
+    density = cv2.transform(np.asarray(linear_to_density(linear), np.float32), matrix.astype(np.float32))
+    light = np.asarray(density_to_linear(density) + below_toe(linear), np.float32)
+    return np.asarray(encode(from_linear(light, card.encoding), card.encoding), np.float32)
+
+
+def small_picture(rgb: FloatArray, encoding: str) -> SmallPicture:
+    """A frame, working-space RGB (H, W, 3), as block means of light in density."""
+    height, width = rgb.shape[:2]
+    size = (min(width, _WIDTH), max(round(height * min(width, _WIDTH) / width), 1))
+    linear = np.asarray(to_linear(rgb, encoding), np.float32)
+    light = cv2.resize(linear, size, interpolation=cv2.INTER_AREA)
+    density = np.asarray(linear_to_density(light), np.float32)
+    mean = density.mean(axis=-1)
+    plane = np.nan_to_num((mean - np.median(mean)) * 100.0 + 128.0)
+    return SmallPicture(density, np.asarray(np.clip(plane, 0.0, 255.0), np.uint8))
+
+
+def frame_change(first: SmallPicture, second: SmallPicture) -> tuple[Vector, float] | None:
+    """Change of density from one frame to another, (3,), and its weight; None where they do not show the same.
+
+    Content is followed by Farneback's optical flow (2003). Patches count the more the less they change inside, and those far
+    from the common change hardly (Cauchy weights, squared).
+    """
+    if first.density.shape != second.density.shape:
+        return None
+    height, width = first.plane.shape
+    flow = cv2.calcOpticalFlowFarneback(first.plane, second.plane, None, 0.5, 3, 13, 3, 5, 1.1, 0)
+    y, x = np.indices((height, width), np.float32)
+    at = (x + flow[..., 0], y + flow[..., 1])
+    followed = cv2.remap(second.density, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    before, after = _patches(first.density), _patches(np.asarray(followed, np.float32))
+    change = after - before
+    means = change.mean(axis=(1, 3))
+    inside = np.sqrt(np.square(change - means[:, None, :, None]).mean(axis=(1, 3, 4)))
+    levels = np.stack([before.mean(axis=(1, 3)), after.mean(axis=(1, 3))])
+    exposed = ((levels > _THINNEST) & (levels < _DENSEST)).all(axis=(0, 3))
+    same = exposed & (inside <= _SAME)
+    told = means[same].astype(np.float64)
+    if len(told) < max(_FEWEST, _SHARE * float(np.count_nonzero(exposed))):
+        return None
+    weights = 1.0 / (np.square(inside[same], dtype=np.float64) + _NOISE**2)
+    common = np.median(told, axis=0)
+    for _ in range(_ROUNDS):
+        away = np.abs(told - common).max(axis=1)
+        scale = 1.5 * float(np.median(away)) + 3e-4
+        robust = weights / (1.0 + (away / scale) ** 2) ** 2
+        common = robust @ told / robust.sum()
+    spread = float(np.median(np.abs(told - common).max(axis=1)))
+    return (common, len(told) / (spread + 1e-3) ** 2) if spread <= _AGREED else None
+
+
+def _patches(picture: FloatArray) -> FloatArray:
+    """Whole patches, (rows, patch, columns, patch, 3); what is left at right and bottom is cut off."""
+    rows, columns = picture.shape[0] // _PATCH, picture.shape[1] // _PATCH
+    return picture[: rows * _PATCH, : columns * _PATCH].reshape(rows, _PATCH, columns, _PATCH, 3)

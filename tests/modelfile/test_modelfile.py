@@ -10,6 +10,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
 
 from film_recovery.contract.card import METADATA_KEY, ModelCard, load_card
 from film_recovery.contract.errors import ModelFileError
@@ -77,9 +78,16 @@ def test_a_model_for_a_dye_that_is_nearly_gone_can_be_exported(tmp_path: Path) -
     assert load_model(tmp_path / "m.onnx").card.balance == balance.numbers
 
 
+class GatherElements(OpRun):
+    """As the operator is specified; onnx's own gathers wrongly along axes of more than 32."""
+
+    def _run(self, data: np.ndarray, indices: np.ndarray, axis: int) -> tuple[np.ndarray]:
+        return (np.take_along_axis(data, indices, axis),)
+
+
 def test_the_reference_implementation_of_onnx_agrees(exported: Path) -> None:
     image = picture(17, 19)
-    reference = ReferenceEvaluator(str(exported)).run(None, {"rgb": image})[0]
+    reference = ReferenceEvaluator(str(exported), new_ops=[GatherElements]).run(None, {"rgb": image})[0]
     result = ort.InferenceSession(str(exported), providers=["CPUExecutionProvider"]).run(None, {"rgb": image})[0]
     assert np.abs(reference - result).max() <= 1e-4
 
@@ -210,7 +218,7 @@ def spoil(model: onnx.ModelProto, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ("rank", "3 dimensions|damaged"), ("channels", "shape"), ("name", "expected"), ("opset", "opset 23|damaged"),
+        ("rank", "3 dimensions|damaged"), ("channels", "shape|damaged"), ("name", "expected"), ("opset", "opset 23|damaged"),
         ("external", "outside itself"), ("nan", "not finite"), ("card", "no model card"), ("card damaged", "damaged"),
         ("operator", "com.evil"),
     ],

@@ -26,8 +26,8 @@ EncodingName = Literal["display", "log", "none"]
 ENCODING_NAMES: tuple[str, ...] = get_args(EncodingName)
 
 # ACEScct: straight below X_BREAK, so it continues below 0 by itself.
-_CCT_SLOPE, _CCT_OFFSET = 10.5402377416545, 0.0729055341958355
-_CCT_X_BREAK, _CCT_Y_BREAK = 0.0078125, 0.155251141552511
+CCT_SLOPE, CCT_OFFSET = 10.5402377416545, 0.0729055341958355
+CCT_X_BREAK, CCT_Y_BREAK = 0.0078125, 0.155251141552511
 
 # Linear light below which density has no meaning (D 3.0); the logarithm stops there.
 DENSITY_TOE = 1e-3
@@ -40,8 +40,8 @@ def encode(values: Any, encoding: str, xp: ModuleType = np) -> Any:
         curve = 1.055 * xp.clip(size, 0.0031308, None) ** (1.0 / 2.4) - 0.055
         return xp.where(size <= 0.0031308, values * 12.92, xp.sign(values) * curve)
     if encoding == "log":
-        curve = (xp.log2(xp.clip(values, _CCT_X_BREAK, None)) + 9.72) / 17.52
-        return xp.where(values <= _CCT_X_BREAK, values * _CCT_SLOPE + _CCT_OFFSET, curve)
+        curve = (xp.log2(xp.clip(values, CCT_X_BREAK, None)) + 9.72) / 17.52
+        return xp.where(values <= CCT_X_BREAK, values * CCT_SLOPE + CCT_OFFSET, curve)
     return _unchanged(values, encoding)
 
 
@@ -52,8 +52,8 @@ def decode(values: Any, encoding: str, xp: ModuleType = np) -> Any:
         curve = ((xp.clip(size, 0.04045, None) + 0.055) / 1.055) ** 2.4
         return xp.where(size <= 0.0031308 * 12.92, values / 12.92, xp.sign(values) * curve)
     if encoding == "log":
-        curve = 2.0 ** (xp.clip(values, _CCT_Y_BREAK, None) * 17.52 - 9.72)
-        return xp.where(values <= _CCT_Y_BREAK, (values - _CCT_OFFSET) / _CCT_SLOPE, curve)
+        curve = 2.0 ** (xp.clip(values, CCT_Y_BREAK, None) * 17.52 - 9.72)
+        return xp.where(values <= CCT_Y_BREAK, (values - CCT_OFFSET) / CCT_SLOPE, curve)
     return _unchanged(values, encoding)
 
 

@@ -11,6 +11,7 @@ import hashlib
 import io
 import warnings
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import onnx
@@ -28,6 +29,14 @@ INPUT, OUTPUT = "rgb", "recovered"
 _HALF_OPS = ("Conv", "ConvTranspose", "Relu")  # rounding commutes with the last, which saves casts
 
 
+@runtime_checkable
+class Exportable(Protocol):
+    """A module with another form of itself, of the same values, that runtimes compute faster."""
+
+    def for_export(self) -> nn.Module:
+        """The form that the file holds."""
+
+
 def export_model(module: nn.Module, card: ModelCard, path: Path) -> None:
     """Write ``path`` (.onnx), beside it ``.fp16.onnx``, and the card (.json) last; each is checked before it takes its name.
 
@@ -35,7 +44,8 @@ def export_model(module: nn.Module, card: ModelCard, path: Path) -> None:
     enough gets no half variant, and the card's ``notes`` say so.
 
     Args:
-        module: in evaluation mode, on the CPU, float32 working-space RGB (1, 3, H, W) in and out.
+        module: in evaluation mode, on the CPU, float32 working-space RGB (1, 3, H, W) in and out. Where it is
+            :class:`Exportable`, the file holds that form, and is compared with the module itself.
         card: completed here with the opset and the files' hashes.
 
     Raises:
@@ -45,7 +55,7 @@ def export_model(module: nn.Module, card: ModelCard, path: Path) -> None:
     path = Path(path)
     half_path, card_path = path.with_suffix(".fp16.onnx"), path.with_suffix(".json")
     card.opset, card.files = OPSET, {}
-    model = _trace(module)
+    model = _trace(module.for_export() if isinstance(module, Exportable) else module)
     with atomic_path(path) as temporary:
         _write(temporary, model, card)
         check_model(temporary, module, card, name=path.name)

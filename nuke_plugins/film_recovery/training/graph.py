@@ -1,4 +1,5 @@
-"""The whole recovery as one module: working-space RGB in, working-space RGB out. This is what is exported.
+"""The whole recovery as one module: working-space RGB in, working-space RGB out. This is what is trained, and, in the form of
+:mod:`film_recovery.training.exported`, what is exported.
 
 decode( recombine( kept component, start + network correction ) ), after the density balance and the encoding. The kept
 component never passes through the network: chroma recovery adds a change of Cb and Cr to the coded balanced source, spatial
@@ -17,6 +18,7 @@ from film_recovery.contract.job import KEPT
 from film_recovery.images.colour import rgb_to_ycbcr_matrix, ycbcr_to_rgb_matrix
 from film_recovery.images.encodings import decode, encode, from_linear, to_linear
 from film_recovery.pairs.balance import DensityBalance, balance_planes
+from film_recovery.training.exported import ExportedRecovery
 from film_recovery.training.network import MULTIPLE, SIZES, CorrectionNetwork
 from film_recovery.training.start_module import Start
 
@@ -93,6 +95,10 @@ class RecoveryGraph(nn.Module):
         learned = self.correct(features)[:, :, :height, :width]
         recovered = self.recombine(coded, features[:, :3, :height, :width], learned)
         return torch.as_tensor(decode(recovered, self.encoding, torch))
+
+    def for_export(self) -> ExportedRecovery:
+        """The same recovery, as it is now, in the form that ONNX Runtime computes fast."""
+        return ExportedRecovery(self).eval()
 
     def standardise(self, mean: Any, deviation: Any, gain: Any) -> None:
         """Set the statistics of the features (per channel) and the size of a correction (per learned channel)."""

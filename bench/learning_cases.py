@@ -146,21 +146,21 @@ def _manifest(encoding: str, balance: list[float] | None, pairs: list[Pair]) -> 
 
 def _simulate(recipe: Recipe) -> dict[str, npt.NDArray[np.float16]]:
     """Frames to learn from spread evenly, the last one the held-out; those to judge by in the middles between them."""
-    footage, pair = _footage(recipe.footage), ELEMENTS[recipe.elements]
+    pictures, pair = footage(recipe.footage), ELEMENTS[recipe.elements]
     faded, colourful = (ElementSimulator(one, SIZE, recipe.seed) for one in (pair.sharp, pair.colourful))
-    count = len(footage)
+    count = len(pictures)
     learned = [(2 * place + 1) * count // (2 * PAIRS) for place in range(PAIRS)]
     learned.append(learned.pop(PAIRS // 2))
     judged = [place * count // PAIRS for place in range(1, PAIRS)]
     first = count // PAIRS - RUN // 2
     parts: dict[str, list[FloatArray]] = {name: [] for name in ("source", "reference", "judged", "truth", "run", "run_truth")}
     for index in learned:
-        ours, theirs = (simulator.simulate(footage[index], index) for simulator in (faded, colourful))
+        ours, theirs = (simulator.simulate(pictures[index], index) for simulator in (faded, colourful))
         parts["source"].append(ours.scan)
         parts["reference"].append(laid(ours, theirs))
     for names, frames in ((("judged", "truth"), judged), (("run", "run_truth"), range(first, first + RUN))):
         for index in frames:
-            ours = faded.simulate(footage[index], index)
+            ours = faded.simulate(pictures[index], index)
             parts[names[0]].append(ours.scan)
             parts[names[1]].append(ours.truth)
     return {name: np.stack([picture[INNER] for picture in part]).astype(np.float16) for name, part in parts.items()}
@@ -175,7 +175,7 @@ def laid(ours: ElementFrame, theirs: ElementFrame) -> FloatArray:
     return np.maximum(np.asarray(moved, np.float32), 0.0)
 
 
-def _footage(name: str) -> list[FloatArray]:
+def footage(name: str) -> list[FloatArray]:
     """Truth, linear light: a clip, or a still that is panned, cut, and panned again."""
     if name in CLIPS:
         file, count = CLIPS[name]

@@ -66,18 +66,32 @@ def moving_flicker(results: Sequence[FloatArray], truths: Sequence[FloatArray], 
 
     The motion is OpenCV's DIS optical flow of the truth; patches that it does not follow are left out.
     """
-    found = []
+    changes, own = moving_changes(results, truths, encoding, matrix)
+    return root_mean_square(changes - own)
+
+
+def moving_changes(
+    results: Sequence[FloatArray], truths: Sequence[FloatArray], encoding: str, matrix: str
+) -> tuple[FloatArray, FloatArray]:
+    """What :func:`moving_flicker` compares, (N, 2) each: the changes of Cb and Cr in the results, and those in the truth."""
+    found: list[list[FloatArray]] = [[np.zeros((0, 2), np.float32)], [np.zeros((0, 2), np.float32)]]
     for first in range(len(results) - 1):
         before, after = (_coded(one, encoding, matrix) for one in truths[first : first + 2])
         where = _flow(before[..., 0], after[..., 0])
         changes = []
-        for pictures in ((before, after), [_coded(one, encoding, matrix) for one in results[first : first + 2]]):
+        for pictures in ([_coded(one, encoding, matrix) for one in results[first : first + 2]], (before, after)):
             followed = cv2.remap(pictures[1], where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             changes.append(np.asarray(followed, np.float32) - pictures[0])
-        good = _patches(np.abs(changes[0][..., :1]))[..., 0] <= _FOLLOWED
-        found.append(_patches(changes[1][..., 1:] - changes[0][..., 1:])[good])
-    pooled = np.concatenate(found) if found else np.zeros((0, 2), np.float32)
-    return float(np.sqrt(np.square(pooled, dtype=np.float64).sum(axis=-1).mean())) if len(pooled) else None
+        good = _patches(np.abs(changes[1][..., :1]))[..., 0] <= _FOLLOWED
+        for kept, change in zip(found, changes, strict=True):
+            kept.append(_patches(change[..., 1:])[good])
+    ours, theirs = (np.concatenate(kept) for kept in found)
+    return ours, theirs
+
+
+def root_mean_square(changes: FloatArray) -> float | None:
+    """Of (N, 2) changes, Cb and Cr added; None for none."""
+    return float(np.sqrt(np.square(changes, dtype=np.float64).sum(axis=-1).mean())) if len(changes) else None
 
 
 def _coded(rgb: FloatArray, encoding: str, matrix: str) -> FloatArray:

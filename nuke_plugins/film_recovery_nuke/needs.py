@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 import nuke
+from film_recovery.contract.steady import WINDOW
 
 INFERENCE = "RecoveryInference"
 _UNKNOWN_TIME = frozenset({"OFlow2", "Kronos", "FrameBlend", "TimeBlur", "NoTimeBlur", "TimeEcho", "TimeDissolve", "Twixtor"})
@@ -46,6 +47,15 @@ def needed(ends: Sequence[Any], frames: Iterable[int]) -> Needs:
         for frame in wanted:
             walker.visit(end, frame)
     return walker.needs()
+
+
+def neighbours(node: Any, frame: int) -> list[int]:
+    """The frames of its input, within the input's range, by which an inference node steadies the colour of a frame."""
+    source = node.input(0) if node.Class() == INFERENCE else None
+    if source is None or not node["steadyColour"].value() or node["cardTask"].value() != "chroma":
+        return []
+    first, last = max(frame - WINDOW, source.firstFrame()), min(frame + WINDOW, source.lastFrame())
+    return [beside for beside in range(first, last + 1) if beside != frame]
 
 
 def shown_frame(branch: Any, frame: int) -> int | None:
@@ -92,7 +102,7 @@ class _Walker:
             above = self._above.setdefault(name, set())
             if node.Class() == INFERENCE and not _flag(node, "disable", at):
                 self._found.frames.setdefault(name, set()).add(at)
-            for other, frame_there in self.asks(node, at):
+            for other, frame_there in [*self.asks(node, at), *((node.input(0), beside) for beside in neighbours(node, at))]:
                 if other is not None:
                     above.add(other.fullName())
                     todo.append((other, frame_there))

@@ -14,12 +14,14 @@ from film_elements.clip import moving_still
 from film_recovery.cli.main import cli
 from film_recovery.contract.card import ModelCard
 from film_recovery.contract.errors import UsageError
+from film_recovery.contract.steady import WINDOW
 from film_recovery.images.encodings import encode
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
+from film_recovery.images.movie import write_movie
 from film_recovery.images.sequence import open_sequence
 from film_recovery.inference.sequence import apply_model
-from film_recovery.inference.steady import WINDOW, Steadiness
+from film_recovery.inference.steady import Steadiness, source_steadiness
 from film_recovery.modelfile.check import kept_change
 from film_recovery.modelfile.export import export_model
 from film_recovery.modelfile.load import load_model
@@ -203,6 +205,19 @@ def test_steadied_frames_are_other_frames_than_plain_ones(model: Path, photograp
         assert result.exit_code == 0, result.output
         assert f"{done} frames written" in result.output
     assert "film_recovery/steadied" in read_frame(tmp_path / "out" / "r.1001.exr").metadata
+
+
+def test_a_movie_is_steadied_without_losing_its_place(photograph: FloatArray, tmp_path: Path) -> None:
+    flicker = slow_flicker(40)
+    coded = [encode(frame, "display") for frame in flickering(panned(photograph, 40), flicker)]
+    write_movie(tmp_path / "shot.mp4", [np.asarray(np.clip(one, 0, 1) * 255 + 0.5, np.uint8) for one in coded], 24.0)
+    sequence = open_sequence(tmp_path / "shot.mp4")
+    card = ModelCard("t", "chroma", "luma", "none", "709", None, "small", 0, 16, 1)
+    steadiness, found = source_steadiness(sequence, card), []
+    for frame in sequence.frames:
+        assert sequence.read(frame).source.endswith(f"#{frame}")
+        found.append(steadiness.deviation(frame))
+    assert ((flicker - found).std(axis=0) < 0.5 * flicker.std(axis=0)).all()
 
 
 def test_a_model_that_keeps_chroma_cannot_be_steadied(photograph: FloatArray, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from film_recovery.contract.card import ModelCard
 from film_recovery.contract.errors import MissingFrameError, UnreadableImageError, UsageError
+from film_recovery.contract.steady import WINDOW
 from film_recovery.images.colour import luma_coefficients
 from film_recovery.images.encodings import (
     below_toe,
@@ -35,9 +36,9 @@ from film_recovery.images.encodings import (
     linear_to_density,
     to_linear,
 )
+from film_recovery.images.movie import Movie
 from film_recovery.images.sequence import Sequence
 
-WINDOW = 24  # frames on each side: flicker down to half a cycle per second is seen as such
 _LAGS = (1, 2, 4, 8, 16)  # frames compared; far ones keep errors from adding up
 _BRIDGED = 4  # the longest lag that can bridge a flash or a torn frame; where none of these holds, there is a cut
 _WIDTH = 160  # pixels of a small picture; each averages the grain of tens or hundreds
@@ -170,10 +171,12 @@ def may_steady(card: ModelCard, asked: bool | None) -> bool:
 
 def source_steadiness(sequence: Sequence, card: ModelCard) -> Steadiness:
     """The deviations of a sequence's frames. Neighbours that are gone, unreadable or of another kind count as gaps."""
+    # A movie is decoded forwards: who reads at two places of it needs two readers.
+    ahead = replace(sequence, movie=Movie(sequence.movie.path)) if sequence.movie else sequence
 
     def read(number: int) -> FloatArray | None:
         try:
-            frame = sequence.read(number)
+            frame = ahead.read(number)
         except (MissingFrameError, UnreadableImageError):
             return None  # told when it is its turn, if it is asked for
         return frame.rgb if frame.is_coded == (card.encoding == "none") else None

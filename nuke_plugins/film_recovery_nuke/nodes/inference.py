@@ -144,7 +144,8 @@ def keep_key(node: Any) -> None:
 
 def settings_of(node: Any) -> str:
     """What of the node's settings changes pixels, as text. Tiles do not."""
-    return f"precision {node['precision'].value()}"
+    steady = ", steady colour" if node["steadyColour"].value() else ""
+    return f"precision {node['precision'].value()}{steady}"
 
 
 def bake(
@@ -173,49 +174,77 @@ def bake(
     _point_read(node, cache)
     report, wanted = BakeReport(), sorted(set(frames))
     try:
-        for start in range(0, len(wanted), _AT_ONCE):
+        with cache.inputs() as place:
+            inputs = _Inputs(node, place)
+            for start in range(0, len(wanted), _AT_ONCE):
 
-            def told(done: int, _: int, what: str, start: int = start) -> None:
-                if progress is not None:
-                    progress(start + done, len(wanted), what)
+                def told(done: int, _: int, what: str, start: int = start) -> None:
+                    if progress is not None:
+                        progress(start + done, len(wanted), what)
 
-            part = wanted[start : start + _AT_ONCE]
-            kept = _bake_part(node, model, cache, part, cancelled, told)
-            report.kept += kept
-            report.baked += [frame for frame in part if frame not in kept]
+                part = wanted[start : start + _AT_ONCE]
+                inputs.render(part, cancelled, told)
+                kept = _bake_part(node, model, cache, part, inputs, cancelled, told)
+                report.kept += kept
+                report.baked += [frame for frame in part if frame not in kept]
     finally:
         _reload(node)
     return report
 
 
+class _Inputs:
+    """Rendered frames of a node's input, of one part of a bake after the other; neighbours that the next part needs stay."""
+
+    def __init__(self, node: Any, place: Path) -> None:
+        self._node, self.pattern = node, (place / INPUT).as_posix()
+        self._hashes: dict[int, str] = {}
+        self._files: dict[int, Path] = {}
+
+    def render(self, part: Sequence[int], cancelled: frame_tools.Cancelled | None, progress: frame_tools.Progress) -> None:
+        """Render what a part and its neighbours lack, and remove what no later part needs. Raises as :func:`bake`."""
+        needed = {*part, *(beside for frame in part for beside in needs.neighbours(self._node, frame))}
+        for frame in set(self._files) - needed:
+            self._files.pop(frame).unlink(missing_ok=True)
+        absent = sorted(needed - set(self._files))
+        write = graph.inside(self._node, "BakeWrite")
+
+        def told(done: int, _: int, what: str) -> None:
+            progress(done * len(part) // len(absent), len(part), what)
+
+        self._files.update(zip(absent, frame_tools.render_frames(write, self.pattern, absent, cancelled, told)))
+        self._hashes.update({frame: picture_hash(self._files[frame]) for frame in absent})
+
+    def hash(self, frame: int) -> str:
+        """Of a frame's picture, and of those by which it is steadied."""
+        beside = needs.neighbours(self._node, frame)
+        if not beside:
+            return self._hashes[frame]
+        words = " ".join(f"{other - frame}:{self._hashes[other]}" for other in [frame, *beside])
+        return hashlib.sha256(words.encode()).hexdigest()
+
+
 def _bake_part(
-    node: Any, model: Path, cache: FrameCache, part: Sequence[int],
+    node: Any, model: Path, cache: FrameCache, part: Sequence[int], inputs: _Inputs,
     cancelled: frame_tools.Cancelled | None, progress: frame_tools.Progress,
 ) -> list[int]:  # fmt: skip
-    """Bake some frames; returns those that were there."""
+    """Bake some frames whose inputs are rendered; returns those that were there."""
     digest, settings = model_hash(model), settings_of(node)
-    with cache.inputs() as place:
-        write = graph.inside(node, "BakeWrite")
-        pattern = (place / INPUT).as_posix()
-        files = dict(zip(part, frame_tools.render_frames(write, pattern, part, cancelled, progress)))
-        records = {
-            frame: Record(digest, settings, input_hash(node, frame), picture_hash(files[frame]), "") for frame in part
-        }  # fmt: skip
-        kept = [frame for frame in part if cache.holds(frame, digest, settings, records[frame].input_file)]
-        missing = [frame for frame in part if frame not in kept]
-        for frame in missing:
-            cache.begin(frame, records[frame])
-        if missing:
-            _recover(node, model, cache, pattern, missing, cancelled, lambda line: progress(len(part), 0, line))
-        for frame in part:
-            made = records[frame]
-            found = file_hash(cache.recovered(frame))
-            if not found:
-                raise HostError(
-                    f"{node.fullName()}: {cache.recovered(frame)} was made and is gone again; is another process clearing or "
-                    "baking the same node? Bake again."
-                )
-            cache.write_record(frame, Record(made.model, made.settings, made.input_hash, made.input_file, found))
+    records = {frame: Record(digest, settings, input_hash(node, frame), inputs.hash(frame), "") for frame in part}
+    kept = [frame for frame in part if cache.holds(frame, digest, settings, records[frame].input_file)]
+    missing = [frame for frame in part if frame not in kept]
+    for frame in missing:
+        cache.begin(frame, records[frame])
+    if missing:
+        _recover(node, model, cache, inputs.pattern, missing, cancelled, lambda line: progress(len(part), 0, line))
+    for frame in part:
+        made = records[frame]
+        found = file_hash(cache.recovered(frame))
+        if not found:
+            raise HostError(
+                f"{node.fullName()}: {cache.recovered(frame)} was made and is gone again; is another process clearing or "
+                "baking the same node? Bake again."
+            )
+        cache.write_record(frame, Record(made.model, made.settings, made.input_hash, made.input_file, found))
     return kept
 
 
@@ -226,9 +255,11 @@ def _recover(
     words = [
         "apply", str(model), "--input", pattern.replace("%04d", "####"),
         "--output", cache.pattern(RECOVERED).replace("%04d", "####"), "--frames", frame_tools.format_frames(frames),
-        "--skip-existing", "--no-steady", "--precision", str(node["precision"].value()),
+        "--skip-existing", "--precision", str(node["precision"].value()),
         "--device", preferences.get("device") if node["useGPUIfAvailable"].value() else "cpu",
     ]  # fmt: skip
+    steady = node["steadyColour"].value() and node["cardTask"].value() == "chroma"
+    words.append("--steady" if steady else "--no-steady")
     tile = str(node["tileSize"].value())
     if tile != "Auto":
         words += ["--tile", tile]

@@ -1,0 +1,5 @@
+"""How far steadying looks: whoever renders the frames of a chunk has to render as many more at its ends."""
+
+from __future__ import annotations
+
+WINDOW = 24  # frames on each side: flicker down to half a cycle per second is seen as such

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from film_recovery.contract.errors import DeviceError
-from film_recovery.inference.tiles import OutOfMemory, recover, smallest_tile, tile_starts
+from film_recovery.inference.tiles import WHOLE_PIXELS, OutOfMemory, largest_tile, recover, smallest_tile, tile_starts
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.monitor import run_graph
 
@@ -56,6 +56,24 @@ def test_a_device_without_any_room_is_an_error(graph: RecoveryGraph) -> None:
 
     with pytest.raises(DeviceError, match="Not enough memory"):
         recover(run, picture(900, 900), None, graph.receptive_field, graph.multiple)
+
+
+@pytest.mark.parametrize("shape", [(2160, 3840), (3112, 4096), (4320, 8192), (300, 20000), (9000, 400)])
+def test_tiles_have_the_same_area_however_large_the_picture(shape: tuple[int, int]) -> None:
+    pictures: list[tuple[int, int]] = []
+
+    def run(part: np.ndarray) -> np.ndarray:
+        pictures.append(part.shape[:2])
+        return part * 2.0
+
+    rgb = np.random.default_rng(1).random((*shape, 3), np.float32)
+    assert np.abs(recover(run, rgb, None, 112, 16) - 2.0 * rgb).max() <= 1e-6
+    assert len(set(pictures)) == 1 and pictures[0][0] * pictures[0][1] <= WHOLE_PIXELS
+    assert len(pictures) * pictures[0][0] * pictures[0][1] <= 1.3 * rgb.shape[0] * rgb.shape[1]
+
+
+def test_a_2k_scan_is_done_as_a_whole() -> None:
+    assert largest_tile(1556, 2048, 112, 16) == (1556, 2048)
 
 
 @settings(max_examples=200)

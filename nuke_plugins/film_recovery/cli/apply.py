@@ -21,7 +21,7 @@ from film_recovery.cli.console import frames_option, stoppable
 @click.option("--steady/--no-steady", default=None, help="Take whole frames' flicker out of the colour; default for chroma.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "fp16"]), default="auto", show_default=True)
-@click.option("--tile", type=int, help="Tile side in pixels; default: whole frames up to 1080p, tiles of 1280 above.")
+@click.option("--tile", type=int, help="Tile side in pixels; default: whole frames up to 2K, tiles as large above.")
 @click.option("--threads", type=int, help="Processor threads; default all.")
 def apply(
     model: Path, source: str, output: str, frames: str | None, skip_existing: bool, as_float: bool,

@@ -93,6 +93,7 @@ def apply_model(
     outputs.remove_leftovers()
     begin = time.monotonic()
     report = _run(job, wanted)
+    session.rest()
     report.seconds = time.monotonic() - begin
     report.peak_memory_mb = _peak_memory_mb()
     return report
@@ -249,9 +250,10 @@ def _source_sha256(frame: Frame) -> str:
 
 def _is_sound(result: FloatArray, source: FloatArray) -> bool:
     """Finite, and not black where the source is not."""
-    if not np.isfinite(result).all():
+    lowest, highest = float(result.min()), float(result.max())  # NaN where there is any
+    if not np.isfinite([lowest, highest]).all():
         return False
-    return bool(np.abs(result).max() > _BLACK or np.abs(source).max() <= 1e-3)
+    return bool(max(-lowest, highest) > _BLACK or np.abs(source).max() <= 1e-3)
 
 
 def _check_request(sequence: Sequence, wanted: list[int]) -> None:

@@ -15,8 +15,7 @@ import numpy.typing as npt
 from film_recovery.contract.errors import DeviceError
 
 FloatArray = npt.NDArray[np.float32]
-WHOLE_PIXELS = 2_200_000  # up to about 1080p a frame goes through as a whole
-DEFAULT_TILE = 1280
+WHOLE_PIXELS = 3_300_000  # up to a 2K scan of the full aperture a frame goes through as a whole, and so large are tiles
 _FEATHER = 16  # pixels
 
 
@@ -36,7 +35,8 @@ def recover(
 
     Args:
         run: recovers one picture or tile, same shape out; raises :class:`OutOfMemory`.
-        tile: largest side in pixels; None takes the whole picture when it is small enough.
+        tile: largest side in pixels; None takes the whole picture when it is small enough, and otherwise the tiles of at most
+            ``WHOLE_PIXELS`` that overlap least, so that memory does not grow with the picture.
         margin: the model's receptive field, pixels.
         multiple: the model's grid, pixels.
         on_smaller: told the side that is tried next when one did not fit, so that the next frame can begin with it.
@@ -45,21 +45,40 @@ def recover(
         DeviceError: not even the smallest tile fits.
     """
     height, width = rgb.shape[:2]
-    side = tile or (max(height, width) if height * width <= WHOLE_PIXELS else DEFAULT_TILE)
     smallest = smallest_tile(margin, multiple)
+    shape = largest_tile(height, width, margin, multiple) if tile is None else (tile, tile)
     while True:
         try:
-            if side >= max(height, width):
+            if shape[0] >= height and shape[1] >= width:
                 return run(rgb)
-            return _recover_tiled(run, rgb, max(side, smallest), margin, multiple)
+            return _recover_tiled(run, rgb, (max(shape[0], smallest), max(shape[1], smallest)), margin, multiple)
         except OutOfMemory as error:
-            if side <= smallest:
+            if max(shape) <= smallest:
                 raise DeviceError(
-                    f"Not enough memory for a tile of {side} pixels; close other programs or use device cpu."
+                    f"Not enough memory for a tile of {max(shape)} pixels; close other programs or use device cpu."
                 ) from error
-            side = max(min(side, max(height, width)) // 2, smallest)
+            side = max(min(max(shape), max(height, width)) // 2, smallest)
+            shape = (side, side)
             if on_smaller is not None:
                 on_smaller(side)
+
+
+def largest_tile(height: int, width: int, margin: int, multiple: int) -> tuple[int, int]:
+    """The tiles (height, width) of at most ``WHOLE_PIXELS`` that cover a picture with least overlap; the picture if it fits."""
+    if height * width <= WHOLE_PIXELS:
+        return height, width
+    height, width, smallest = _round_up(height, multiple), _round_up(width, multiple), smallest_tile(margin, multiple)
+    best, least = (smallest, smallest), float("inf")
+    for across in range(smallest, width + multiple, multiple):
+        columns = len(tile_starts(width, across, margin, multiple))
+        down = min(WHOLE_PIXELS // across // multiple * multiple, height)
+        if down < smallest:
+            continue
+        down = tile_side(height, down, margin, multiple)
+        work = columns * across * len(tile_starts(height, down, margin, multiple)) * down
+        if work < least:
+            best, least = (down, across), work
+    return best
 
 
 def smallest_tile(margin: int, multiple: int) -> int:
@@ -87,13 +106,12 @@ def tile_side(length: int, largest: int, margin: int, multiple: int) -> int:
 
 
 def _recover_tiled(
-    run: Callable[[FloatArray], FloatArray], rgb: FloatArray, tile: int, margin: int, multiple: int
+    run: Callable[[FloatArray], FloatArray], rgb: FloatArray, tile: tuple[int, int], margin: int, multiple: int
 ) -> FloatArray:
     height, width = rgb.shape[:2]
     padded = np.pad(rgb, ((0, -height % multiple), (0, -width % multiple), (0, 0)), mode="edge")
-    largest = _round_up(tile, multiple)
-    rows = _strips(padded.shape[0], largest, margin, multiple)
-    columns = _strips(padded.shape[1], largest, margin, multiple)
+    rows = _strips(padded.shape[0], _round_up(tile[0], multiple), margin, multiple)
+    columns = _strips(padded.shape[1], _round_up(tile[1], multiple), margin, multiple)
     total = np.zeros_like(padded)
     for row, vertical in rows:
         for column, horizontal in columns:

@@ -98,7 +98,7 @@ class _Balance(nn.Module):
 
 
 class _CellStart(nn.Module):
-    """What the closed-form start adds to the learned channels, (1, outputs, H, W), of coded RGB with ``margin`` pixels around."""
+    """What the closed-form start adds to the learned channels, (1, outputs, H, W), of coded RGB with ``margin`` around."""
 
     table: torch.Tensor
     steps: torch.Tensor
@@ -106,6 +106,7 @@ class _CellStart(nn.Module):
     to_cells: torch.Tensor
     kernel: torch.Tensor
     offset: torch.Tensor
+    limit: torch.Tensor
 
     def __init__(self, graph: RecoveryGraph) -> None:
         super().__init__()
@@ -114,8 +115,12 @@ class _CellStart(nn.Module):
         pad = start.kernel.shape[-1] // 2
         reach = -(-pad // CELL)  # cells
         self.margin = reach * CELL
-        self.register_buffer("kernel", _tensor(in_cells(_numbers(start.kernel), reach)))
-        self.register_buffer("offset", _tensor(np.repeat(_numbers(start.offset), _PIXELS)))
+        limit = _numbers(start.limit)
+        self.limited = bool(np.isfinite(limit).all())
+        scale = np.maximum(limit, 1e-9) if self.limited else np.ones_like(limit)  # runtimes clip to one range, for free
+        self.register_buffer("kernel", _tensor(in_cells(_numbers(start.kernel) / scale[:, None, None, None], reach)))
+        self.register_buffer("offset", _tensor(np.repeat(_numbers(start.offset) / scale, _PIXELS)))
+        self.register_buffer("limit", _tensor(np.repeat(scale, _PIXELS)[:, None, None]))
         mixing = rgb_to_ycbcr_matrix(graph.matrix)[: start.inputs]
         if self.uses_table:
             mixing = np.hstack([mixing, np.eye(3)[: start.inputs, start.first :]])
@@ -136,7 +141,10 @@ class _CellStart(nn.Module):
     def filtered(self, planes: torch.Tensor) -> torch.Tensor:
         """What the filter adds, of coded RGB and the change by the table, without the margin."""
         cells = functional.conv2d(planes, self.to_cells, stride=CELL)
-        return functional.pixel_shuffle(functional.conv2d(cells, self.kernel, self.offset), CELL)
+        change = functional.conv2d(cells, self.kernel, self.offset)
+        if self.limited:
+            change = torch.clamp(change, -1.0, 1.0) * self.limit
+        return functional.pixel_shuffle(change, CELL)
 
     def table_change(self, coded: torch.Tensor) -> torch.Tensor:
         """Trilinear between the table's nodes, (1, outputs, H, W); beyond 0..1 the change of the nearest face."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 TILE = 64  # pixels: small enough that some tiles are flat
 _BINS = 32  # frequencies from 0 to 0.5 cycles per pixel
 _FLOOR_PERCENTILE = 10.0
+_TEXTURE = (0.02, 0.15)  # cycles per pixel, where every picture has more than grain
 _CLEAR = 2.0  # mean over floor at which picture and grain have equal power
 _VISIBLE = (1.0 / 1023.0) ** 2 / 12.0  # power of 10-bit rounding: finer than that is no detail, even without any grain
 _USABLE = (0.02, 0.98)  # coded luma of tiles that are neither crushed nor blown out
@@ -62,6 +63,31 @@ def measure_spectrum(lumas: Sequence[npt.ArrayLike]) -> Spectrum:
 
     Tiles that are crushed to black or blown out say nothing about grain and are left out, unless there are no others.
     """
+    frequency, spectra, levels = _tile_spectra(lumas)
+    usable = (levels > _USABLE[0]) & (levels < _USABLE[1])
+    if usable.sum() >= 8:
+        spectra = spectra[usable]
+    return Spectrum(frequency, spectra.mean(axis=0), np.percentile(spectra, _FLOOR_PERCENTILE, axis=0))
+
+
+def grain_power(lumas: Sequence[npt.ArrayLike]) -> tuple[FloatArray, FloatArray]:
+    """Frequency (cycles per pixel) and power of the grain alone: the mean spectrum of the flattest tiles.
+
+    Tiles are chosen by their power at low frequencies, where picture outweighs grain, so that the choice says nothing of the
+    grain itself: unlike a percentile of the power the mean is not biased. Where no part is flat, texture counts as grain.
+    ``lumas`` as for :func:`measure_spectrum`; white noise of variance v has power v.
+    """
+    frequency, spectra, levels = _tile_spectra(lumas)
+    usable = (levels > _USABLE[0]) & (levels < _USABLE[1])
+    if usable.sum() >= 8:
+        spectra = spectra[usable]
+    texture = spectra[:, (frequency > _TEXTURE[0]) & (frequency < _TEXTURE[1])].mean(axis=1)
+    flat = spectra[texture <= np.percentile(texture, _FLOOR_PERCENTILE)]
+    return frequency, np.asarray(flat.mean(axis=0), np.float64)
+
+
+def _tile_spectra(lumas: Sequence[npt.ArrayLike]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Frequency (N,), the radial power spectrum of every tile (tiles, N), and every tile's mean luma (tiles,)."""
     smallest = min(min(np.shape(picture)) for picture in lumas)
     side = min(TILE, smallest // 2 * 2)
     ring, count = _rings(side)
@@ -73,12 +99,8 @@ def measure_spectrum(lumas: Sequence[npt.ArrayLike]) -> Spectrum:
             power = np.abs(np.fft.fft2((tile - level) * window)) ** 2 / float((window**2).sum())
             rows.append(np.bincount(ring.ravel(), weights=power.ravel(), minlength=len(count))[:-1] / count[:-1])
             levels.append(level)
-    spectra = np.array(rows)
-    usable = (np.array(levels) > _USABLE[0]) & (np.array(levels) < _USABLE[1])
-    if usable.sum() >= 8:
-        spectra = spectra[usable]
     frequency = (np.arange(len(count) - 1) + 0.5) * 0.5 / (len(count) - 1)
-    return Spectrum(frequency, spectra.mean(axis=0), np.percentile(spectra, _FLOOR_PERCENTILE, axis=0))
+    return frequency, np.array(rows), np.array(levels)
 
 
 def _tiles(picture: FloatArray, side: int) -> list[FloatArray]:

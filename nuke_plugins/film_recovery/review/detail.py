@@ -56,7 +56,7 @@ def detail(picture: npt.ArrayLike, truth: npt.ArrayLike, band: tuple[float, floa
 
     Raises :class:`UsageError` when the shapes differ or a side is under 16 pixels.
     """
-    frequency, own, true, cross = _rings(picture, truth)
+    frequency, own, true, cross = ring_energies(picture, truth)
     inside = (frequency >= band[0]) & (frequency <= band[1])
     o, t, c = own[inside], true[inside], cross[inside]
     total, wanted, shared = float(o.sum()), float(t.sum()), float(c.sum())
@@ -72,18 +72,28 @@ def detail(picture: npt.ArrayLike, truth: npt.ArrayLike, band: tuple[float, floa
 
 def detail_spectrum(picture: npt.ArrayLike, truth: npt.ArrayLike) -> DetailSpectrum:
     """Power and transfer of a coded luma against the truth's, (H, W) each, over ``RINGS`` rings from 0 to 0.5 cycles/px."""
-    frequency, own, true, cross = _rings(picture, truth)
+    frequency, own, true, cross = ring_energies(picture, truth)
     return DetailSpectrum(frequency, own, true, cross / np.maximum(true, 1e-30))
 
 
 def power_spectrum(picture: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Radial power spectrum of a coded luma, (H, W): ring centres in cycles per pixel, and mean power of a coefficient."""
-    frequency, own, _, _ = _rings(picture, picture)
-    index, share = _ring_index(np.shape(picture))
-    return frequency, own / np.maximum(np.bincount(index.ravel(), share.ravel(), RINGS + 1)[:RINGS], 1.0)
+    frequency, own, _, _ = ring_energies(picture, picture)
+    return frequency, own / np.maximum(ring_counts(np.shape(picture)), 1.0)
 
 
-def _rings(
+def ring_counts(shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """How many coefficients of the full Fourier transform of a picture of this shape lie in each of the rings."""
+    index, share = _ring_index(shape)
+    return np.asarray(np.bincount(index.ravel(), share.ravel(), RINGS + 1)[:RINGS], np.float64)
+
+
+def window_energy(shape: tuple[int, ...]) -> float:
+    """Sum of squares of the window before the transform: white noise of variance v has v times this in each coefficient."""
+    return float(np.prod([np.sum(windows.tukey(side, 2.0 * _TAPER) ** 2) for side in shape]))
+
+
+def ring_energies(
     picture: npt.ArrayLike, truth: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Ring centres, and per ring the energies <O, O>, <T, T> and the real part of <O, T>."""

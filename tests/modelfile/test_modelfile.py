@@ -129,7 +129,7 @@ class Brighter(torch.nn.Module):
 
     def __init__(self, graph: RecoveryGraph) -> None:
         super().__init__()
-        self.graph = graph
+        self.graph = graph.for_export()
 
     def forward(self, rgb: torch.Tensor) -> torch.Tensor:
         brighter: torch.Tensor = self.graph(rgb) * 1.0001
@@ -167,6 +167,15 @@ def test_a_network_beyond_half_precision_has_no_half_variant_and_says_so(exporte
     assert sorted(path.name for path in tmp_path.iterdir()) == ["chroma.json", "chroma.onnx"]
     assert "No half-precision variant: chroma.fp16.onnx" in load_card(tmp_path / "chroma.json").notes
     assert load_model(tmp_path / "chroma.onnx").half() is None
+
+
+@pytest.mark.parametrize("task", ["chroma", "spatial"])
+def test_a_network_that_has_learned_nothing_has_both_variants(task: str, tmp_path: Path) -> None:
+    """Its heads are zeros, and so is what a start without a filter adds: equal weights of unequal precision."""
+    graph = RecoveryGraph(task, size="small", encoding="display", matrix="709", balance=None).eval()
+    card = ModelCard("t", task, graph.kept, "display", "709", None, "small", graph.receptive_field, graph.multiple, 1)
+    export_model(graph, card, tmp_path / "m.onnx")
+    assert load_model(tmp_path / "m.onnx").half() is not None
 
 
 def test_the_half_variant_belongs_to_its_own_model_alone(exported: Path, tmp_path: Path) -> None:

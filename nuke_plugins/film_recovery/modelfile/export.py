@@ -132,6 +132,7 @@ def _trace(module: nn.Module) -> onnx.ModelProto:
             dynamo=False,
         )
     model = onnx.load_from_string(buffer.getvalue())
+    _part_equal_weights(model.graph)
     for value in (*model.graph.input, *model.graph.output):
         for size, name in zip(value.type.tensor_type.shape.dim, (1, 3, "height", "width"), strict=True):
             size.Clear()
@@ -140,6 +141,16 @@ def _trace(module: nn.Module) -> onnx.ModelProto:
             else:
                 size.dim_param = name
     return model
+
+
+def _part_equal_weights(graph: onnx.GraphProto) -> None:
+    """Give every layer weights of its own: the tracer lets equal ones, such as zeros, be read through the first of them."""
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Identity" and node.input[0] in weights]:
+        own = graph.initializer.add()
+        own.CopyFrom(weights[node.input[0]])
+        own.name = node.output[0]
+        graph.node.remove(node)
 
 
 def _write(path: Path, model: onnx.ModelProto, card: ModelCard) -> None:

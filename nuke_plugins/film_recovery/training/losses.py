@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from film_recovery.contract.errors import DivergedError
 from film_recovery.training.softness import soften
+from film_recovery.training.spatial_losses import spatial_loss
 
 # Averages over 4 and 16 pixels: the reference's grain and what alignment leaves average out, a wrong colour does not.
 _POOLS = (4, 16)
@@ -24,13 +25,15 @@ def recovery_loss(
     softness: float,
     trust: torch.Tensor,
 ) -> torch.Tensor:
-    """Mean absolute error at the pixel plus, as structure, of local means and (spatial) of differences between neighbours.
+    """Mean absolute error at the pixel plus, as structure, of local means; for spatial recovery see :mod:`spatial_losses`.
 
     ``predicted``, the closed-form ``start`` and ``target`` are (B, O, H, W), coded; ``gain`` (1, O, 1, 1) is the size of a
     usual change, so that the learned channels count alike. With targets that are softer by ``softness`` pixels the prediction
     is blurred as much before it is compared, and what the network changes more finely than that has to pay, since no target
     speaks for it. ``trust`` (B, 1, H, W) weighs the pixels against each other. Returns a scalar without unit.
     """
+    if task == "spatial":
+        return spatial_loss(predicted, target, gain, trust)
     weight = trust / trust.mean().clamp_min(_LEAST_TRUST)
     difference = (soften(predicted.float(), softness) - target.float()) / gain
     error = difference * weight
@@ -40,9 +43,6 @@ def recovery_loss(
         loss = loss + _QUIET * (change - soften(change, softness)).abs().mean()
     for pool in _POOLS:
         loss = loss + functional.avg_pool2d(error, pool).abs().mean()
-    if task == "spatial":
-        loss = loss + ((difference[:, :, 1:] - difference[:, :, :-1]) * weight[:, :, 1:]).abs().mean() * 0.5
-        loss = loss + ((difference[:, :, :, 1:] - difference[:, :, :, :-1]) * weight[:, :, :, 1:]).abs().mean() * 0.5
     return loss
 
 

@@ -51,6 +51,7 @@ _NOISE = 0.004  # density: what a patch changes inside by grain alone
 _ROUNDS = 6
 _LIKE = 0.05  # density: a frame whose level differs by more is not a neighbour but another light
 _WEAK = 1e-6  # weight that ties the curve to zero where nothing is compared
+_BAND = 32  # rows put back at a time: few enough to stay in the processor's cache
 _DECIMALS = 4  # of a deviation: what cannot be seen shall not make frames stale when a neighbour changes a little
 
 FloatArray = npt.NDArray[np.float32]
@@ -195,9 +196,13 @@ def with_kept_luma(recovered: FloatArray, source: FloatArray, card: ModelCard) -
 
     What the model kept was the luma of the steadied picture; Cb and Cr stay, coded, and nothing is clamped.
     """
-    coded = np.asarray(encode(recovered, card.encoding), np.float32)
-    step = (_balanced(source, card) - coded) @ luma_coefficients(card.matrix).astype(np.float32)
-    return np.asarray(decode(coded + step[..., None], card.encoding), np.float32)
+    weights, result = luma_coefficients(card.matrix).astype(np.float32), np.empty_like(recovered)
+    for top in range(0, len(recovered), _BAND):
+        rows = slice(top, top + _BAND)
+        coded = np.asarray(encode(recovered[rows], card.encoding), np.float32)
+        step = (_balanced(source[rows], card) - coded) @ weights
+        result[rows] = decode(coded + step[..., None], card.encoding)
+    return result
 
 
 def _balanced(source: FloatArray, card: ModelCard) -> FloatArray:

@@ -26,6 +26,7 @@ from film_recovery.images import encodings
 from film_recovery.images.colour import rgb_to_ycbcr_matrix, ycbcr_to_rgb_matrix
 from film_recovery.pairs.lut import NODES
 from film_recovery.training.network import CELL, MULTIPLE, CorrectionNetwork
+from film_recovery.training.start_module import NO_LIMIT
 
 if TYPE_CHECKING:
     from film_recovery.training.graph import RecoveryGraph
@@ -116,7 +117,7 @@ class _CellStart(nn.Module):
         reach = -(-pad // CELL)  # cells
         self.margin = reach * CELL
         limit = _numbers(start.limit)
-        self.limited = bool(np.isfinite(limit).all())
+        self.limited = bool((limit < NO_LIMIT).all())
         scale = np.maximum(limit, 1e-9) if self.limited else np.ones_like(limit)  # runtimes clip to one range, for free
         self.register_buffer("kernel", _tensor(in_cells(_numbers(start.kernel) / scale[:, None, None, None], reach)))
         self.register_buffer("offset", _tensor(np.repeat(_numbers(start.offset) / scale, _PIXELS)))
@@ -171,12 +172,16 @@ class _CellNetwork(nn.Module):
 
     to_cells: torch.Tensor
     ones: torch.Tensor
+    largest: torch.Tensor
 
     def __init__(self, graph: RecoveryGraph) -> None:
         super().__init__()
         network: CorrectionNetwork = graph.network
         inputs, outputs = network.inputs, network.outputs
-        gain = _numbers(graph.gain).ravel()
+        gain, self.bounded = _numbers(graph.gain).ravel(), graph.reach is not None
+        if graph.reach is not None:
+            self.register_buffer("largest", _tensor(graph.reach * gain[:, None, None]))
+            gain = np.full_like(gain, 1.0 / graph.reach)
         real = [0, 1, 2, *range(4, inputs + 1)]  # the features that are not the plane of ones
         mixing = np.eye(inputs + 1)[real]
         self.outputs = outputs
@@ -200,7 +205,8 @@ class _CellNetwork(nn.Module):
         for cells in self.affine(fine).chunk(self.outputs, dim=1):  # parted before they are enlarged, which is cheaper
             gains = functional.interpolate(cells, scale_factor=float(CELL), mode="bilinear", align_corners=False)
             parts.append(mixed(self.ones, gains * features))
-        return torch.cat(parts, dim=1) + functional.pixel_shuffle(self.direct(fine), CELL)
+        correction = torch.cat(parts, dim=1) + functional.pixel_shuffle(self.direct(fine), CELL)
+        return torch.tanh(correction) * self.largest if self.bounded else correction
 
 
 def mixed(matrix: torch.Tensor, planes: torch.Tensor, shift: torch.Tensor | None = None) -> torch.Tensor:

@@ -24,6 +24,7 @@ from film_recovery.training.start_module import Start
 
 # task: channels of YCbCr that are learned
 _LEARNED = {"chroma": slice(1, 3), "spatial": slice(0, 1), "as-is": slice(0, 3)}
+_REACH = {"chroma": 4.0}  # usual changes, the largest correction
 
 
 class RecoveryGraph(nn.Module):
@@ -48,7 +49,7 @@ class RecoveryGraph(nn.Module):
         super().__init__()
         self.task, self.kept, self.size, self.encoding, self.matrix = task, KEPT[task], size, encoding, matrix
         self.balance = balance
-        self.learned = _LEARNED[task]
+        self.learned, self.reach = _LEARNED[task], _REACH.get(task)
         outputs = self.learned.stop - self.learned.start
         self.start = start if start is not None else Start(task)
         self.network = CorrectionNetwork(3 + outputs, outputs, SIZES[size])
@@ -80,7 +81,12 @@ class RecoveryGraph(nn.Module):
     def correct(self, features_BCHW: torch.Tensor) -> torch.Tensor:
         """The learned channels, coded: start plus correction. H and W are multiples of 16."""
         correction: torch.Tensor = self.network((features_BCHW - self.mean) / self.deviation)
-        return features_BCHW[:, 3:] + correction * self.gain
+        return features_BCHW[:, 3:] + self.bounded(correction) * self.gain
+
+    def bounded(self, correction_BCHW: torch.Tensor) -> torch.Tensor:
+        """The network's output, in usual changes; colour is held within ``reach``: of colours that the pairs lack a network says
+        anything, and then the table's guess is the better one."""
+        return correction_BCHW if self.reach is None else self.reach * torch.tanh(correction_BCHW / self.reach)
 
     def recombine(self, coded_BCHW: torch.Tensor, ycc_BCHW: torch.Tensor, learned_BCHW: torch.Tensor) -> torch.Tensor:
         """Coded RGB with the learned channels in place of the source's own."""
@@ -96,9 +102,9 @@ class RecoveryGraph(nn.Module):
         recovered = self.recombine(coded, features[:, :3, :height, :width], learned)
         return torch.as_tensor(decode(recovered, self.encoding, torch))
 
-    def for_export(self) -> ExportedRecovery:
-        """The same recovery, as it is now, in the form that ONNX Runtime computes fast."""
-        return ExportedRecovery(self).eval()
+    def for_export(self) -> nn.Module:
+        """The same recovery in the form that ONNX Runtime computes fast; itself, with a network of another kind."""
+        return ExportedRecovery(self).eval() if isinstance(self.network, CorrectionNetwork) else self
 
     def standardise(self, mean: Any, deviation: Any, gain: Any) -> None:
         """Set the statistics of the features (per channel) and the size of a correction (per learned channel)."""

@@ -31,6 +31,7 @@ from film_recovery.training.checkpoint import graph_from_checkpoint, load_checkp
 from film_recovery.training.data import PreparedPair, largest_patch, prepare
 from film_recovery.training.evaluate import held_out_figure
 from film_recovery.training.graph import RecoveryGraph
+from film_recovery.training.initial import take_weights
 from film_recovery.training.monitor import Monitor, event_figures, judge
 from film_recovery.training.plan import choose_device, load_plan, make_plan
 from film_recovery.training.start import fit_start
@@ -127,7 +128,7 @@ def _run(
         monitor.log.append("started", task=job.task, steps=trainer.plan.steps, precision=trainer.plan.precision,
                            device=trainer.plan.device, seconds_per_step=trainer.plan.seconds_per_step)  # fmt: skip
         monitor.log.append("start", step=0, held_out=None if start is None else round(start, 4))
-        trainer.best, trainer.best_step = start, 0 if start is not None else None
+        trainer.begin(start)
         _save(trainer, run)
     reporter.stage(f"Training {trainer.plan.steps} steps")
     last = _train_steps(trainer, run, monitor, reporter)
@@ -181,9 +182,10 @@ def _restored(job: TrainingJob, run: RunFolder, dataset: Dataset) -> tuple[Train
 
 
 def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) -> RecoveryGraph:
-    """The untrained graph of a job: balance, closed-form start and statistics from the training pairs, zero correction.
+    """The graph that a training begins with: balance, closed-form start and statistics from the job's training pairs, and the
+    network with the initial weights that the job asks for; without any its correction is zero. Raises as
+    :func:`take_weights` does.
 
-    With ``initial_weights`` the network's own weights come from that run or checkpoint; the start is always this shot's.
     ``tolerant`` as for :func:`fit_start`.
     """
     manifest = dataset.manifest
@@ -201,18 +203,8 @@ def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) ->
     change = torch.cat([(pair.target - pair.features[3:]).flatten(1)[:, ::7] for pair in prepared], dim=1)
     graph.standardise(features.mean(1), features.std(1).clamp_min(1e-3), change.abs().mean(1).clamp_min(1e-3))
     if job.initial_weights:
-        _take_weights(graph, Path(job.initial_weights))
+        take_weights(graph, Path(job.initial_weights))
     return graph.eval()
-
-
-def _take_weights(graph: RecoveryGraph, path: Path) -> None:
-    info, groups = load_checkpoint(RunFolder(path).last_checkpoint if path.is_dir() else path)
-    if (info.task, info.size) != (graph.task, graph.size):
-        raise InputError(
-            f"The initial weights in {path} are of a {info.size} {info.task} model, this run trains a {graph.size} "
-            f"{graph.task} model; choose the same task and size."
-        )
-    graph.network.load_state_dict(groups["best"])
 
 
 def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: Reporter) -> float | None:

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 CELL = 4  # pixels a side of the cell in which the U-Net works
 MULTIPLE = CELL * 4  # two halvings below the cell
+HEADS = ("affine.", "direct.")  # of the parameters' names: what makes the correction; zero, there is none
 
 
 @dataclass(frozen=True)

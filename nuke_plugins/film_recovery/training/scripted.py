@@ -65,6 +65,7 @@ class ScriptedRecovery(nn.Module):
     gain: torch.Tensor
     kernel: torch.Tensor
     offset: torch.Tensor
+    limit: torch.Tensor
     table: torch.Tensor
 
     def __init__(self, graph: RecoveryGraph) -> None:
@@ -78,11 +79,13 @@ class ScriptedRecovery(nn.Module):
         self.to_ycc = [float(value) for value in rgb_to_ycbcr_matrix(graph.matrix).ravel()]
         # Only the learned columns: a row is an output colour, a column what one learned channel adds to it.
         self.to_rgb = [float(value) for value in ycbcr_to_rgb_matrix(graph.matrix).ravel()]
+        self.reach = 0.0 if graph.reach is None else graph.reach  # 0: without bound
         self.balance = graph.balance.numbers if graph.balance is not None else []
         for name in ("mean", "deviation", "gain"):
             self.register_buffer(name, getattr(graph, name).clone())
         self.register_buffer("kernel", graph.start.kernel.clone())
         self.register_buffer("offset", graph.start.offset.clone())
+        self.register_buffer("limit", graph.start.limit[:, None, None].clone())
         table = graph.start.table.clone() if graph.start.uses_table else torch.zeros(1, self.outputs)
         self.register_buffer("table", table)
         network = graph.network
@@ -139,6 +142,8 @@ class ScriptedRecovery(nn.Module):
         pad = self.kernel.size(3) // 2
         around = replicated(looked_up[:, : self.filter_inputs], pad, pad, pad, pad)
         change = functional.conv2d(around, self.kernel.to(torch.float32), self.offset.to(torch.float32))
+        limit = self.limit.to(torch.float32)
+        change = torch.minimum(torch.maximum(change, -limit), limit)
         return looked_up[:, self.first : self.first + self.outputs] + change
 
     def table_change(self, coded: torch.Tensor) -> torch.Tensor:
@@ -189,7 +194,10 @@ class ScriptedRecovery(nn.Module):
         start = self.started(padded, ycc)
         features = torch.cat([ycc, start], dim=1)
         standard = (features - self.mean.to(torch.float32)) / self.deviation.to(torch.float32)
-        learned = start + self.correction(standard) * self.gain.to(torch.float32)
+        correction = self.correction(standard)
+        if self.reach > 0.0:
+            correction = torch.tanh(correction / self.reach) * self.reach
+        learned = start + correction * self.gain.to(torch.float32)
         change = (learned - ycc[:, self.first : self.first + self.outputs])[:, :, :height, :width]
         colours: list[torch.Tensor] = []
         for colour in range(3):

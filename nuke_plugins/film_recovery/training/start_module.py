@@ -17,6 +17,7 @@ from film_recovery.pairs.lut import NODES, ColourLut
 FILTER_SIDE = {"chroma": 9, "spatial": 13, "as-is": 9}  # pixels, odd
 _INPUTS = {"chroma": 3, "spatial": 1, "as-is": 3}  # channels of YCbCr that the filter looks at
 _FIRST, _OUTPUTS = {"chroma": 1, "spatial": 0, "as-is": 0}, {"chroma": 2, "spatial": 1, "as-is": 3}
+NO_LIMIT = 1e6  # coded values; a finite number, which every runtime compares alike
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -26,6 +27,7 @@ class Start(nn.Module):
     table: torch.Tensor
     kernel: torch.Tensor
     offset: torch.Tensor
+    limit: torch.Tensor
     softness: torch.Tensor  # pixels by which the targets were softer; only training asks for it
 
     def __init__(self, task: str) -> None:
@@ -37,6 +39,7 @@ class Start(nn.Module):
             self.register_buffer("table", torch.zeros(NODES**3, self.outputs))
         self.register_buffer("kernel", torch.zeros(self.outputs, self.inputs, side, side))
         self.register_buffer("offset", torch.zeros(self.outputs))
+        self.register_buffer("limit", torch.full((self.outputs,), NO_LIMIT))
         self.register_buffer("softness", torch.zeros(()))
 
     @property
@@ -54,6 +57,10 @@ class Start(nn.Module):
         self.kernel.copy_(torch.from_numpy(kernel))
         self.offset.copy_(torch.from_numpy(offset))
 
+    def set_limit(self, limit: FloatArray) -> None:
+        """Let the filter change no learned channel by more than this, (outputs,), coded values."""
+        self.limit.copy_(torch.from_numpy(limit))
+
     def looked_up(self, coded_BCHW: torch.Tensor, ycc_BCHW: torch.Tensor) -> torch.Tensor:
         """YCbCr with the learned channels through the table, before the filter."""
         if not self.uses_table:
@@ -65,7 +72,8 @@ class Start(nn.Module):
         looked_up = self.looked_up(coded_BCHW, ycc_BCHW)
         pad = self.kernel.shape[-1] // 2
         around = functional.pad(looked_up[:, : self.inputs], (pad, pad, pad, pad), mode="replicate")
-        change = functional.conv2d(around, self.kernel, self.offset)
+        limit = self.limit[:, None, None]
+        change = torch.minimum(torch.maximum(functional.conv2d(around, self.kernel, self.offset), -limit), limit)
         return looked_up[:, self.first : self.first + self.outputs] + change
 
     def _table_change(self, coded_BCHW: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from film_recovery.training.checkpoint import CheckpointInfo
 from film_recovery.training.data import PreparedPair, cut, draw_crops, prepare
 from film_recovery.training.evaluate import held_out_figure
 from film_recovery.training.graph import RecoveryGraph
+from film_recovery.training.initial import start_alone
 from film_recovery.training.losses import check_finite, recovery_loss
 from film_recovery.training.plan import TrainingPlan
 
@@ -44,6 +45,15 @@ class Trainer:
         self.best_step: int | None = None
         self.best_weights = copy.deepcopy(self.averaged.state_dict())
 
+    def begin(self, start: float | None) -> None:
+        """Before the first step: until training helps, the ``start`` alone (its held-out figure in dB, None without held-out
+        pairs) is the best there is, or the initial weights where they do better; unjudged, the initial weights are."""
+        if start is None:
+            return
+        self.best, self.best_step = start, 0
+        self.best_weights = start_alone(self.best_weights)
+        self.evaluate()
+
     def step(self) -> float:
         """Train one step; returns the loss. Raises :class:`DivergedError` when it is not finite."""
         step, plan = self.done, self.plan
@@ -56,7 +66,7 @@ class Trainer:
         with plan.autocast:
             standard = ((features - self.graph.mean) / self.graph.deviation).contiguous(memory_format=torch.channels_last)
             correction = self.graph.network(standard)
-        predicted = features[:, 3:] + correction.float() * self.graph.gain
+        predicted = features[:, 3:] + self.graph.bounded(correction.float()) * self.graph.gain
         softness = self.softness * (0.5 if pairs is self.coarse else 1.0)
         loss = recovery_loss(self.job.task, predicted, features[:, 3:], target, self.graph.gain, softness, trust)
         value = check_finite(loss, step, [pairs[crop.pair].frame for crop in crops])

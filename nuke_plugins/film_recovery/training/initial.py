@@ -1,0 +1,34 @@
+"""Where the network of a run begins: at zero correction, or with the weights of another run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from film_recovery.contract.errors import InputError
+from film_recovery.contract.run_folder import RunFolder
+from film_recovery.training.checkpoint import load_checkpoint
+from film_recovery.training.graph import RecoveryGraph
+from film_recovery.training.network import HEADS
+
+
+def take_weights(graph: RecoveryGraph, path: Path) -> None:
+    """Load the network of a run, or of a checkpoint; the closed-form start stays this shot's own.
+
+    Raises:
+        InputError: the weights are of another task or size.
+        ModelFileError: the file is absent or damaged.
+    """
+    info, groups = load_checkpoint(RunFolder(path).last_checkpoint if path.is_dir() else path)
+    if (info.task, info.size) != (graph.task, graph.size):
+        raise InputError(
+            f"The initial weights in {path} are of a {info.size} {info.task} model, this run trains a {graph.size} "
+            f"{graph.task} model; choose the same task and size."
+        )
+    graph.network.load_state_dict(groups["best"])
+
+
+def start_alone(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same weights with a correction of zero: what is handed out while training has not yet helped."""
+    return {name: torch.zeros_like(tensor) if name.startswith(HEADS) else tensor for name, tensor in weights.items()}

@@ -84,8 +84,8 @@ class RecoveryGraph(nn.Module):
         return features_BCHW[:, 3:] + self.bounded(correction) * self.gain
 
     def bounded(self, correction_BCHW: torch.Tensor) -> torch.Tensor:
-        """The network's output, in usual changes; colour is held within ``reach``: of colours that the pairs lack a network says
-        anything, and then the table's guess is the better one."""
+        """The network's output, in usual changes; colour is held within ``reach``: of colours that the pairs lack a network
+        says anything, and then the table's guess is the better one."""
         return correction_BCHW if self.reach is None else self.reach * torch.tanh(correction_BCHW / self.reach)
 
     def recombine(self, coded_BCHW: torch.Tensor, ycc_BCHW: torch.Tensor, learned_BCHW: torch.Tensor) -> torch.Tensor:

@@ -32,6 +32,7 @@ from film_recovery.review.metrics import delta_e
 
 PAGE = Path(__file__).with_name("steadiness.md")
 CASES = (Recipe("rabbit", "usual"), Recipe("rabbit", "heavy"), Recipe("street", "16mm"), Recipe("astronaut", "heavy"))
+EARLY, LATE = 1 / 6, 2 / 3  # of the footage: where runs have their middle; the early one begins with few frames before it
 JUDGED = 24  # frames
 _NO_FLICKER, _NO_GRAIN = Flicker(), Grain(0.0, 6.0, 0.0)
 FloatArray = npt.NDArray[np.float32]
@@ -56,13 +57,13 @@ class Figures:
     delta_e: float
 
 
-def simulate(recipe: Recipe, element: Element) -> Run:
-    """A run about the place where the bench "learning" has its own, with a window at both ends where there are so many."""
+def simulate(recipe: Recipe, element: Element, share: float) -> Run:
+    """A run about that share of the footage, with a window of frames at both ends where there are so many."""
     pictures = footage(recipe.footage)
-    first = max(len(pictures) // 6 - JUDGED // 2, 0)
+    first = round(len(pictures) * share) - JUDGED // 2
     begin = max(first - WINDOW, 0)
     simulator = ElementSimulator(element, SIZE, recipe.seed)
-    frames = [simulator.simulate(pictures[index], index) for index in range(begin, first + JUDGED + WINDOW)]
+    frames = [simulator.simulate(pictures[index], index) for index in range(begin, min(first + JUDGED + WINDOW, len(pictures)))]
     sources, truths = ([np.ascontiguousarray(getattr(one, part)[INNER]) for one in frames] for part in ("scan", "truth"))
     return Run(sources, truths, first - begin)
 
@@ -91,8 +92,8 @@ def measure(results: list[FloatArray], truths: list[FloatArray], card: ModelCard
     return Figures(still, moving, psnr, float(np.mean(differences)))
 
 
-def measure_case(recipe: Recipe) -> dict[str, Figures]:
-    """All runs of a case by name: what the source was made without, then whether it was steadied."""
+def measure_case(recipe: Recipe) -> dict[str, dict[str, Figures]]:
+    """By place in the footage the figures by name: what the source was made without, then whether it was steadied."""
     case = simulated(recipe)
     start, manifest = closed_form(case.dataset)["start"].apply, case.dataset.manifest
     card = ModelCard("bench", "chroma", "luma", manifest.encoding, manifest.matrix, manifest.balance, "small", 0, 16, 1)
@@ -102,15 +103,15 @@ def measure_case(recipe: Recipe) -> dict[str, Figures]:
         "no flicker": dataclasses.replace(sharp, flicker=_NO_FLICKER),
         "no grain": dataclasses.replace(sharp, grain=_NO_GRAIN),
     }
-    found: dict[str, Figures] = {}
-    for name, element in elements.items():
-        run = simulate(recipe, element)
+    found: dict[str, dict[str, Figures]] = {"early": {}, "late": {}}
+    for place, name in (("early", "plain"), ("early", "no flicker"), ("early", "no grain"), ("late", "plain")):
+        run = simulate(recipe, elements[name], {"early": EARLY, "late": LATE}[place])
         truths = run.truths[run.first : run.first + JUDGED]
         if name == "plain":
-            found["truth"] = measure(truths, truths, card)
+            found[place]["truth"] = measure(truths, truths, card)
         for steady in (False, True):
             results = recovered(run, start, card, steady=steady)
-            found[f"{name}, {'steadied' if steady else 'as it is'}"] = measure(results, truths, card)
+            found[place][f"{name}, {'steadied' if steady else 'as it is'}"] = measure(results, truths, card)
     return found
 
 
@@ -138,7 +139,11 @@ def page(cases: dict[str, dict[str, Figures]], seconds: float) -> str:
         lines.append(f"| {' | '.join([name, *flicker, *quality])} |")
     lines += [
         "",
-        "Where it comes from: the same runs when the source has no flicker, or no grain.",
+        "What steadying leaves in moving patches is there without flicker too: grain, and fading that differs over the frame,",
+        "through which content moves. PSNR and ΔE also tell how far the run's mean flicker happens to be from that of the",
+        "pairs, which no window knows.",
+        "",
+        "Where it comes from: the early runs when the source has no flicker, or no grain.",
         "",
         "| case | moving: no flicker | no grain | no grain, steadied | still: no flicker | no grain | no grain, steadied "
         "| PSNR no flicker | no flicker, steadied |",
@@ -146,6 +151,8 @@ def page(cases: dict[str, dict[str, Figures]], seconds: float) -> str:
     ]
     kinds = ("no flicker, as it is", "no grain, as it is", "no grain, steadied")
     for name, found in cases.items():
+        if kinds[0] not in found:
+            continue
         flicker = [_thousands(getattr(found[kind], which)) for which in ("moving", "still") for kind in kinds]
         quality = [f"{found[kind].psnr:.2f}" for kind in ("no flicker, as it is", "no flicker, steadied")]
         lines.append(f"| {' | '.join([name, *flicker, *quality])} |")
@@ -162,11 +169,11 @@ def main() -> None:
     parser.add_argument("--only", metavar="NAME", help="part of a case's name; the page is then printed and not written")
     wanted = parser.parse_args().only
     begin = time.process_time()
-    cases = {}
+    cases: dict[str, dict[str, Figures]] = {}
     for recipe in CASES:
         name = f"{recipe.footage}-{recipe.elements}"
         if wanted is None or wanted in name:
-            cases[name] = measure_case(recipe)
+            cases |= {f"{name}, {place}": figures for place, figures in measure_case(recipe).items()}
             print(f"{name}: {time.process_time() - begin:.0f} s", flush=True)
     text = page(cases, time.process_time() - begin)
     if wanted is None:

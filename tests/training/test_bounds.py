@@ -1,4 +1,4 @@
-"""A recovery of colour stays near its table where nothing was learned: the filter within the grain, the network within reach."""
+"""A recovery of colour stays near its table where nothing was learned: the filter within the grain, the network in reach."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_a_network_that_says_anything_stays_within_reach() -> None:
         change = (graph.correct(features) - features[:, 3:]).abs().amax(dim=(0, 2, 3))
     assert graph.reach is not None
     assert torch.all(change <= torch.tensor([0.004, 0.006]) * graph.reach * 1.0001)
-    assert torch.all(change > torch.tensor([0.004, 0.006]))  # it did say something
+    assert torch.all(change > torch.tensor([0.004, 0.006]) * graph.reach * 0.9)  # it did say something
 
 
 def test_without_a_correction_the_start_alone_is_handed_out() -> None:

@@ -13,7 +13,7 @@ from film_recovery.training.spatial_losses import spatial_loss
 _POOLS = (4, 16)
 _LEAST_TRUST = 0.05  # crops of which less is believed do not count as much as others
 
-_QUIET = 0.3  # how much a correction costs that is finer than the targets can judge
+_QUIET = 1.0  # how much a correction costs that is finer than the targets can judge
 
 
 def recovery_loss(

@@ -24,7 +24,7 @@ SCHEMA, VERSION = "film-recovery/plan", 1
 _EVALUATIONS = (3, 12)  # held-out figures over a run, fewest and most
 _EVALUATION_SHARE = 0.2  # of the time, at most, unless even the fewest take more
 _PROBE_STEPS = 8
-_LEARNING_RATE = {"chroma": 1e-3, "spatial": 1e-3, "as-is": 1e-3}
+_LEARNING_RATE = {"chroma": 5e-4, "spatial": 1e-3, "as-is": 1e-3}
 _WARM_UP = 50
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

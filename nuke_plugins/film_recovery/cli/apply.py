@@ -19,13 +19,15 @@ from film_recovery.cli.console import frames_option, stoppable
 @click.option("--float", "as_float", is_flag=True, help="Write EXR as 32-bit float instead of half.")
 @click.option("--aces-from", metavar="SPACE", help="Write ACES2065-1; SPACE is the files' own, as OCIO names it.")
 @click.option("--steady/--no-steady", default=None, help="Take whole frames' flicker out of the colour; default for chroma.")
+@click.option("--grain", type=click.Choice(["recovered", "source", "reference"]), default="recovered", show_default=True,
+              help="Of a spatial recovery: as recovered, the source's own put back, or made up as the reference's.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "fp16"]), default="auto", show_default=True)
 @click.option("--tile", type=int, help="Tile side in pixels; default: whole frames up to 2K, tiles as large above.")
 @click.option("--threads", type=int, help="Processor threads; default all.")
 def apply(
     model: Path, source: str, output: str, frames: str | None, skip_existing: bool, as_float: bool,
-    aces_from: str | None, steady: bool | None, device: str, precision: str, tile: int | None, threads: int | None,
+    aces_from: str | None, steady: bool | None, grain: str, device: str, precision: str, tile: int | None, threads: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Recover a sequence with MODEL, a run's folder or a .onnx file.
 
@@ -51,6 +53,7 @@ def apply(
             aces_from=aces_from,
             skip_existing=skip_existing,
             steady=steady,
+            grain=grain,
             reporter=reporter,
         )
     speed = report.seconds * 1000.0 / report.megapixels if report.megapixels else 0.0

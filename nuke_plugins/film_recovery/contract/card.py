@@ -20,7 +20,9 @@ class ModelCard:
 
     ``kept`` is ``luma``, ``chroma`` or ``nothing``; ``balance`` the 12 numbers of the density balance in the graph, or None.
     ``receptive_field`` is the radius in pixels beyond which an input pixel cannot change an output pixel; ``multiple`` the
-    pixel grid on which tiles must start so that tiled equals whole. ``files`` maps file names beside the card to SHA-256.
+    pixel grid on which tiles must start so that tiled equals whole. ``grain``, of a spatial recovery, is what it needs to be
+    given grain: the power of the grain of ``source``, ``reference`` and ``recovered`` over ``frequency``, the reference's
+    ``strength`` over ``level``, and ``softness``, see ``training.grain``. ``files`` maps file names beside the card to SHA-256.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ModelCard:
     versions: dict[str, str] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     held_out: dict[str, float] = field(default_factory=dict)
+    grain: dict[str, list[float]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     notes: str = ""
 

@@ -17,6 +17,8 @@ TILE = 64  # pixels: small enough that some tiles are flat
 _BINS = 32  # frequencies from 0 to 0.5 cycles per pixel
 _FLOOR_PERCENTILE = 10.0
 _TEXTURE = (0.02, 0.15)  # cycles per pixel, where every picture has more than grain
+_FINE = 0.25  # cycles per pixel: above, grain outweighs the texture of flat parts
+_LEVELS, _FEWEST_TILES = 8, 12
 _CLEAR = 2.0  # mean over floor at which picture and grain have equal power
 _VISIBLE = (1.0 / 1023.0) ** 2 / 12.0  # power of 10-bit rounding: finer than that is no detail, even without any grain
 _USABLE = (0.02, 0.98)  # coded luma of tiles that are neither crushed nor blown out
@@ -70,20 +72,48 @@ def measure_spectrum(lumas: Sequence[npt.ArrayLike]) -> Spectrum:
     return Spectrum(frequency, spectra.mean(axis=0), np.percentile(spectra, _FLOOR_PERCENTILE, axis=0))
 
 
-def grain_power(lumas: Sequence[npt.ArrayLike]) -> tuple[FloatArray, FloatArray]:
+def grain_power(
+    lumas: Sequence[npt.ArrayLike], guides: Sequence[npt.ArrayLike] | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Frequency (cycles per pixel) and power of the grain alone: the mean spectrum of the flattest tiles.
 
     Tiles are chosen by their power at low frequencies, where picture outweighs grain, so that the choice says nothing of the
     grain itself: unlike a percentile of the power the mean is not biased. Where no part is flat, texture counts as grain.
-    ``lumas`` as for :func:`measure_spectrum`; white noise of variance v has power v.
+    ``guides``, of the same shapes, choose the tiles instead. ``lumas`` as for :func:`measure_spectrum`; white noise of
+    variance v has power v.
     """
     frequency, spectra, levels = _tile_spectra(lumas)
+    if guides is not None:
+        _, guide, levels = _tile_spectra(guides)
+    else:
+        guide = spectra
     usable = (levels > _USABLE[0]) & (levels < _USABLE[1])
-    if usable.sum() >= 8:
-        spectra = spectra[usable]
+    if usable.sum() < 8:
+        usable[:] = True
+    texture = guide[:, (frequency > _TEXTURE[0]) & (frequency < _TEXTURE[1])].mean(axis=1)
+    flat = usable & (texture <= np.percentile(texture[usable], _FLOOR_PERCENTILE))
+    return frequency, np.asarray(spectra[flat].mean(axis=0), np.float64)
+
+
+def grain_by_level(lumas: Sequence[npt.ArrayLike]) -> tuple[FloatArray, FloatArray]:
+    """Levels of coded luma, and the grain's deviation there as a share of its mean over the levels that the pictures have.
+
+    Of the tiles of each level the flattest quarter are looked at, above a quarter cycle per pixel; levels that too few tiles
+    have take the nearest one's. ``lumas`` as for :func:`measure_spectrum`.
+    """
+    frequency, spectra, levels = _tile_spectra(lumas)
     texture = spectra[:, (frequency > _TEXTURE[0]) & (frequency < _TEXTURE[1])].mean(axis=1)
-    flat = spectra[texture <= np.percentile(texture, _FLOOR_PERCENTILE)]
-    return frequency, np.asarray(flat.mean(axis=0), np.float64)
+    fine = spectra[:, frequency > _FINE].mean(axis=1)
+    centres, found = (np.arange(_LEVELS) + 0.5) / _LEVELS, {}
+    for centre in centres:
+        near = np.flatnonzero(np.abs(levels - centre) <= 0.5 / _LEVELS)
+        if len(near) >= _FEWEST_TILES:
+            flat = near[texture[near] <= np.percentile(texture[near], 25.0)]
+            found[float(centre)] = float(np.sqrt(fine[flat].mean()))
+    if not found or max(found.values()) <= 0.0:
+        return centres, np.ones(_LEVELS)
+    strength = np.interp(centres, list(found), list(found.values()))
+    return centres, np.asarray(strength / np.mean(list(found.values())), np.float64)
 
 
 def _tile_spectra(lumas: Sequence[npt.ArrayLike]) -> tuple[FloatArray, FloatArray, FloatArray]:

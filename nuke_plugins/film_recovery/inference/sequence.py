@@ -21,6 +21,7 @@ from film_recovery.images.frame import FloatArray, Frame
 from film_recovery.images.ocio import aces_frame, to_aces
 from film_recovery.images.ranges import format_frames
 from film_recovery.images.sequence import Sequence
+from film_recovery.inference.grain import check_grain, with_grain
 from film_recovery.inference.outputs import Outputs
 from film_recovery.inference.session import InferenceOptions, ModelSession
 from film_recovery.inference.steady import Deviation, Steadiness, may_steady, source_steadiness, steadied, with_kept_luma
@@ -59,6 +60,7 @@ def apply_model(
     aces_from: str | None = None,
     skip_existing: bool = False,
     steady: bool | None = None,
+    grain: str = "recovered",
     reporter: Reporter | None = None,
 ) -> ApplyReport:
     """Recover frames of a sequence into ``output``, a pattern such as ``recovered.####.exr``.
@@ -68,11 +70,13 @@ def apply_model(
     ``aces_from`` names the working space of the files: the result is then written as ACES2065-1, through OpenColorIO.
     ``steady`` takes the flicker of whole frames out of what the model sees, see :mod:`film_recovery.inference.steady`; the luma
     that is kept stays that of the source as it is. None: wherever the model keeps luma, which it needs.
+    ``grain`` of a spatial recovery: as ``recovered``, the ``source``'s own put back, or made up as the ``reference``'s, see
+    :mod:`film_recovery.inference.grain`; the header tells which.
 
     Raises:
         MissingFrameError: a frame is not there; nothing has been written.
         InputError: the model is not for these files, the output would overwrite the input, or pixels are NaN.
-        UsageError: ``steady`` is asked of a model that does not keep luma.
+        UsageError: ``steady`` is asked of a model that does not keep luma, or ``grain`` of one that cannot have it.
         DivergedError: the model gives values that are not finite even in single precision.
         BusyError: another process writes the same frames with another model.
         StoppedError: stopped on request; all frames written so far are whole.
@@ -88,8 +92,9 @@ def apply_model(
     if aces_from is not None:
         to_aces(np.zeros((1, 1, 3), np.float32), aces_from)  # an unknown space is told before anything is written
     steadiness = source_steadiness(sequence, loaded.card) if may_steady(loaded.card, steady) else None
+    check_grain(loaded.card, grain)
     session = ModelSession(loaded, options)
-    job = _Apply(loaded, session, sequence, outputs, aces_from, skip_existing, steadiness, options.tile, reporter)
+    job = _Apply(loaded, session, sequence, outputs, aces_from, skip_existing, steadiness, grain, options.tile, reporter)
     outputs.remove_leftovers()
     begin = time.monotonic()
     report = _run(job, wanted)
@@ -116,6 +121,7 @@ class _Apply:
     aces_from: str | None
     skip_existing: bool
     steadiness: Steadiness | None
+    grain: str
     tile: int | None  # becomes smaller when memory runs out, and stays so for the frames that follow
     reporter: Reporter
 
@@ -137,6 +143,8 @@ class _Apply:
         origin = {"model": self.model.sha256, "source_sha256": _source_sha256(frame)}
         if self.aces_from is not None:
             origin["aces_from"] = self.aces_from
+        if self.grain != "recovered":
+            origin["grain"] = self.grain
         deviation = (0.0, 0.0, 0.0)
         if self.steadiness is not None:
             deviation = self.steadiness.deviation(number)
@@ -165,7 +173,7 @@ class _Apply:
         )
 
     def write(self, number: int, work: _Work, result: FloatArray) -> None:
-        frame = replace(work.frame, rgb=result)
+        frame = replace(work.frame, rgb=with_grain(result, work.frame.rgb, self.model.card, self.grain, number))
         if self.aces_from is not None:
             frame = aces_frame(frame, self.aces_from)
         notes = {"task": self.model.card.task, "version": film_recovery.__version__}

@@ -13,6 +13,8 @@ from film_recovery.images.encodings import ENCODING_NAMES
 
 _LARGEST_FIELD = 4096  # pixels; far beyond any network of this program
 _LARGEST_MULTIPLE = 256  # pixels
+_GRAIN = (("frequency", "source", "reference", "recovered"), ("level", "strength"), ("softness",))  # curves of equal length
+_LONGEST_CURVE, _LARGEST_BLUR = 256, 64.0
 
 
 def unfit_value(card: ModelCard) -> str | None:
@@ -37,6 +39,20 @@ def _is_balance(value: Any) -> bool:
     )
 
 
+def _is_grain(value: Any) -> bool:
+    """Empty, or all of the curves with as many numbers as they go with others."""
+    if value == {}:
+        return True
+    if not isinstance(value, dict) or set(value) != {name for group in _GRAIN for name in group}:
+        return False
+    numbers = [number for curve in value.values() if isinstance(curve, list) for number in curve]
+    return all(isinstance(curve, list) and 0 < len(curve) <= _LONGEST_CURVE for curve in value.values()) and (
+        all(type(number) in (int, float) and math.isfinite(number) and number >= 0.0 for number in numbers)
+        and all(len({len(value[name]) for name in group}) == 1 for group in _GRAIN)
+        and value["softness"][0] <= _LARGEST_BLUR
+    )
+
+
 _FITS: dict[str, Callable[[Any], bool]] = {
     "task": _one_of(*KEPT),
     "encoding": _one_of(*ENCODING_NAMES),
@@ -47,5 +63,6 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "opset": _whole(1, 10_000),
     "channels_in": lambda value: value == ["R", "G", "B"],
     "channels_out": lambda value: value == ["R", "G", "B"],
+    "grain": _is_grain,
     "files": lambda value: isinstance(value, dict),
 }

@@ -30,6 +30,7 @@ from film_recovery.pairs.dataset import Dataset, build_dataset, load_dataset
 from film_recovery.training.checkpoint import graph_from_checkpoint, load_checkpoint, save_checkpoint
 from film_recovery.training.data import PreparedPair, largest_patch, prepare
 from film_recovery.training.evaluate import held_out_figure
+from film_recovery.training.grain import measure_grain
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.initial import take_weights
 from film_recovery.training.monitor import Monitor, event_figures, judge
@@ -275,6 +276,7 @@ def _export(
             "precision": trainer.plan.precision,
         },
         held_out=figures,
+        grain=measure_grain(graph, training),
     )
     path = run.model(job.task)
     export_model(graph, card, path)

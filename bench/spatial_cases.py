@@ -1,0 +1,126 @@
+"""What ``spatial.py`` trains and judges on: a soft 16 mm print and a sharp 35 mm internegative of pictures that are known.
+
+The reference is laid on the source by the true geometry, so that recovery is measured and not alignment; both have grain.
+Frames to judge by lie between those to learn from. Made once and kept in the cache, as halves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from learning_cases import CLIPS, laid
+from selection import STILLS
+from tolerance import CACHE
+
+from film_elements.clip import find_clip, load_clip, moving_still
+from film_elements.elements import ElementSimulator
+from film_elements.parameters import Element, Fading, internegative_35mm, print_16mm
+from film_recovery.contract.atomic import atomic_path
+from film_recovery.images.encodings import decode
+from film_recovery.pairs.confidence import pair_trust
+from film_recovery.pairs.dataset import Dataset, Pair
+from film_recovery.pairs.manifest import Manifest
+from film_recovery.pairs.targets import make_target
+
+SIZE = (480, 270)
+INNER = (slice(11, 259), slice(16, 464))  # without the scan borders
+PAIRS, JUDGED = 33, 4  # to learn from at most, and to judge by
+_STILL_FRAMES = 80
+# The internegative's colour is kept here: what the fading of dyes does to luma is another figure than detail.
+_REFERENCE = dataclasses.replace(internegative_35mm(), fading=Fading(kept=(0.98, 0.99, 0.985), stain=(0.003, 0.005, 0.008)))
+_PRINT = print_16mm()
+# As soft in the pixels of this small picture as a 16 mm print of one more generation is in a scan twice as wide.
+_SOFT = dataclasses.replace(_PRINT, stages_lp_mm=tuple(0.6 * stage for stage in _PRINT.stages_lp_mm))
+ELEMENTS: dict[str, Element] = {"print": _PRINT, "soft": _SOFT}
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``footage`` of the clips or the stills, ``element`` of :data:`ELEMENTS`, and the seed of chance."""
+
+    footage: str
+    element: str
+    seed: int = 3
+
+    @property
+    def name(self) -> str:
+        """For tables and ``--only``."""
+        return f"{self.footage}-{self.element}"
+
+
+RECIPES = (
+    Recipe("rabbit", "print"), Recipe("street", "print"), Recipe("street", "soft"),
+    Recipe("coffee", "print"), Recipe("motorcycle", "soft"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SpatialCase:
+    """Pictures (H, W, 3) in linear light: ``pairs`` source and reference to learn from and ``held_out`` one more; of the frames
+    to judge by ``sources``, ``references`` and the ``truths`` behind both, all in the source's geometry."""
+
+    name: str
+    pairs: list[tuple[FloatArray, FloatArray]]
+    held_out: tuple[FloatArray, FloatArray]
+    sources: list[FloatArray]
+    references: list[FloatArray]
+    truths: list[FloatArray]
+
+    def dataset(self, count: int) -> Dataset:
+        """``count`` pairs spread evenly over those to learn from, and the held-out one; believed as the product believes."""
+        chosen = [self.pairs[place] for place in _spread(len(self.pairs), count)]
+        pairs = []
+        for number, (source, reference) in enumerate([*chosen, self.held_out]):
+            target = make_target("spatial", source, reference, "display", "709")
+            trust = pair_trust(source, reference, "display")
+            pairs.append(Pair(number, number == count, source, reference, target, trust))
+        height, width = pairs[0].source.shape[:2]
+        manifest = Manifest("spatial", "display", "709", "chroma", None, [0, 0, width, height], "", "", 0, {}, [], [])
+        return Dataset(manifest, pairs)
+
+
+def simulated(recipe: Recipe) -> SpatialCase:
+    """Make a case, or take it from the cache."""
+    path = CACHE / "spatial" / f"{recipe.name}-{recipe.seed}-{SIZE[0]}.npz"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+            np.savez(stream, **_simulate(recipe))
+    with np.load(path) as kept:
+        parts = {name: [np.asarray(one, np.float32) for one in kept[name]] for name in kept.files}
+    pairs = list(zip(parts["source"], parts["reference"], strict=True))
+    return SpatialCase(recipe.name, pairs[:-1], pairs[-1], parts["judged"], parts["judged_reference"], parts["truth"])
+
+
+def _simulate(recipe: Recipe) -> dict[str, npt.NDArray[np.float16]]:
+    footage = _footage(recipe.footage)
+    simulators = [ElementSimulator(one, SIZE, recipe.seed) for one in (ELEMENTS[recipe.element], _REFERENCE)]
+    places = np.linspace(0, len(footage) - 1, PAIRS + 1 + JUDGED).astype(int).tolist()
+    judged = places[4 :: len(places) // JUDGED][:JUDGED]
+    learned = [place for place in places if place not in judged]
+    learned.append(learned.pop(len(learned) // 2))
+    parts: dict[str, list[FloatArray]] = {}
+    for names, frames in ((("source", "reference", ""), learned), (("judged", "judged_reference", "truth"), judged)):
+        for index in frames:
+            ours, theirs = (simulator.simulate(footage[index], index) for simulator in simulators)
+            for name, picture in zip(names, (ours.scan, laid(ours, theirs), ours.truth), strict=True):
+                if name:
+                    parts.setdefault(name, []).append(picture)
+    return {name: np.stack([picture[INNER] for picture in part]).astype(np.float16) for name, part in parts.items()}
+
+
+def _footage(name: str) -> list[FloatArray]:
+    """Truth, linear light. Twice the size first, so that the pictures hold detail to the last pixel."""
+    if name in CLIPS:
+        file, count = CLIPS[name]
+        return load_clip(find_clip(CACHE, file), SIZE, count, 1)
+    linear = np.asarray(decode(STILLS[name]()[..., :3].astype(np.float32) / 255.0, "display"), np.float32)
+    return list(moving_still(linear, SIZE, _STILL_FRAMES, 0.7))
+
+
+def _spread(many: int, count: int) -> list[int]:
+    return [(2 * place + 1) * many // (2 * count) for place in range(count)]

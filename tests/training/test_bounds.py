@@ -7,6 +7,8 @@ import skimage.data
 import torch
 
 from film_recovery.images.colour import rgb_to_ycbcr
+from film_recovery.training.data import PreparedPair
+from film_recovery.training.evaluate import held_out_figure
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.initial import start_alone
 from film_recovery.training.start import fit_start
@@ -72,3 +74,18 @@ def test_without_a_correction_the_start_alone_is_handed_out() -> None:
         assert not torch.equal(graph(rgb), rgb)
         graph.network.load_state_dict(start_alone(graph.network.state_dict()))
         assert torch.allclose(graph(rgb), rgb, atol=1e-6)  # a fresh start changes nothing
+
+
+def test_the_held_out_figure_is_blind_to_flicker_and_sees_a_wrong_colour() -> None:
+    graph = RecoveryGraph("chroma", size="small", encoding="display", matrix="709", balance=None).eval()
+    coded, _ = _pictures()
+    features = torch.from_numpy(rgb_to_ycbcr(coded, "709")).permute(2, 0, 1).float()
+    features = torch.cat([features, features[1:]])
+    trust, target = torch.ones(1, *features.shape[1:]), features[3:] + torch.randn(2, *features.shape[1:]) * 0.005
+    shifted, half = target.clone() + torch.tensor([0.02, -0.01])[:, None, None], target.clone()
+    half[:, :128] += 0.02
+    same, off, wrong = (
+        held_out_figure(graph, [PreparedPair(1, features, goal, trust)], True) for goal in (target, shifted, half)
+    )
+    assert abs(same - off) < 1e-3
+    assert wrong < same - 3.0

@@ -28,12 +28,15 @@ def held_out_figure(graph: RecoveryGraph, pairs: Sequence[PreparedPair], start_o
 
     The kept component is the same on both sides, so only the learned channels' error counts, carried to RGB by the matrix.
     Where the targets' colour is softer than the source's, what is recovered is blurred as much first: being sharper than the
-    reference is no error. Pixels count as far as they are to be believed.
+    reference is no error. Nor is the mean error of a frame: elements flicker, which one frame does not tell, so that a model
+    whose colour is off in just the way that a held-out frame happens to be would seem the better one. Pixels count as far as
+    they are to be believed.
     """
     figures, softness = [], float(graph.start.softness)
     for pair in pairs:
         learned = pair.features[None, 3:] if start_only else recover_learned(graph, pair)
         error = functional.conv2d(soften(learned, softness) - pair.target[None], graph.to_rgb[:, graph.learned])
         weight = pair.trust / pair.trust.mean().clamp_min(1e-6)
+        error = error - (error * weight).mean(dim=(2, 3), keepdim=True)
         figures.append(-10.0 * math.log10(max(float((error.double().square() * weight).mean()), 1e-12)))
     return sum(figures) / len(figures)

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 import film_recovery
@@ -26,7 +28,7 @@ from film_recovery.images.encodings import encode, from_linear, to_linear
 from film_recovery.images.sequence import open_sequence
 from film_recovery.modelfile.export import export_model
 from film_recovery.pairs.balance import DensityBalance
-from film_recovery.pairs.dataset import Dataset, build_dataset, load_dataset
+from film_recovery.pairs.dataset import Dataset, Pair, build_dataset, load_dataset
 from film_recovery.training.checkpoint import graph_from_checkpoint, load_checkpoint, save_checkpoint
 from film_recovery.training.data import PreparedPair, largest_patch, prepare
 from film_recovery.training.evaluate import held_out_figure
@@ -34,11 +36,13 @@ from film_recovery.training.grain import measure_grain
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.initial import take_weights
 from film_recovery.training.monitor import Monitor, event_figures, judge
+from film_recovery.training.parts import tiles_of
 from film_recovery.training.plan import choose_device, load_plan, make_plan
 from film_recovery.training.start import fit_start
 from film_recovery.training.trainer import Trainer
 
 _PROGRESS_EVENTS = 200  # over a run
+FloatArray = npt.NDArray[np.float32]
 GraphMaker = Callable[[TrainingJob, Dataset], RecoveryGraph]
 
 
@@ -191,17 +195,23 @@ def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) ->
     """
     manifest = dataset.manifest
     balance = DensityBalance.from_numbers(manifest.balance) if manifest.balance else None
-    training = [pair for pair in dataset.pairs if not pair.held_out]
-    sources = [_coded(pair.source, manifest.encoding, balance) for pair in training]
-    targets = [np.asarray(encode(pair.target, manifest.encoding), np.float32) for pair in training]
-    trust = [pair.trust for pair in training]
-    start = fit_start(job.task, sources, targets, manifest.matrix, job.seed, trust=trust, tolerant=tolerant)
+    pairs = [(pair.source, pair.target, pair.trust) for pair in dataset.training]
+    columns: list[list[Any]] = [list(column) for column in zip(*pairs, strict=True)]
+
+    def coded_target(target: FloatArray) -> FloatArray:
+        return np.asarray(encode(target, manifest.encoding), np.float32)
+
+    start = fit_start(
+        job.task, columns[0], columns[1], manifest.matrix, job.seed, trust=columns[2], tolerant=tolerant,
+        code=(lambda source: _coded(source, manifest.encoding, balance), coded_target),
+    )  # fmt: skip
     graph = RecoveryGraph(
         job.task, size=job.size, encoding=manifest.encoding, matrix=manifest.matrix, balance=balance, start=start
     )
-    prepared = [prepare(graph, pair, torch.device("cpu")) for pair in training]
-    features = torch.cat([pair.features.flatten(1)[:, ::7] for pair in prepared], dim=1)
-    change = torch.cat([(pair.target - pair.features[3:]).flatten(1)[:, ::7] for pair in prepared], dim=1)
+    parts = tiles_of(columns[0], columns[1], columns[2], margin=0)
+    prepared = [prepare(graph, Pair(0, False, part[0], part[1], *part[1:]), torch.device("cpu")) for part in parts]
+    features = torch.cat([part.features.flatten(1)[:, ::7] for part in prepared], dim=1)
+    change = torch.cat([(part.target - part.features[3:]).flatten(1)[:, ::7] for part in prepared], dim=1)
     graph.standardise(features.mean(1), features.std(1).clamp_min(1e-3), change.abs().mean(1).clamp_min(1e-3))
     if job.initial_weights:
         take_weights(graph, Path(job.initial_weights))
@@ -284,7 +294,7 @@ def _export(
     return path
 
 
-def _preview(job: TrainingJob, dataset: Dataset) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None:
+def _preview(job: TrainingJob, dataset: Dataset) -> FloatArray | None:
     """The preview frame, cropped as the pairs are; None if the job names none."""
     if job.preview is None:
         return None
@@ -293,9 +303,7 @@ def _preview(job: TrainingJob, dataset: Dataset) -> np.ndarray[tuple[int, ...], 
     return np.ascontiguousarray(picture[y : y + height, x : x + width])
 
 
-def _coded(source: np.ndarray[tuple[int, ...], np.dtype[np.float32]], encoding: str, balance: DensityBalance | None) -> (
-    np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-):  # fmt: skip
+def _coded(source: FloatArray, encoding: str, balance: DensityBalance | None) -> FloatArray:
     balanced = from_linear(balance.apply(to_linear(source, encoding)), encoding) if balance else source
     return np.asarray(encode(balanced, encoding), np.float32)
 

@@ -20,11 +20,11 @@ import torch
 
 from film_recovery.images.colour import rgb_to_ycbcr
 from film_recovery.pairs.lut import ColourLut, sampled
+from film_recovery.training.parts import Coder, Part, as_it_is, thinned, tiles_of
 from film_recovery.training.softness import measure_softness, soften
 from film_recovery.training.start_module import FILTER_SIDE, Start
 
 _FILTER_SAMPLES = 120_000
-_AREA, _TILE = 1_200_000, 192  # pixels of all pictures together that the filter is learned from; side of a part of one
 _RIDGE = 1e-4  # of the mean diagonal; holds the filter back where the pairs have no contrast
 _LIMIT = 2.0  # deviations of grain: larger changes of colour are not grain but an edge, or a colour that the pairs lack
 _GRAIN = 1.5  # times the measured variance: grain is not quite white, and weighs more in colour than in figures
@@ -34,23 +34,26 @@ FloatArray = npt.NDArray[np.float32]
 @torch.no_grad()
 def fit_start(
     task: str,
-    coded: Sequence[FloatArray],
+    source: Sequence[FloatArray],
     target: Sequence[FloatArray],
     matrix: str,
     seed: int,
     *,
     trust: Sequence[FloatArray | None] | None = None,
     tolerant: bool = True,
+    code: tuple[Coder, Coder] = (as_it_is, as_it_is),
 ) -> Start:
-    """Fit the start of ``task`` from coded pictures and targets, (H, W, 3) each; ``trust`` (H, W) each, 0..1, or None for all.
+    """Fit the start of ``task`` from pictures and targets, (H, W, 3) each; ``trust`` (H, W) each, 0..1, or None for all.
 
-    Without ``tolerant`` soft targets are copied pixel by pixel, to compare with.
+    ``code`` makes coded values of a picture's and of a target's, pixel by pixel; of large pictures only the parts that are
+    learned from go through it. Without ``tolerant`` soft targets are copied pixel by pixel, to compare with.
     """
-    start, believed = Start(task), trust or [None] * len(coded)
+    start, believed = Start(task), trust or [None] * len(source)
     if start.uses_table:
-        start.set_lut(ColourLut.fit(coded, target, seed, believed), matrix)
-    margin = start.receptive_field
-    tiles = _tiles(coded, target, believed, margin)
+        parts = [code_part(code, *pair) for pair in thinned(source, target, believed)]
+        pictures, goals, weights = (list(column) for column in zip(*parts, strict=True))
+        start.set_lut(ColourLut.fit(pictures, goals, seed, weights), matrix)
+    tiles = [code_part(code, *pair) for pair in tiles_of(source, target, believed, start.receptive_field)]
     looked_up, goals = [], []
     for picture, goal, _ in tiles:
         tensors = [torch.from_numpy(p).permute(2, 0, 1)[None] for p in (picture, rgb_to_ycbcr(picture, matrix))]
@@ -74,33 +77,9 @@ def fit_start(
     return start
 
 
-def _tiles(
-    coded: Sequence[FloatArray], target: Sequence[FloatArray], trust: Sequence[FloatArray | None], margin: int
-) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
-    """Parts of large pictures, spread evenly over them: picture, target, and trust that is 0 where a filter lacks neighbours.
-
-    A filter of some hundred numbers is known from a megapixel as well as from a hundred, and every step before it goes pixel
-    by pixel; pictures that are small enough stay whole.
-    """
-    share = _AREA / len(coded)
-    found = []
-    for picture, goal, believed in zip(coded, target, trust, strict=True):
-        height, width = picture.shape[:2]
-        whole = np.ones((height, width), np.float32) if believed is None else believed
-        if height * width <= share:
-            found.append((picture, goal, whole))
-            continue
-        side = min(_TILE, height, width)
-        many = max(int(share / side**2), 1)
-        rows = max(round((many * height / width) ** 0.5), 1)
-        columns = max(round(many / rows), 1)
-        for row in np.linspace(0, height - side, rows + 2)[1:-1].astype(int):
-            for column in np.linspace(0, width - side, columns + 2)[1:-1].astype(int):
-                part = (slice(row, row + side), slice(column, column + side))
-                inner = np.zeros((side, side), np.float32)
-                inner[margin : side - margin, margin : side - margin] = 1.0
-                found.append((picture[part], goal[part], whole[part] * inner))
-    return found
+def code_part(code: tuple[Coder, Coder], picture: FloatArray, goal: FloatArray, believed: FloatArray | None) -> Part:
+    """A part with coded values."""
+    return code[0](picture), code[1](goal), believed
 
 
 def _grain_variance(pictures: Sequence[FloatArray]) -> npt.NDArray[np.float64]:

@@ -154,7 +154,7 @@ def _band(
         low=low,
         high=high,
         transfer=float(c.sum()) / wanted,
-        coherence=float(c.sum()) ** 2 / max(total * wanted, 1e-30),
+        coherence=min(float(c.sum()) ** 2 / max(total * wanted, 1e-30), 1.0),  # a guess of the grain may be too high
         detail=float((t * np.clip(np.minimum(transfer, r), 0.0, None) ** 2).sum()) / max(whole, 1e-30),
         hallucinated=float(np.clip(1.0 - explained / total, 0.0, 1.0)) if total > 0.0 else 0.0,
         energy=float(np.sqrt(wanted / scale)),

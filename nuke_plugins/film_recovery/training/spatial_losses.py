@@ -3,8 +3,8 @@
 The reference has grain of its own, which nothing in the source foretells. The mean square error is smallest for the mean of the
 targets, in which grain that is independent of the source cancels (Lehtinen et al., *Noise2Noise*, ICML 2018); the mean absolute
 error asks for their median, which lies lower where grain is skewed and gives away detail, and errors of gradients or of a
-Laplacian pyramid weigh grain more than picture, since that is where grain has most of its power. Measured by
-``bench/spatial.py``; terms that match the variance of bands or a structural similarity to grainy targets were measured with it.
+Laplacian pyramid weigh grain more than picture, since that is where grain has most of its power.
+``bench/spatial.py --losses`` compares them.
 """
 
 from __future__ import annotations

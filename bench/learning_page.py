@@ -152,7 +152,7 @@ def plot(results: Results) -> Figure:
     """PSNR above the LUT over the budgets, every case a line; and the folds of real pairs in order."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(1.5, 1.0))
+        left, *beside = figure.subplots(1, 2, width_ratios=(1.5, 1.0)) if results.real else [figure.subplots()]
         for method, colour in (("plain_rgb", SOURCE), ("ours", RESULT)):
             curves = [
                 [results.gains([case], method, b).get(case, np.nan) for b in results.budgets] for case in results.simulated
@@ -173,10 +173,11 @@ def plot(results: Results) -> Figure:
         if results.budgets and results.simulated:
             figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=2)
         gains = sorted(gain for budget in results.budgets for gain in results.gains(results.real, "ours", budget).values())
-        right.bar(range(len(gains)), gains, color=[REFERENCE if gain >= 0.0 else RESULT for gain in gains])
-        right.axhline(0.0, color=TRUTH, linewidth=1.0)
-        right.set_xticks([])
-        right.set(title="Real folds: above the LUT", xlabel="folds, in order")
+        for right in beside:
+            right.bar(range(len(gains)), gains, color=[REFERENCE if gain >= 0.0 else RESULT for gain in gains])
+            right.axhline(0.0, color=TRUTH, linewidth=1.0)
+            right.set_xticks([])
+            right.set(title="Real folds: above the LUT", xlabel="folds, in order")
     return figure
 
 

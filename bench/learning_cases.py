@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ PAIRS = 6  # of a simulated case, one of them held out from training
 RUN = 8  # frames in a row, for flicker
 CLIPS = {"rabbit": ("bigbuckbunny.mp4", 132), "street": ("bikes.mp4", 250)}
 _STILL_FRAMES = 96
-_KEPT_COLOUR = Fading(kept=(0.98, 0.99, 0.985), stain=(0.003, 0.005, 0.008))
+KEPT_COLOUR = Fading(kept=(0.98, 0.99, 0.985), stain=(0.003, 0.005, 0.008))
 ELEMENTS = {
     "usual": default_pair(),
     "heavy": HEAVY,
@@ -45,7 +45,7 @@ ELEMENTS = {
         dataclasses.replace(
             print_16mm(), fading=Fading(kept=(0.45, 0.85, 0.70), stain=(0.02, 0.03, 0.05), unevenness=0.03), name="faded"
         ),
-        dataclasses.replace(internegative_35mm(), fading=_KEPT_COLOUR),
+        dataclasses.replace(internegative_35mm(), fading=KEPT_COLOUR),
     ),
 }
 FloatArray = npt.NDArray[np.float32]
@@ -102,13 +102,7 @@ class Case:
 
 def simulated(recipe: Recipe) -> Case:
     """Make a case, or take it from the cache."""
-    path = CACHE / "learning" / "cases" / f"{recipe.name}.npz"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-            np.savez(stream, **_simulate(recipe))
-    with np.load(path) as kept:
-        parts = {name: [np.asarray(one, np.float32) for one in kept[name]] for name in kept.files}
+    parts = made_once(CACHE / "learning" / "cases" / f"{recipe.name}.npz", lambda: _simulate(recipe))
     balance = fit_balance(parts["source"][:-1], parts["reference"][:-1])
     pairs = []
     for number, (source, reference) in enumerate(zip(parts["source"], parts["reference"], strict=True)):
@@ -116,6 +110,16 @@ def simulated(recipe: Recipe) -> Case:
         pairs.append(Pair(number, number == PAIRS - 1, source, reference, target))
     dataset = Dataset(_manifest("display", balance.numbers, pairs), pairs)
     return Case(recipe.name, dataset, parts["judged"], parts["truth"], parts["run"], parts["run_truth"])
+
+
+def made_once(path: Path, make: Callable[[], dict[str, npt.NDArray[np.float16]]]) -> dict[str, list[FloatArray]]:
+    """The pictures in the file, by name; it is made when it is not there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+            np.savez(stream, **make())
+    with np.load(path) as kept:
+        return {name: [np.asarray(one, np.float32) for one in kept[name]] for name in kept.files}
 
 
 def real_folds(folder: Path) -> Iterator[Case]:
@@ -175,10 +179,10 @@ def laid(ours: ElementFrame, theirs: ElementFrame) -> FloatArray:
     return np.maximum(np.asarray(moved, np.float32), 0.0)
 
 
-def footage(name: str) -> list[FloatArray]:
-    """Truth, linear light: a clip, or a still that is panned, cut, and panned again."""
+def footage(name: str, size: tuple[int, int] = SIZE, count: int = _STILL_FRAMES) -> list[FloatArray]:
+    """Truth, linear light: a whole clip, or ``count`` frames of a still that is panned, cut, and panned again."""
     if name in CLIPS:
-        file, count = CLIPS[name]
-        return load_clip(find_clip(CACHE, file), SIZE, count, 1)
+        file, frames = CLIPS[name]
+        return load_clip(find_clip(CACHE, file), size, frames, 1)
     linear = np.asarray(decode(STILLS[name]()[..., :3].astype(np.float32) / 255.0, "display"), np.float32)
-    return list(moving_still(linear, SIZE, _STILL_FRAMES, 0.7))
+    return list(moving_still(linear, size, count, 0.7))

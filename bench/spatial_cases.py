@@ -11,15 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from learning_cases import CLIPS, laid
-from selection import STILLS
+from learning_cases import KEPT_COLOUR, Recipe, laid, made_once
+from learning_cases import footage as pictures_of
 from tolerance import CACHE
 
-from film_elements.clip import find_clip, load_clip, moving_still
 from film_elements.elements import ElementSimulator
-from film_elements.parameters import Element, Fading, internegative_35mm, print_16mm
-from film_recovery.contract.atomic import atomic_path
-from film_recovery.images.encodings import decode
+from film_elements.parameters import Element, internegative_35mm, print_16mm
 from film_recovery.pairs.confidence import pair_trust
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
@@ -30,26 +27,12 @@ INNER = (slice(11, 259), slice(16, 464))  # without the scan borders
 PAIRS, JUDGED = 33, 4  # to learn from at most, and to judge by
 _STILL_FRAMES = 80
 # The internegative's colour is kept here: what the fading of dyes does to luma is another figure than detail.
-_REFERENCE = dataclasses.replace(internegative_35mm(), fading=Fading(kept=(0.98, 0.99, 0.985), stain=(0.003, 0.005, 0.008)))
+_REFERENCE = dataclasses.replace(internegative_35mm(), fading=KEPT_COLOUR)
 _PRINT = print_16mm()
 # As soft in the pixels of this small picture as a 16 mm print of one more generation is in a scan twice as wide.
 _SOFT = dataclasses.replace(_PRINT, stages_lp_mm=tuple(0.6 * stage for stage in _PRINT.stages_lp_mm))
 ELEMENTS: dict[str, Element] = {"print": _PRINT, "soft": _SOFT}
 FloatArray = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """``footage`` of the clips or the stills, ``element`` of :data:`ELEMENTS`, and the seed of chance."""
-
-    footage: str
-    element: str
-    seed: int = 3
-
-    @property
-    def name(self) -> str:
-        """For tables and ``--only``."""
-        return f"{self.footage}-{self.element}"
 
 
 RECIPES = (
@@ -85,41 +68,26 @@ class SpatialCase:
 
 def simulated(recipe: Recipe) -> SpatialCase:
     """Make a case, or take it from the cache."""
-    path = CACHE / "spatial" / f"{recipe.name}-{recipe.seed}-{SIZE[0]}.npz"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-            np.savez(stream, **_simulate(recipe))
-    with np.load(path) as kept:
-        parts = {name: [np.asarray(one, np.float32) for one in kept[name]] for name in kept.files}
+    parts = made_once(CACHE / "spatial" / f"{recipe.name}-{SIZE[0]}.npz", lambda: _simulate(recipe))
     pairs = list(zip(parts["source"], parts["reference"], strict=True))
     return SpatialCase(recipe.name, pairs[:-1], pairs[-1], parts["judged"], parts["judged_reference"], parts["truth"])
 
 
 def _simulate(recipe: Recipe) -> dict[str, npt.NDArray[np.float16]]:
-    footage = _footage(recipe.footage)
-    simulators = [ElementSimulator(one, SIZE, recipe.seed) for one in (ELEMENTS[recipe.element], _REFERENCE)]
-    places = np.linspace(0, len(footage) - 1, PAIRS + 1 + JUDGED).astype(int).tolist()
+    pictures = pictures_of(recipe.footage, SIZE, _STILL_FRAMES)
+    simulators = [ElementSimulator(one, SIZE, recipe.seed) for one in (ELEMENTS[recipe.elements], _REFERENCE)]
+    places = np.linspace(0, len(pictures) - 1, PAIRS + 1 + JUDGED).astype(int).tolist()
     judged = places[4 :: len(places) // JUDGED][:JUDGED]
     learned = [place for place in places if place not in judged]
     learned.append(learned.pop(len(learned) // 2))
     parts: dict[str, list[FloatArray]] = {}
     for names, frames in ((("source", "reference", ""), learned), (("judged", "judged_reference", "truth"), judged)):
         for index in frames:
-            ours, theirs = (simulator.simulate(footage[index], index) for simulator in simulators)
+            ours, theirs = (simulator.simulate(pictures[index], index) for simulator in simulators)
             for name, picture in zip(names, (ours.scan, laid(ours, theirs), ours.truth), strict=True):
                 if name:
                     parts.setdefault(name, []).append(picture)
     return {name: np.stack([picture[INNER] for picture in part]).astype(np.float16) for name, part in parts.items()}
-
-
-def _footage(name: str) -> list[FloatArray]:
-    """Truth, linear light. Twice the size first, so that the pictures hold detail to the last pixel."""
-    if name in CLIPS:
-        file, count = CLIPS[name]
-        return load_clip(find_clip(CACHE, file), SIZE, count, 1)
-    linear = np.asarray(decode(STILLS[name]()[..., :3].astype(np.float32) / 255.0, "display"), np.float32)
-    return list(moving_still(linear, SIZE, _STILL_FRAMES, 0.7))
 
 
 def _spread(many: int, count: int) -> list[int]:

@@ -50,10 +50,10 @@ def fit_start(
     """
     start, believed = Start(task), trust or [None] * len(source)
     if start.uses_table:
-        parts = [code_part(code, *pair) for pair in thinned(source, target, believed)]
+        parts = [_coded_part(code, *pair) for pair in thinned(source, target, believed)]
         pictures, goals, weights = (list(column) for column in zip(*parts, strict=True))
         start.set_lut(ColourLut.fit(pictures, goals, seed, weights), matrix)
-    tiles = [code_part(code, *pair) for pair in tiles_of(source, target, believed, start.receptive_field)]
+    tiles = [_coded_part(code, *pair) for pair in tiles_of(source, target, believed, start.receptive_field)]
     looked_up, goals = [], []
     for picture, goal, _ in tiles:
         tensors = [torch.from_numpy(p).permute(2, 0, 1)[None] for p in (picture, rgb_to_ycbcr(picture, matrix))]
@@ -77,7 +77,7 @@ def fit_start(
     return start
 
 
-def code_part(code: tuple[Coder, Coder], picture: FloatArray, goal: FloatArray, believed: FloatArray | None) -> Part:
+def _coded_part(code: tuple[Coder, Coder], picture: FloatArray, goal: FloatArray, believed: FloatArray | None) -> Part:
     """A part with coded values."""
     return code[0](picture), code[1](goal), believed
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import queue
+import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -202,17 +204,14 @@ def _run(
     line: Sequence[str], seconds: float | None, cancelled: Callable[[], bool] | None, on_line: Callable[[str], None] | None
 ) -> _Answer:
     """Run a process and read it while it runs; it has ended when this returns or raises."""
-    try:
-        process = subprocess.Popen(list(line), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   text=True, encoding="utf-8", errors="replace", env=variables(),
-                                   **without_window())  # fmt: skip
-    except OSError as error:
-        raise WorkerError(f"The worker {line[0]} cannot be started: {error.strerror or error}.") from error
     said: queue.Queue[tuple[str, str]] = queue.Queue()
-    readers = [_reader(process.stdout, "out", said), _reader(process.stderr, "err", said)]
     answer = _Answer([], [])
     begin = time.monotonic()
+    process: subprocess.Popen[str] | None = None
     try:
+        with _signals_held():  # a stop between the start of the process and this side of it would leave it behind
+            process = _started(line)
+        readers = [_reader(process.stdout, "out", said), _reader(process.stderr, "err", said)]
         while process.poll() is None or any(reader.is_alive() for reader in readers) or not said.empty():
             _take(said, answer.output, answer.errors, on_line)
             if cancelled is not None and cancelled():
@@ -220,9 +219,36 @@ def _run(
             if seconds is not None and time.monotonic() - begin > seconds:
                 raise _Hangs
     finally:
-        _end(process)
+        if process is not None:
+            _end(process)
     answer.code = process.returncode
     return answer
+
+
+def _started(line: Sequence[str]) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(list(line), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True, encoding="utf-8", errors="replace", env=variables(),
+                                **without_window())  # fmt: skip
+    except OSError as error:
+        raise WorkerError(f"The worker {line[0]} cannot be started: {error.strerror or error}.") from error
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Signals that would interrupt the main thread wait for the end of the block; elsewhere there are none to hold."""
+    came: list[int] = []
+    held: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        own = [number for number in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(number))]
+        held = {number: signal.signal(number, lambda caught, _frame: came.append(caught)) for number in own}
+    try:
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def without_window() -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -112,6 +114,33 @@ def test_a_worker_that_ignores_the_request_is_killed(nuke: Any, fake: Any, monke
     heard: list[str] = []
     with pytest.raises(CancelledError):
         _worker().call(["train"], cancelled=lambda: bool(heard), on_line=heard.append)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_signal_while_a_command_starts_ends_it_too(nuke: Any, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[str]] = []
+
+    class Interrupted(subprocess.Popen):  # type: ignore[type-arg]
+        """A process during whose start the signal to stop comes: it runs, and nobody has it yet."""
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(fake("import time\ntime.sleep(60)")))
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _worker().call(["info"])
+        assert signal.getsignal(signal.SIGTERM) is interrupt
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [process.returncode for process in started] == [-signal.SIGTERM]
 
 
 def test_a_detached_worker_has_a_session_of_its_own(

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import PyOpenColorIO as ocio
 import pytest
+from scipy.sparse.linalg import cg
 
 from film_recovery.images.encodings import encode
-from film_recovery.pairs.lut import ColourLut
+from film_recovery.pairs.lut import NODES, ColourLut, equations
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +47,15 @@ def test_the_cube_file_is_what_opencolorio_reads(graded: tuple[np.ndarray, np.nd
     expected = lut.apply(pixels)
     processor.applyRGB(pixels)
     assert np.abs(pixels - expected).max() < 2e-5
+
+
+def test_the_fit_is_the_least_squares_solution_far_from_all_samples_too() -> None:
+    random = np.random.default_rng(2)
+    seen = random.uniform(0.15, 0.5, (4000, 3)).astype(np.float32)
+    matrix = np.array([[0.2, -0.1, 0.05], [0.0, 0.15, -0.1], [-0.05, 0.1, 0.1]], np.float32)
+    change = seen @ matrix + np.float32(0.02)
+    normal, right = equations(seen, change, NODES)
+    exact = np.stack([cg(normal, right[:, c], rtol=1e-8, maxiter=20_000)[0] for c in range(3)], axis=-1)
+    found = ColourLut.fit([seen], [seen + change]).delta.reshape(-1, 3)
+    assert np.abs(exact).max() > 0.1
+    assert np.abs(found - exact).max() < 0.005

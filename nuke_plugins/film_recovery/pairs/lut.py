@@ -4,7 +4,8 @@ The table holds the change from input to output at the nodes of a cube over code
 0..1 the change of the nearest face is kept, so values below 0 and above 1 pass through unclamped.
 
 The fit is regularised least squares: ``|A x - b|^2 + smooth |L x|^2 + small |x|^2`` with ``A`` the trilinear weights of the
-sampled pixels and ``L`` the second differences along the three axes, solved by conjugate gradients on the normal equations.
+sampled pixels and ``L`` the second differences along the three axes, solved by conjugate gradients on the normal equations,
+from coarse to fine.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ NODES = 33
 _SAMPLES = 240_000
 _SMOOTH = 2.0
 _SMALL = 1e-3
+_LEVELS = (9, 17, NODES)
+_COARSE_TOLERANCE, _TOLERANCE, _MOST_ROUNDS = 1e-5, 1e-3, 2000
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -103,20 +106,44 @@ def _corners(values: FloatArray, nodes: int) -> tuple[npt.NDArray[np.int64], Flo
 
 
 def _solve(source: FloatArray, change: FloatArray) -> FloatArray:
-    index, weight = _corners(source, NODES)
+    """The change at the nodes, (n, n, n, 3). Coarse tables are solved first, exactly: they tell what lies far from all samples,
+    which conjugate gradients over a fine table alone do not reach."""
+    nodes = _LEVELS[0]
+    table = np.zeros((nodes, nodes, nodes, 3))
+    for level in _LEVELS:
+        table = _between(table, level)
+        normal, right = equations(source, change, level)
+        jacobi = sparse.diags(1.0 / normal.diagonal())
+        wanted = {"rtol": _TOLERANCE if level == NODES else _COARSE_TOLERANCE, "maxiter": _MOST_ROUNDS, "M": jacobi}
+        columns = [cg(normal, right[:, c], x0=table[..., c].ravel(), **wanted)[0] for c in range(3)]
+        table = np.stack(columns, axis=-1).reshape(level, level, level, 3)
+    return table.astype(np.float32)
+
+
+def equations(source: FloatArray, change: FloatArray, nodes: int) -> tuple[sparse.csr_matrix, npt.NDArray[np.float64]]:
+    """The normal equations of a table with so many nodes a side; the penalties are those of the finest as integrals over the
+    cube (a second difference is the square of the step times the curvature)."""
+    index, weight = _corners(source, nodes)
     rows = np.repeat(np.arange(len(source)), 8)
-    design = sparse.csr_matrix((weight.ravel(), (rows, index.ravel())), shape=(len(source), NODES**3), dtype=np.float64)
-    bend = sparse.diags([1.0, -2.0, 1.0], [0, 1, 2], shape=(NODES - 2, NODES), dtype=np.float64)
+    design = sparse.csr_matrix((weight.ravel(), (rows, index.ravel())), shape=(len(source), nodes**3), dtype=np.float64)
+    bend = sparse.diags([1.0, -2.0, 1.0], [0, 1, 2], shape=(nodes - 2, nodes), dtype=np.float64)
     stiff = bend.T @ bend
-    same = sparse.identity(NODES)
+    same = sparse.identity(nodes)
     smooth = (
         sparse.kron(sparse.kron(stiff, same), same)
         + sparse.kron(sparse.kron(same, stiff), same)
         + sparse.kron(sparse.kron(same, same), stiff)
     )
-    scale = len(source) / NODES**3
-    normal = (design.T @ design + _SMOOTH * scale * smooth + _SMALL * scale * sparse.identity(NODES**3)).tocsr()
-    diagonal = normal.diagonal()
-    jacobi = sparse.diags(1.0 / diagonal)
-    columns = [cg(normal, design.T @ change[:, c].astype(np.float64), rtol=1e-3, maxiter=300, M=jacobi)[0] for c in range(3)]
-    return np.stack(columns, axis=-1).astype(np.float32).reshape(NODES, NODES, NODES, 3)
+    scale, steps = len(source) / NODES**3, (nodes - 1) / (NODES - 1)
+    penalty = _SMOOTH * steps * smooth + _SMALL / steps**3 * sparse.identity(nodes**3)
+    return (design.T @ design + scale * penalty).tocsr(), np.asarray(design.T @ change.astype(np.float64))
+
+
+def _between(table: npt.NDArray[np.float64], nodes: int) -> npt.NDArray[np.float64]:
+    """A table (n, n, n, 3) with ``nodes`` a side, either n or 2 n - 1: the new ones halfway between the old."""
+    for axis in range(3) if nodes != len(table) else ():
+        old = np.moveaxis(table, axis, 0)
+        new = np.empty((nodes, *old.shape[1:]))
+        new[::2], new[1::2] = old, 0.5 * (old[1:] + old[:-1])
+        table = np.moveaxis(new, 0, axis)
+    return table

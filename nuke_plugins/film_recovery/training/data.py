@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from film_recovery.images.encodings import encode
 from film_recovery.pairs.dataset import Pair
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.network import MULTIPLE
+from film_recovery.training.parts import BELIEVED
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,22 @@ def prepare(graph: RecoveryGraph, pair: Pair, device: torch.device) -> PreparedP
     wanted = functional.conv2d(torch.as_tensor(encode(target, graph.encoding, torch)), graph.to_ycc)[:, graph.learned]
     trust = torch.ones(1, *source.shape[2:]) if pair.trust is None else torch.from_numpy(pair.trust)[None]
     return PreparedPair(pair.frame, features[0].contiguous(), wanted[0].contiguous(), trust.to(device))
+
+
+def levelled(pairs: Sequence[PreparedPair]) -> list[PreparedPair]:
+    """The pairs with targets that lie alike to the start: without each frame's own median residual, less the mean of all.
+
+    Elements flicker; a network that is shown every frame's own level learns to tell the frames apart, not their colour. Only
+    pixels that are believed tell a level.
+    """
+    levels = torch.stack([_level(pair) for pair in pairs])
+    levels = levels - levels.mean(dim=0)
+    return [replace(pair, target=pair.target - level[:, None, None]) for pair, level in zip(pairs, levels, strict=True)]
+
+
+def _level(pair: PreparedPair) -> torch.Tensor:
+    residual = (pair.target - pair.features[3:])[:, pair.trust[0] > BELIEVED]
+    return residual.median(dim=1).values if residual.numel() else pair.target.new_zeros(len(pair.target))
 
 
 def draw_crops(seed: int, step: int, areas: Sequence[tuple[int, int]], batch: int, patch: int, turn: bool) -> list[Crop]:

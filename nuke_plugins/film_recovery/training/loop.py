@@ -209,7 +209,7 @@ def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) ->
         job.task, size=job.size, encoding=manifest.encoding, matrix=manifest.matrix, balance=balance, start=start
     )
     parts = tiles_of(columns[0], columns[1], columns[2], margin=0)
-    prepared = [prepare(graph, Pair(0, False, part[0], part[1], *part[1:]), torch.device("cpu")) for part in parts]
+    prepared = [prepare(graph, Pair(0, False, part[0], part[1], part[1], part[2]), torch.device("cpu")) for part in parts]
     features = torch.cat([part.features.flatten(1)[:, ::7] for part in prepared], dim=1)
     change = torch.cat([(part.target - part.features[3:]).flatten(1)[:, ::7] for part in prepared], dim=1)
     graph.standardise(features.mean(1), features.std(1).clamp_min(1e-3), change.abs().mean(1).clamp_min(1e-3))

@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 _AREA, _TILE = 1_200_000, 192  # pixels of all pictures together that are learned from; side of a part of one
+BELIEVED = 0.5  # trust from which on a pixel tells the level of its picture
 FloatArray = npt.NDArray[np.float32]
 Coder = Callable[[FloatArray], FloatArray]
-Part = tuple[FloatArray, FloatArray, FloatArray | None]  # picture and target (H, W, 3), trust (H, W) or None for all
+# picture and target (H, W, 3), trust (H, W) or None for all, and which of the pictures it is of
+Part = tuple[FloatArray, FloatArray, FloatArray | None, int]
 
 
 def as_it_is(values: FloatArray) -> FloatArray:
@@ -29,8 +31,8 @@ def thinned(
     step = max(int((sum(picture.shape[0] * picture.shape[1] for picture in source) / _AREA) ** 0.5), 1)
     at = (slice(None, None, step), slice(None, None, step))
     return [
-        (picture[at], goal[at], None if believed is None else believed[at])
-        for picture, goal, believed in zip(source, target, trust, strict=True)
+        (picture[at], goal[at], None if believed is None else believed[at], number)
+        for number, (picture, goal, believed) in enumerate(zip(source, target, trust, strict=True))
     ]
 
 
@@ -40,11 +42,11 @@ def tiles_of(
     """Tiles spread evenly over each picture, with a trust of 0 in a ``margin`` of pixels where a filter lacks neighbours."""
     share = _AREA / len(source)
     found: list[Part] = []
-    for picture, goal, believed in zip(source, target, trust, strict=True):
+    for number, (picture, goal, believed) in enumerate(zip(source, target, trust, strict=True)):
         height, width = picture.shape[:2]
         whole = np.ones((height, width), np.float32) if believed is None else believed
         if height * width <= share:
-            found.append((picture, goal, whole))
+            found.append((picture, goal, whole, number))
             continue
         side = min(_TILE, height, width)
         many = max(int(share / side**2), 1)
@@ -55,5 +57,5 @@ def tiles_of(
                 part = (slice(row, row + side), slice(column, column + side))
                 inner = np.zeros((side, side), np.float32)
                 inner[margin : side - margin, margin : side - margin] = 1.0
-                found.append((picture[part], goal[part], whole[part] * inner))
+                found.append((picture[part], goal[part], whole[part] * inner, number))
     return found

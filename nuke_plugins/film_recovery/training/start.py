@@ -18,15 +18,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from film_recovery.images.colour import rgb_to_ycbcr
+from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from film_recovery.pairs.lut import ColourLut, sampled
-from film_recovery.training.parts import Coder, Part, as_it_is, thinned, tiles_of
+from film_recovery.training.parts import BELIEVED, Coder, Part, as_it_is, thinned, tiles_of
 from film_recovery.training.softness import measure_softness, soften
 from film_recovery.training.start_module import FILTER_SIDE, Start
 
 _FILTER_SAMPLES = 120_000
 _RIDGE = 1e-4  # of the mean diagonal; holds the filter back where the pairs have no contrast
 _LIMIT = 2.0  # deviations of grain: larger changes of colour are not grain but an edge, or a colour that the pairs lack
+_LEVEL_SAMPLES = 60_000  # pixels of all pictures together, to see how their targets' levels lie
 _GRAIN = 1.5  # times the measured variance: grain is not quite white, and weighs more in colour than in figures
 FloatArray = npt.NDArray[np.float32]
 
@@ -49,16 +50,20 @@ def fit_start(
     learned from go through it. Without ``tolerant`` soft targets are copied pixel by pixel, to compare with.
     """
     start, believed = Start(task), trust or [None] * len(source)
+    levels = np.zeros((len(source), 3), np.float32)  # by which targets are too high
     if start.uses_table:
         parts = [_coded_part(code, *pair) for pair in thinned(source, target, believed)]
-        pictures, goals, weights = (list(column) for column in zip(*parts, strict=True))
+        if task == "chroma":
+            levels = _target_levels(parts, matrix, seed)
+        parts = [(picture, goal - levels[number], believed, number) for picture, goal, believed, number in parts]
+        pictures, goals, weights, _ = (list(column) for column in zip(*parts, strict=True))
         start.set_lut(ColourLut.fit(pictures, goals, seed, weights), matrix)
     tiles = [_coded_part(code, *pair) for pair in tiles_of(source, target, believed, start.receptive_field)]
     looked_up, goals = [], []
-    for picture, goal, _ in tiles:
+    for picture, goal, _, number in tiles:
         tensors = [torch.from_numpy(p).permute(2, 0, 1)[None] for p in (picture, rgb_to_ycbcr(picture, matrix))]
         looked_up.append(start.looked_up(*tensors)[0].numpy())
-        goals.append(rgb_to_ycbcr(goal, matrix).transpose(2, 0, 1))
+        goals.append(rgb_to_ycbcr(goal - levels[number], matrix).transpose(2, 0, 1))
     learned, noise = slice(start.first, start.first + start.outputs), np.zeros(start.inputs)
     if task == "chroma":
         grain = _grain_variance([part[learned] for part in looked_up])
@@ -77,9 +82,33 @@ def fit_start(
     return start
 
 
-def _coded_part(code: tuple[Coder, Coder], picture: FloatArray, goal: FloatArray, believed: FloatArray | None) -> Part:
+def _target_levels(parts: Sequence[Part], matrix: str, seed: int) -> FloatArray:
+    """By how much each picture's target is too high in Cb and Cr, (pictures, 3), as a change of coded RGB that keeps luma.
+
+    Both elements flicker, and a table that is fitted to every frame's own level learns the flicker as if it were colour. A
+    first table, of fewer samples, tells how the frames lie to each other: its median residuals, less their mean, which is
+    what the pairs have in common.
+    """
+    step = max(int((sum(part[0].shape[0] * part[0].shape[1] for part in parts) / _LEVEL_SAMPLES) ** 0.5), 1)
+    thin = (slice(None, None, step), slice(None, None, step))
+    few = [(picture[thin], goal[thin], None if seen is None else seen[thin]) for picture, goal, seen, _ in parts]
+    pictures, goals, trust = (list(column) for column in zip(*few, strict=True))
+    table = ColourLut.fit(pictures, goals, seed, trust)
+    found = []
+    for picture, goal, believed in zip(pictures, goals, trust, strict=True):
+        left = rgb_to_ycbcr(goal - table.apply(picture), matrix)[..., 1:].reshape(-1, 2)
+        sure = left if believed is None else left[believed.ravel() > BELIEVED]
+        found.append(np.median(sure, axis=0) if len(sure) else np.zeros(2))
+    shift = np.zeros((len(found), 3), np.float32)
+    shift[:, 1:] = np.asarray(found) - np.mean(found, axis=0)
+    return ycbcr_to_rgb(shift, matrix)
+
+
+def _coded_part(
+    code: tuple[Coder, Coder], picture: FloatArray, goal: FloatArray, believed: FloatArray | None, number: int
+) -> Part:
     """A part with coded values."""
-    return code[0](picture), code[1](goal), believed
+    return code[0](picture), code[1](goal), believed, number
 
 
 def _grain_variance(pictures: Sequence[FloatArray]) -> npt.NDArray[np.float64]:

@@ -11,7 +11,7 @@ from torch import nn
 from film_recovery.contract.job import TrainingJob
 from film_recovery.pairs.dataset import Pair
 from film_recovery.training.checkpoint import CheckpointInfo
-from film_recovery.training.data import PreparedPair, cut, draw_crops, prepare
+from film_recovery.training.data import PreparedPair, cut, draw_crops, levelled, prepare
 from film_recovery.training.evaluate import held_out_figure
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.initial import start_alone
@@ -36,6 +36,8 @@ class Trainer:
         )
         self.softness = float(graph.start.softness)
         self.training = [prepare(graph, pair, self.device) for pair in pairs if not pair.held_out]
+        if job.task == "chroma":
+            self.training = levelled(self.training)
         self.held_out = [prepare(graph, pair, self.device) for pair in pairs if pair.held_out]
         coarse = [pair.halved() for pair in self.training]
         fits = min(min(pair.area) for pair in coarse) >= plan.patch

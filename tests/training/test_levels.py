@@ -1,0 +1,55 @@
+"""Elements flicker: what every frame's level happens to be is not learned as colour."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
+from film_recovery.images.encodings import encode
+from film_recovery.training.data import PreparedPair, levelled
+from film_recovery.training.start import Start, fit_start
+
+_FLICKER = (0.012, -0.004, -0.008)  # of Cb; of Cr the opposite
+
+
+def _pairs(photograph: np.ndarray, flicker: tuple[float, ...]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Three parts of a photograph of different colours, and what a print shows: more saturated, each with its own level."""
+    coded = np.asarray(encode(photograph, "display"), np.float32)
+    sources = [np.ascontiguousarray(part) for part in np.array_split(coded, len(flicker), axis=1)]
+    targets = []
+    for source, level in zip(sources, flicker, strict=True):
+        ycc = rgb_to_ycbcr(source, "709")
+        ycc[..., 1:] = 1.3 * ycc[..., 1:] + np.array([level, -level], np.float32)
+        targets.append(ycbcr_to_rgb(ycc, "709"))
+    return sources, targets
+
+
+def _recovered(start: Start, coded: np.ndarray) -> np.ndarray:
+    tensors = [torch.from_numpy(part).permute(2, 0, 1)[None] for part in (coded, rgb_to_ycbcr(coded, "709"))]
+    return np.asarray(start(*tensors)[0].permute(1, 2, 0).detach().numpy())
+
+
+def test_the_start_does_not_learn_flicker(photograph: np.ndarray) -> None:
+    sources, targets = _pairs(photograph, _FLICKER)
+    starts = [fit_start("chroma", sources, goals, "709", 0) for goals in (_pairs(photograph, (0.0,) * 3)[1], targets)]
+    for source in sources:
+        steady, flickering = (_recovered(start, source) for start in starts)
+        assert np.abs(np.median(flickering - steady, axis=(0, 1))).max() < 0.003
+
+
+def test_levelled_targets_lie_alike_to_the_start_and_keep_what_they_have_in_common() -> None:
+    random = np.random.default_rng(0)
+    pairs = []
+    for number, level in enumerate(_FLICKER):
+        features = torch.from_numpy(random.normal(0.3, 0.1, (5, 20, 24)).astype(np.float32))
+        noise = torch.from_numpy(random.normal(0.05, 0.01, (2, 20, 24)).astype(np.float32))
+        target = features[3:] + noise + torch.tensor([level, -level])[:, None, None]
+        trust = torch.ones(1, 20, 24)
+        trust[:, :, 8:] = 0.2  # most of it is not believed, and wrong
+        target[:, :, 8:] += 0.3 * number
+        pairs.append(PreparedPair(number, features, target, trust))
+    residuals = [(pair.target - pair.features[3:])[..., :8].flatten(1).median(dim=1).values for pair in levelled(pairs)]
+    for residual in residuals:
+        torch.testing.assert_close(residual, residuals[0])
+    torch.testing.assert_close(residuals[0], torch.full((2,), 0.05), atol=0.003, rtol=0.0)

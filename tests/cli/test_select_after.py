@@ -145,3 +145,28 @@ def test_a_render_of_other_frames_is_refused(film: Film, run_cli: Cli, tmp_path:
     assert open_sequence(after).frames[0] == 1
     done = run_cli("select", *film.both, "--after", after, "--run", film.run, "--out", tmp_path / "s")
     assert done.code == 3 and "1-2" in done.sentence and "frame numbers" in done.sentence
+
+
+def test_without_a_render_frames_join_whose_colours_the_model_has_not_learned(film: Film, run_cli: Cli, tmp_path: Path) -> None:
+    done = run_cli("select", *film.both, "--run", film.run, "--out", tmp_path / "s", "--json")
+    assert done.code == 0, done.err
+    proposals = done.json["proposals"]
+    assert proposals and proposals[0]["source"] in SHOTS["flower"]
+    assert all("is unlike the pairs, mostly" in one["reason"] for one in proposals)
+    assert len({one["source"] for one in proposals}) == len(proposals)
+    training = {pair.source: pair.reason for pair in load_selection(tmp_path / "s" / "pairs.json").training}
+    assert {1004, 1015, 1025, 1036, proposals[0]["source"]} <= set(training)
+    assert training[proposals[0]["source"]].startswith("new: ")
+    assert "Frames that are unlike the pairs" in (tmp_path / "s" / "index.html").read_text(encoding="utf-8")
+    quick = ("--steps", "1", "--size", "small", "--patch", "32", "--batch", "1", "--device", "cpu")
+    pairs = ("--pairs", tmp_path / "s" / "pairs.json", "--initial-weights", film.run)
+    assert run_cli("train", "--task", "chroma", *film.both, *pairs, *quick, "--out", tmp_path / "run2").code == 0
+    again = run_cli("select", *film.both, "--run", tmp_path / "run2", "--out", tmp_path / "s2", "--json")
+    assert again.code == 0 and len(again.json["proposals"]) < len(proposals)
+    assert not {one["source"] for one in again.json["proposals"]} & set(training)
+
+
+def test_what_is_avoided_is_not_proposed_and_another_frame_teaches_the_same(film: Film, run_cli: Cli, tmp_path: Path) -> None:
+    first = run_cli("select", *film.both, "--run", film.run, "--out", tmp_path / "s", "--json").json["proposals"][0]["source"]
+    done = run_cli("select", *film.both, "--run", film.run, "--avoid", first, "--out", tmp_path / "s", "--json")
+    assert done.code == 0 and done.json["proposals"][0]["source"] in set(SHOTS["flower"]) - {first}

@@ -21,13 +21,15 @@ from film_recovery.cli.console import frames_option, stoppable
 @click.option("--steady/--no-steady", default=None, help="Take whole frames' flicker out of the colour; default for chroma.")
 @click.option("--grain", type=click.Choice(["recovered", "source", "reference"]), default="recovered", show_default=True,
               help="Of a spatial recovery: as recovered, the source's own put back, or made up as the reference's.")
+@click.option("--confidence", is_flag=True, help="Beside the colour a layer confidence.Y: how like the pairs' each pixel's is.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "fp16"]), default="auto", show_default=True)
 @click.option("--tile", type=int, help="Tile side in pixels; default: whole frames up to 2K, tiles as large above.")
 @click.option("--threads", type=int, help="Processor threads; default all.")
 def apply(
     model: Path, source: str, output: str, frames: str | None, skip_existing: bool, as_float: bool,
-    aces_from: str | None, steady: bool | None, grain: str, device: str, precision: str, tile: int | None, threads: int | None,
+    aces_from: str | None, steady: bool | None, grain: str, confidence: bool, device: str, precision: str, tile: int | None,
+    threads: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Recover a sequence with MODEL, a run's folder or a .onnx file.
 
@@ -39,6 +41,7 @@ def apply(
     """
     wanted = frames_option(frames)
     from film_recovery.images.sequence import open_sequence
+    from film_recovery.inference.confidence import least_like
     from film_recovery.inference.sequence import apply_model
     from film_recovery.inference.session import InferenceOptions
 
@@ -54,9 +57,15 @@ def apply(
             skip_existing=skip_existing,
             steady=steady,
             grain=grain,
+            confidence=confidence,
             reporter=reporter,
         )
     speed = report.seconds * 1000.0 / report.megapixels if report.megapixels else 0.0
     skipped = f", {len(report.skipped)} were already there" if report.skipped else ""
     click.echo(f"{len(report.done)} frames written{skipped}; {report.seconds:.1f} s, {speed:.0f} ms per megapixel.", err=True)
+    for frame in least_like(report.unlike):
+        click.echo(
+            f"{report.unlike[frame]:.0%} of frame {frame} is unlike the pairs, its colour a guess; a pair like it would help.",
+            err=True,
+        )
     return report.to_dict()

@@ -14,7 +14,7 @@ from film_recovery.contract.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from film_recovery.contract.progress import Reporter
-    from film_recovery.pairs.material import Material
+    from film_recovery.pairs.material import Material, PairCheck
     from film_recovery.pairs.outliers import Proposal
     from film_recovery.pairs.select import SelectionRequest
 
@@ -34,8 +34,11 @@ _MOST_NEW = 4  # pairs that one look at a render adds
 @click.option(
     "--picks", metavar="FILE", type=click.Path(path_type=Path), help="pairs.json: its pairs that are marked by_hand are kept."
 )
-@click.option("--after", metavar="FILES", help="A render of the source: frames that stray become pairs. Needs --run.")
-@click.option("--run", metavar="RUN", type=click.Path(path_type=Path), help="The run whose model made the render.")
+@click.option("--after", metavar="FILES", help="A render by the model of --run: frames that stray become pairs.")
+@click.option(
+    "--run", metavar="RUN", type=click.Path(path_type=Path),
+    help="A finished run: its pairs are kept, and frames whose colours its model has not learned become pairs.",
+)
 @click.option(
     "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder for pairs.json and pictures."
 )
@@ -66,8 +69,8 @@ def select(
     """
     if match_file is not None and offset is not None:
         raise UsageError("Give either --match or --offset; match.json names every partner by itself.")
-    if (after is None) != (run is None):
-        raise UsageError("--after and --run go together: the render, and the run whose model made it.")
+    if after is not None and run is None:
+        raise UsageError("--after needs --run: the run whose model made the render.")
     count = _count(pairs)
     kept, avoided = (frozenset(frames_option(text) or ()) for text in (keep, avoid))
     from film_recovery.cli.picks import load_picks
@@ -87,12 +90,13 @@ def select(
         material = gather_material(*elements, out, match, offset or 0, reporter)
         mine, asked = load_picks(picks, material) if picks is not None else None, request
         request = mine.asked(request) if mine is not None else request
-        if after is not None and run is not None:
-            proposals, news, request = _after(material, after, run, out, request, reporter)
+        if run is not None:
+            proposals, news, request = _further_pairs(material, after, run, out, request, reporter)
         selected = select_pairs(material, request, reporter)
         if mine is not None:
             mine.put(selected.record, asked)
-        page = write_selection_page(out, selected, proposals, reporter)  # it has a table of the proposals
+        title = "Frames that are unlike the pairs" if after is None else "Frames of the render that stray"
+        page = write_selection_page(out, selected, proposals, reporter, title=title)
         selected.record.advice[:0] = news
         selected.record.save(out / "pairs.json")
     record = selected.record
@@ -118,36 +122,30 @@ def _count(text: str) -> int | None:
     return int(text)
 
 
-def _after(
-    material: Material, after: str, run: Path, out: Path, request: SelectionRequest, reporter: Reporter
+def _further_pairs(
+    material: Material, after: str | None, run: Path, out: Path, request: SelectionRequest, reporter: Reporter
 ) -> tuple[list[Proposal], list[str], SelectionRequest]:
-    """What strays in the render, that in sentences, and the request that keeps the run's pairs and adds the worst of these.
+    """What strays in the render, or without one what the run's model has not learned, that in sentences, and the request that
+    keeps the run's pairs and adds the worst of these.
 
     Raises :class:`InputError` for a run without a dataset or with other partners, and for a render of other frames.
     """
     import dataclasses
 
-    from film_recovery.elements.survey import survey_element
-    from film_recovery.images.sequence import open_sequence
     from film_recovery.pairs.manifest import load_manifest
     from film_recovery.pairs.material import PairCheck
-    from film_recovery.pairs.outliers import find_outliers
 
     pairs = load_manifest(run / "dataset").pairs
     _check_run(material, {pair.frame: pair.reference_frame for pair in pairs}, run)
     trained = {pair.frame for pair in pairs if not pair.held_out}
     held = {pair.frame for pair in pairs if pair.held_out}
-    rendered = open_sequence(after)
     row_of = {frame: row for row, frame in enumerate(material.frames)}
-    if not set(rendered.frames) & set(row_of):
-        raise InputError(
-            f"The render {rendered.name} has frames {rendered.frames[0]}-{rendered.frames[-1]}, and none of them is one of "
-            f"{material.source.name}; give the render of this source, under the source's frame numbers."
-        )
-    reporter.stage(f"Reading {len(rendered.frames)} frames of {rendered.name}")
-    survey = survey_element(rendered, out / "survey_render", reporter)
-    proposals = find_outliers(material, survey, [row_of[frame] for frame in sorted(trained)])
     check = PairCheck(material)
+    if after is None:
+        excluded = {row_of[frame] for frame in trained | held | request.avoid if frame in row_of}
+        proposals, looked_at = _unlike(material, run, excluded, check), f"{len(row_of)} frames of the source"
+    else:
+        proposals, looked_at = _straying(material, after, out, [row_of[frame] for frame in sorted(trained)], reporter)
     new: dict[int, str] = {}
     news = []
     for proposal in proposals:
@@ -167,8 +165,9 @@ def _after(
             like = "" if frame == proposal.source else f"like frame {proposal.source}, where "
             new.setdefault(frame, f"new: {like}{proposal.reason}")
             what = f"added as a pair{'' if frame == proposal.source else f': {frame}, the most alike with a sound partner'}"
-        news.append(f"{proposal.frames}: {proposal.reason}; {what}.")
-    news.append(_what_next(new, len(set(rendered.frames) & set(row_of)), run, out))
+        who = proposal.frames if after is not None else f"Frame {proposal.source}"
+        news.append(f"{who}: {proposal.reason}; {what}.")
+    news.append(_what_next(new, looked_at, run, out))
     keep = (trained - request.avoid) | set(new) | request.keep
     reasons = {**dict.fromkeys(trained, "trained on before"), **dict.fromkeys(held, "held out before"), **new}
     changed = dataclasses.replace(
@@ -179,6 +178,40 @@ def _after(
         reasons={frame: text for frame, text in reasons.items() if frame not in request.keep},
     )
     return proposals, news, changed
+
+
+def _straying(
+    material: Material, after: str, out: Path, trained: list[int], reporter: Reporter
+) -> tuple[list[Proposal], str]:
+    """Proposals by a render, and what was looked at."""
+    from film_recovery.elements.survey import survey_element
+    from film_recovery.images.sequence import open_sequence
+    from film_recovery.pairs.outliers import find_outliers
+
+    rendered = open_sequence(after)
+    common = set(rendered.frames) & set(material.frames)
+    if not common:
+        raise InputError(
+            f"The render {rendered.name} has frames {rendered.frames[0]}-{rendered.frames[-1]}, and none of them is one of "
+            f"{material.source.name}; give the render of this source, under the source's frame numbers."
+        )
+    reporter.stage(f"Reading {len(rendered.frames)} frames of {rendered.name}")
+    survey = survey_element(rendered, out / "survey_render", reporter)
+    return find_outliers(material, survey, trained), f"{len(common)} frames of the render"
+
+
+def _unlike(material: Material, run: Path, excluded: set[int], check: PairCheck) -> list[Proposal]:
+    """Proposals by what the run's model has not learned."""
+    from film_recovery.modelfile.load import load_model
+    from film_recovery.pairs.unlike import find_unlike
+
+    card = load_model(run).card
+    if not card.colours:
+        raise InputError(
+            f"The model of {run} was made before models told which colours they were trained on; export it anew "
+            f"(film-recovery resume {run}), or give a render of it with --after."
+        )
+    return find_unlike(material, card, excluded, check.problem)
 
 
 def _check_run(material: Material, trained: dict[int, int], run: Path) -> None:
@@ -193,9 +226,9 @@ def _check_run(material: Material, trained: dict[int, int], run: Path) -> None:
             )
 
 
-def _what_next(new: dict[int, str], looked_at: int, run: Path, out: Path) -> str:
+def _what_next(new: dict[int, str], looked_at: str, run: Path, out: Path) -> str:
     if not new:
-        return f"{looked_at} frames of the render were looked at, and no pair was added."
+        return f"{looked_at} were looked at, and no pair was added."
     frames = ", ".join(str(frame) for frame in sorted(new))
     many = "s" if len(new) > 1 else ""
     return (

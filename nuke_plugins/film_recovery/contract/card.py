@@ -22,7 +22,9 @@ class ModelCard:
     ``receptive_field`` is the radius in pixels beyond which an input pixel cannot change an output pixel; ``multiple`` the
     pixel grid on which tiles must start so that tiled equals whole. ``grain``, of a spatial recovery, is what it needs to be
     given grain: the power of the grain of ``source``, ``reference`` and ``recovered`` over ``frequency``, the reference's
-    ``strength`` over ``level``, and ``softness``, see ``training.grain``. ``files`` maps file names beside the card to SHA-256.
+    ``strength`` over ``level``, and ``softness``, see ``training.grain``. ``colours`` are those that the pairs showed, as
+    ``images.familiar`` writes them, for confidence maps; empty in models of before there were any. ``files`` maps file names
+    beside the card to SHA-256.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ModelCard:
     training: dict[str, Any] = field(default_factory=dict)
     held_out: dict[str, float] = field(default_factory=dict)
     grain: dict[str, list[float]] = field(default_factory=dict)
+    colours: str = ""
     files: dict[str, str] = field(default_factory=dict)
     notes: str = ""
 

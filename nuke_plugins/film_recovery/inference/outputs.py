@@ -14,7 +14,8 @@ from film_recovery.images.io import WRITABLE, read_frame, write_frame
 from film_recovery.images.sequence import Sequence, output_path, require_token
 
 PREFIX = "film_recovery/"
-_ORIGIN = ("model", "source_sha256", "aces_from", "steadied", "grain")  # a frame with other values is another frame
+# A frame with other values is another frame.
+_ORIGIN = ("model", "source_sha256", "aces_from", "steadied", "grain", "confidence")
 _FLOATING = ("half", "float")
 _PARTIAL = re.compile(r"^\.(.+)\.(\d+)\.partial(\.[A-Za-z0-9]+)$")
 

@@ -21,6 +21,7 @@ from film_recovery.images.frame import FloatArray, Frame
 from film_recovery.images.ocio import aces_frame, to_aces
 from film_recovery.images.ranges import format_frames
 from film_recovery.images.sequence import Sequence
+from film_recovery.inference.confidence import ConfidenceMaps
 from film_recovery.inference.grain import check_grain, with_grain
 from film_recovery.inference.outputs import Outputs
 from film_recovery.inference.session import InferenceOptions, ModelSession
@@ -34,12 +35,16 @@ _BLACK = 1e-6
 
 @dataclass
 class ApplyReport:
-    """What became of the frames, and what it took. ``seconds`` is wall time, ``peak_memory_mb`` of the process so far."""
+    """What became of the frames, and what it took. ``seconds`` is wall time, ``peak_memory_mb`` of the process so far.
+
+    ``unlike`` maps frames that were done with a confidence map to the share of their pixels whose confidence is below 0.5.
+    """
 
     model: str
     done: list[int] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
     redone_in_single: list[int] = field(default_factory=list)
+    unlike: dict[int, float] = field(default_factory=dict)
     megapixels: float = 0.0
     seconds: float = 0.0
     peak_memory_mb: float = 0.0
@@ -61,6 +66,7 @@ def apply_model(
     skip_existing: bool = False,
     steady: bool | None = None,
     grain: str = "recovered",
+    confidence: bool = False,
     reporter: Reporter | None = None,
 ) -> ApplyReport:
     """Recover frames of a sequence into ``output``, a pattern such as ``recovered.####.exr``.
@@ -72,11 +78,13 @@ def apply_model(
     that is kept stays that of the source as it is. None: wherever the model keeps luma, which it needs.
     ``grain`` of a spatial recovery: as ``recovered``, the ``source``'s own put back, or made up as the ``reference``'s, see
     :mod:`film_recovery.inference.grain`; the header tells which.
+    ``confidence`` writes a layer ``confidence.Y`` beside the colour, see :mod:`film_recovery.images.familiar`.
 
     Raises:
         MissingFrameError: a frame is not there; nothing has been written.
         InputError: the model is not for these files, the output would overwrite the input, or pixels are NaN.
-        UsageError: ``steady`` is asked of a model that does not keep luma, or ``grain`` of one that cannot have it.
+        UsageError: ``steady`` is asked of a model that does not keep luma, ``grain`` or ``confidence`` of one that cannot have
+            it, or ``confidence`` in files that cannot hold it.
         DivergedError: the model gives values that are not finite even in single precision.
         BusyError: another process writes the same frames with another model.
         StoppedError: stopped on request; all frames written so far are whole.
@@ -93,8 +101,9 @@ def apply_model(
         to_aces(np.zeros((1, 1, 3), np.float32), aces_from)  # an unknown space is told before anything is written
     steadiness = source_steadiness(sequence, loaded.card) if may_steady(loaded.card, steady) else None
     check_grain(loaded.card, grain)
+    maps = ConfidenceMaps(loaded.card, outputs.pattern) if confidence else None
     session = ModelSession(loaded, options)
-    job = _Apply(loaded, session, sequence, outputs, aces_from, skip_existing, steadiness, grain, options.tile, reporter)
+    job = _Apply(loaded, session, sequence, outputs, aces_from, skip_existing, steadiness, grain, maps, options.tile, reporter)
     outputs.remove_leftovers()
     begin = time.monotonic()
     report = _run(job, wanted)
@@ -122,6 +131,7 @@ class _Apply:
     skip_existing: bool
     steadiness: Steadiness | None
     grain: str
+    maps: ConfidenceMaps | None
     tile: int | None  # becomes smaller when memory runs out, and stays so for the frames that follow
     reporter: Reporter
 
@@ -145,6 +155,8 @@ class _Apply:
             origin["aces_from"] = self.aces_from
         if self.grain != "recovered":
             origin["grain"] = self.grain
+        if self.maps is not None:
+            origin["confidence"] = "colours"
         deviation = (0.0, 0.0, 0.0)
         if self.steadiness is not None:
             deviation = self.steadiness.deviation(number)
@@ -172,12 +184,17 @@ class _Apply:
             "values, or train again with it as a pair."
         )
 
-    def write(self, number: int, work: _Work, result: FloatArray) -> None:
+    def write(self, number: int, work: _Work, result: FloatArray) -> float:
+        """Write a frame; returns the share of it that is unlike the pairs, 0 without a confidence map."""
         frame = replace(work.frame, rgb=with_grain(result, work.frame.rgb, self.model.card, self.grain, number))
         if self.aces_from is not None:
             frame = aces_frame(frame, self.aces_from)
+        unlike = 0.0
+        if self.maps is not None:
+            frame, unlike = self.maps.beside(frame, work.frame.rgb, work.deviation)
         notes = {"task": self.model.card.task, "version": film_recovery.__version__}
         self.outputs.write(number, frame, work.frame, work.origin, notes)
+        return unlike
 
     def _tiled(self, rgb: FloatArray, *, single: bool) -> FloatArray:
         card, first = self.model.card, True
@@ -204,13 +221,15 @@ def _run(job: _Apply, wanted: list[int]) -> ApplyReport:
     """Read ahead, recover and write behind, in three threads; the queues between them are short, so that memory is bounded."""
     report, reporter = ApplyReport(str(job.model.path)), job.reporter
     reading: deque[Future[_Work]] = deque()
-    writing: deque[tuple[int, float, Future[None]]] = deque()
+    writing: deque[tuple[int, float, Future[float]]] = deque()
 
     def settle(most: int) -> None:
         """Wait until at most ``most`` frames are still being written. Only what is on disk counts as done."""
         while writing and (len(writing) > most or writing[0][2].done()):
             number, megapixels, pending = writing.popleft()
-            pending.result()
+            unlike = pending.result()
+            if job.maps is not None:
+                report.unlike[number] = round(unlike, 4)
             report.done.append(number)
             report.megapixels += megapixels
             reporter.progress(len(report.done) + len(report.skipped), len(wanted), "frame")

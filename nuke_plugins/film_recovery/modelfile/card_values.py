@@ -10,6 +10,7 @@ from film_recovery.contract.card import ModelCard
 from film_recovery.contract.job import KEPT
 from film_recovery.images.colour import MATRIX_NAMES
 from film_recovery.images.encodings import ENCODING_NAMES
+from film_recovery.images.familiar import FamiliarColours
 
 _LARGEST_FIELD = 4096  # pixels; far beyond any network of this program
 _LARGEST_MULTIPLE = 256  # pixels
@@ -53,6 +54,16 @@ def _is_grain(value: Any) -> bool:
     )
 
 
+def _are_colours(value: Any) -> bool:
+    """Empty, or colours that a confidence map can be made of."""
+    if not isinstance(value, str):
+        return False
+    try:
+        return not value or len(FamiliarColours.from_text(value).colours) > 0
+    except ValueError:
+        return False
+
+
 _FITS: dict[str, Callable[[Any], bool]] = {
     "task": _one_of(*KEPT),
     "encoding": _one_of(*ENCODING_NAMES),
@@ -64,5 +75,6 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "channels_in": lambda value: value == ["R", "G", "B"],
     "channels_out": lambda value: value == ["R", "G", "B"],
     "grain": _is_grain,
+    "colours": _are_colours,
     "files": lambda value: isinstance(value, dict),
 }

@@ -25,9 +25,15 @@ _REJECTED = 60  # lines
 
 
 def write_selection_page(
-    folder: Path, selected: Selected, proposals: Sequence[Proposal] = (), reporter: Reporter = SilentReporter()
+    folder: Path,
+    selected: Selected,
+    proposals: Sequence[Proposal] = (),
+    reporter: Reporter = SilentReporter(),
+    *,
+    title: str = "",
 ) -> Path:
-    """Write ``index.html``, ``pairs.png`` and ``coverage_1.png`` and on, one a scope, into ``folder``.
+    """Write ``index.html``, ``pairs.png`` and ``coverage_1.png`` and on, one a scope, into ``folder``; ``title`` is what the
+    proposals are.
 
     Raises StorageError when the folder cannot be written, and what reading the pairs raises.
     """
@@ -58,6 +64,7 @@ def write_selection_page(
         source=record.source, reference=record.reference, training=len(record.training), held_out=len(record.held_out),
         scopes=scopes, advice=record.advice, rejected=record.rejected[:_REJECTED],
         more_rejected=max(len(record.rejected) - _REJECTED, 0), proposals=proposals,
+        proposals_title=title,
     )  # fmt: skip
     write_text(folder / "index.html", text)
     return folder / "index.html"

@@ -25,6 +25,7 @@ from film_recovery.contract.job import TrainingJob, load_job
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.encodings import encode, from_linear, to_linear
+from film_recovery.images.familiar import FamiliarColours, cells_of
 from film_recovery.images.sequence import open_sequence
 from film_recovery.modelfile.export import export_model
 from film_recovery.pairs.balance import DensityBalance
@@ -287,11 +288,20 @@ def _export(
         },
         held_out=figures,
         grain=measure_grain(graph, training),
+        colours=_colours(training, dataset),
     )
     path = run.model(job.task)
     export_model(graph, card, path)
     EventLog(run.events).append("exported", step=trainer.done, path=path.relative_to(run.path).as_posix())
     return path
+
+
+def _colours(training: list[Pair], dataset: Dataset) -> str:
+    """What the card says of the colours that were trained on; empty where none of them is believed."""
+    manifest = dataset.manifest
+    cells = [cells_of(pair.source, manifest.balance, manifest.encoding, manifest.matrix) for pair in training]
+    found = FamiliarColours.of(cells, [pair.trust for pair in training])
+    return "" if found is None else found.to_text()
 
 
 def _preview(job: TrainingJob, dataset: Dataset) -> FloatArray | None:

@@ -45,7 +45,7 @@ TRAINED = ("ours", "plain_rgb")
 # What decides a figure: a change of any of these makes earlier results void.
 _DECIDES = (
     "training/*.py", "pairs/balance.py", "pairs/lut.py", "pairs/targets.py", "images/encodings.py", "images/colour.py",
-    "images/density.py", "review/metrics.py", "review/baselines.py", "review/flicker.py",
+    "images/density.py", "review/metrics.py", "review/baselines.py", "review/flicker.py", "inference/steady.py",
 )  # fmt: skip
 
 

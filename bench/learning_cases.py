@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -26,6 +26,7 @@ from film_recovery.contract.atomic import atomic_path
 from film_recovery.contract.errors import InputError
 from film_recovery.images.encodings import decode
 from film_recovery.images.io import read_frame
+from film_recovery.inference.steady import Deviation, Steadiness, small_light
 from film_recovery.pairs.balance import fit_balance
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
@@ -90,6 +91,8 @@ class Case:
         dataset: the pairs to learn from, one perhaps held out; balanced if the task asks for it.
         sources, truths: frames that are not among them, to judge by.
         run_sources, run_truths: frames in a row, not among them either; empty for real pairs.
+        deviations, run_deviations: by how much the density of ``sources`` and ``run_sources`` flickers, as ``apply`` finds it
+            among the frames around them; empty for real pairs, around which there are none.
     """
 
     name: str
@@ -98,6 +101,8 @@ class Case:
     truths: list[FloatArray]
     run_sources: list[FloatArray]
     run_truths: list[FloatArray]
+    deviations: list[Deviation] = field(default_factory=list)
+    run_deviations: list[Deviation] = field(default_factory=list)
 
 
 def simulated(recipe: Recipe) -> Case:
@@ -109,7 +114,9 @@ def simulated(recipe: Recipe) -> Case:
         target = make_target("chroma", balance.apply(source), reference, "display", "709")
         pairs.append(Pair(number, number == PAIRS - 1, source, reference, target))
     dataset = Dataset(_manifest("display", balance.numbers, pairs), pairs)
-    return Case(recipe.name, dataset, parts["judged"], parts["truth"], parts["run"], parts["run_truth"])
+    deviations, run_deviations = _deviations(recipe)
+    return Case(recipe.name, dataset, parts["judged"], parts["truth"], parts["run"], parts["run_truth"],
+                deviations, run_deviations)  # fmt: skip
 
 
 def made_once(path: Path, make: Callable[[], dict[str, npt.NDArray[np.float16]]]) -> dict[str, list[FloatArray]]:
@@ -148,26 +155,54 @@ def _manifest(encoding: str, balance: list[float] | None, pairs: list[Pair]) -> 
     return Manifest("chroma", encoding, "709", "luma", balance, [0, 0, width, height], "", "", 0, {}, [], [])
 
 
+@dataclass(frozen=True)
+class _Places:
+    """Which frames of the footage are what; the last that is learned from is held out."""
+
+    learned: list[int]
+    judged: list[int]
+    run: range
+
+    @classmethod
+    def of(cls, count: int) -> _Places:
+        """Frames to learn from spread evenly, those to judge by in the middles between them."""
+        learned = [(2 * place + 1) * count // (2 * PAIRS) for place in range(PAIRS)]
+        learned.append(learned.pop(PAIRS // 2))
+        first = count // PAIRS - RUN // 2
+        return cls(learned, [place * count // PAIRS for place in range(1, PAIRS)], range(first, first + RUN))
+
+
 def _simulate(recipe: Recipe) -> dict[str, npt.NDArray[np.float16]]:
-    """Frames to learn from spread evenly, the last one the held-out; those to judge by in the middles between them."""
     pictures, pair = footage(recipe.footage), ELEMENTS[recipe.elements]
     faded, colourful = (ElementSimulator(one, SIZE, recipe.seed) for one in (pair.sharp, pair.colourful))
-    count = len(pictures)
-    learned = [(2 * place + 1) * count // (2 * PAIRS) for place in range(PAIRS)]
-    learned.append(learned.pop(PAIRS // 2))
-    judged = [place * count // PAIRS for place in range(1, PAIRS)]
-    first = count // PAIRS - RUN // 2
+    places = _Places.of(len(pictures))
     parts: dict[str, list[FloatArray]] = {name: [] for name in ("source", "reference", "judged", "truth", "run", "run_truth")}
-    for index in learned:
+    for index in places.learned:
         ours, theirs = (simulator.simulate(pictures[index], index) for simulator in (faded, colourful))
         parts["source"].append(ours.scan)
         parts["reference"].append(laid(ours, theirs))
-    for names, frames in ((("judged", "truth"), judged), (("run", "run_truth"), range(first, first + RUN))):
+    for names, frames in ((("judged", "truth"), places.judged), (("run", "run_truth"), places.run)):
         for index in frames:
             ours = faded.simulate(pictures[index], index)
             parts[names[0]].append(ours.scan)
             parts[names[1]].append(ours.truth)
     return {name: np.stack([picture[INNER] for picture in part]).astype(np.float16) for name, part in parts.items()}
+
+
+def _simulate_light(recipe: Recipe) -> dict[str, npt.NDArray[np.float16]]:
+    """The faded element's whole footage, each frame as the small picture by which flicker is found."""
+    pictures = footage(recipe.footage)
+    faded = ElementSimulator(ELEMENTS[recipe.elements].sharp, SIZE, recipe.seed)
+    scans = (faded.simulate(picture, index).scan[INNER] for index, picture in enumerate(pictures))
+    return {"light": np.stack([small_light(scan, "display") for scan in scans]).astype(np.float16)}
+
+
+def _deviations(recipe: Recipe) -> tuple[list[Deviation], list[Deviation]]:
+    """Of the frames to judge by, and of those in a row."""
+    light = made_once(CACHE / "learning" / "cases" / f"{recipe.name}-light.npz", lambda: _simulate_light(recipe))["light"]
+    steadiness, places = Steadiness(list(range(len(light))), lambda frame: light[frame], "display"), _Places.of(len(light))
+    judged, run = ([steadiness.deviation(frame) for frame in frames] for frames in (places.judged, places.run))
+    return judged, run
 
 
 def laid(ours: ElementFrame, theirs: ElementFrame) -> FloatArray:

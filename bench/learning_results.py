@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import numpy as np
 LOST_DB, LOST_SPEED = 0.2, 0.03  # what counts as a regression
 CLOSED = {"nothing": "nothing done", "density": "density model", "lut": "LUT", "start": "ours, untrained"}
 TRAINED = {"ours": "ours", "plain_rgb": "plain RGB"}
+STEADY = ", steadied"  # behind a method's name: judged with the flicker of its sources taken out
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,22 @@ class Result:
 
 
 class Results:
-    """Finished results, found by case, method and budget. ``lut`` is the better of both LUTs, case by case."""
+    """Finished results, found by case, method and budget; those of steadied sources by the method's name with :data:`STEADY`.
+
+    ``lut`` is the better of both LUTs, case by case.
+    """
 
     def __init__(self, results: Sequence[Result]) -> None:
         self.all = {(one.case, one.method, one.budget): one for one in results}
-        for case in dict.fromkeys(one.case for one in results):
-            both = [self.all.get((case, name, 0.0)) for name in ("lut", "lut_kept_luma")]
+        for one in results:
+            if one.figures.get("steadied"):
+                steady = dataclasses.replace(one, figures=one.figures["steadied"])
+                self.all[one.case, one.method + STEADY, one.budget] = steady
+        for case, end in itertools.product(dict.fromkeys(one.case for one in results), ("", STEADY)):
+            both = [self.all.get((case, name + end, 0.0)) for name in ("lut", "lut_kept_luma")]
             found = [one for one in both if one is not None]
             if found:
-                self.all[case, "lut", 0.0] = max(found, key=lambda one: float(one.figures["psnr"]))
+                self.all[case, f"lut{end}", 0.0] = max(found, key=lambda one: float(one.figures["psnr"]))
         whole = [case for case, method, _ in self.all if method == "lut"]
         self.simulated = [case for case in whole if not case.startswith("real")]
         self.real = [case for case in whole if case.startswith("real")]
@@ -56,7 +66,10 @@ class Results:
     def columns(self) -> list[tuple[str, float, str]]:
         """Methods with their budgets, and what they are called."""
         trained = [(name, b, f"{word}, {time_words(b)}") for name, word in TRAINED.items() for b in self.budgets]
-        return [*((name, 0.0, word) for name, word in CLOSED.items()), *trained]
+        alone = [*((name, 0.0, word) for name, word in CLOSED.items()), *trained]
+        steady = {(name, budget) for _, name, budget in self.all if name.endswith(STEADY)}
+        both = [((name, b, word), (name + STEADY, b, word + STEADY)) for name, b, word in alone]
+        return [column for pair in both for column in pair if column in alone or column[:2] in steady]
 
 
 def regressions(before: Results, now: Results) -> list[str]:
@@ -64,9 +77,10 @@ def regressions(before: Results, now: Results) -> list[str]:
     found = []
     for key, one in now.all.items():
         old = before.all.get(key)
-        if old and one.method == "ours" and one.figures["psnr"] < old.figures["psnr"] - LOST_DB:
+        if old and key[1] in ("ours", f"ours{STEADY}") and one.figures["psnr"] < old.figures["psnr"] - LOST_DB:
             lost = one.figures["psnr"] - old.figures["psnr"]
-            found.append(f"**{one.case}, {time_words(one.budget)}: {lost:+.2f} dB** (was {old.figures['psnr']:.2f})")
+            what = f"{one.case}{key[1].removeprefix('ours')}, {time_words(one.budget)}"
+            found.append(f"**{what}: {lost:+.2f} dB** (was {old.figures['psnr']:.2f})")
     for what, fact, method, budget in (
         *((f"steps in {time_words(b)}", "steps", "ours", b) for b in now.budgets),
         ("closed-form starts a second at 1080p", "start", "nothing", 0.0),

@@ -218,14 +218,18 @@ def _balanced(source: FloatArray, card: ModelCard) -> FloatArray:
 
 def small_picture(rgb: FloatArray, encoding: str) -> SmallPicture:
     """A frame, working-space RGB (H, W, 3), as block means of light in density."""
-    height, width = rgb.shape[:2]
-    size = (min(width, _WIDTH), max(round(height * min(width, _WIDTH) / width), 1))
-    linear = np.asarray(to_linear(rgb, encoding), np.float32)
-    light = cv2.resize(linear, size, interpolation=cv2.INTER_AREA)
-    density = np.asarray(linear_to_density(light), np.float32)
+    density = np.asarray(linear_to_density(small_light(rgb, encoding)), np.float32)
     mean = density.mean(axis=-1)
     plane = np.nan_to_num((mean - np.median(mean)) * 100.0 + 128.0)
     return SmallPicture(density, np.asarray(np.clip(plane, 0.0, 255.0), np.uint8))
+
+
+def small_light(rgb: FloatArray, encoding: str) -> FloatArray:
+    """Block means of a frame's linear light, (h, w, 3), at most 160 wide; ``rgb`` (H, W, 3) is working-space RGB."""
+    height, width = rgb.shape[:2]
+    size = (min(width, _WIDTH), max(round(height * min(width, _WIDTH) / width), 1))
+    linear = np.asarray(to_linear(rgb, encoding), np.float32)
+    return np.asarray(cv2.resize(linear, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def frame_change(first: SmallPicture, second: SmallPicture) -> tuple[Vector, float] | None:

@@ -32,6 +32,7 @@ from film_elements.elements import ElementSimulator
 from film_elements.parameters import default_pair
 from film_recovery.elements.selection import spread_frames
 from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
+from film_recovery.images.colour_difference import delta_e_2000, linear_to_lab
 from film_recovery.images.encodings import decode, encode
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import write_frame
@@ -40,7 +41,6 @@ from film_recovery.pairs.balance import fit_balance
 from film_recovery.pairs.material import Material, gather_material
 from film_recovery.pairs.select import SelectionRequest, select_pairs
 from film_recovery.pairs.targets import make_target
-from film_recovery.review.colour_difference import delta_e_2000, linear_to_lab
 from film_recovery.review.plots import RESULT, SOURCE, STYLE, WIDTH, save_chart
 from film_recovery.training.start import fit_start
 

@@ -25,13 +25,13 @@ from film_elements.elements import ElementSimulator
 from film_elements.parameters import default_pair
 from film_recovery.contract.job import TrainingJob
 from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
+from film_recovery.images.colour_difference import delta_e_2000, linear_to_lab
 from film_recovery.images.encodings import decode, encode
 from film_recovery.pairs.balance import fit_balance
 from film_recovery.pairs.confidence import pair_trust
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
 from film_recovery.pairs.targets import make_target
-from film_recovery.review.colour_difference import delta_e_2000, linear_to_lab
 from film_recovery.training.data import PreparedPair, prepare
 from film_recovery.training.evaluate import recover_learned
 from film_recovery.training.loop import build_graph

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from film_recovery.contract.errors import UsageError
 from film_recovery.images.colour import luma, rgb_to_ycbcr
+from film_recovery.images.colour_difference import delta_e_map
 from film_recovery.images.encodings import encode
-from film_recovery.review.colour_difference import delta_e_map
 from film_recovery.review.detail import BAND, detail
 from film_recovery.review.flicker import ChromaFlicker, chroma_flicker
 

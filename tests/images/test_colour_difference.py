@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from film_recovery.images.colour_difference import delta_e_2000, delta_e_map, linear_to_lab
 from film_recovery.images.encodings import encode
-from film_recovery.review.colour_difference import delta_e_2000, delta_e_map, linear_to_lab
 
 # Sharma, Wu, Dalal 2005, table 1: L1 a1 b1 L2 a2 b2 and the difference.
 SHARMA = np.array([

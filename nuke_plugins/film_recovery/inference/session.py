@@ -15,6 +15,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from film_recovery.contract.errors import DeviceError, ModelFileError, UsageError
+from film_recovery.images.single import from_planes, planes_of
 from film_recovery.inference.tiles import OutOfMemory
 from film_recovery.modelfile.load import LoadedModel
 
@@ -99,7 +100,7 @@ class ModelSession:
 
     def _run(self, rgb: FloatArray, precision: str, *, shrink: bool = False) -> FloatArray:
         session = self._session(precision)
-        image = np.ascontiguousarray(rgb.transpose(2, 0, 1), np.float32)[None]
+        image = np.stack(planes_of(np.asarray(rgb, np.float32)))[None]
         run_options = ort.RunOptions()
         if shrink:
             arena = "gpu:0" if self.device == "cuda" else "cpu:0"
@@ -114,7 +115,7 @@ class ModelSession:
             if self.device == "cuda":
                 raise DeviceError(f"The GPU failed ({_reason(error)}); check it with nvidia-smi or use device cpu.") from error
             raise self._unfit(error) from error
-        return np.ascontiguousarray(np.asarray(result, np.float32)[0].transpose(1, 2, 0))
+        return from_planes(list(np.asarray(result, np.float32)[0]))
 
     def _session(self, precision: str) -> ort.InferenceSession:
         key = (self.model.sha256, self.device, precision, self.threads)

@@ -22,6 +22,7 @@ from film_recovery.images.ocio import aces_frame, to_aces
 from film_recovery.images.ranges import format_frames
 from film_recovery.images.sequence import Sequence
 from film_recovery.inference.confidence import ConfidenceMaps
+from film_recovery.inference.early import EarlyFrames
 from film_recovery.inference.grain import check_grain, with_grain
 from film_recovery.inference.outputs import Outputs
 from film_recovery.inference.session import InferenceOptions, ModelSession
@@ -99,11 +100,12 @@ def apply_model(
     outputs.refuse_overwriting(sequence)
     if aces_from is not None:
         to_aces(np.zeros((1, 1, 3), np.float32), aces_from)  # an unknown space is told before anything is written
-    steadiness = source_steadiness(sequence, loaded.card) if may_steady(loaded.card, steady) else None
+    early = EarlyFrames(sequence, wanted)
+    steadiness = source_steadiness(sequence, loaded.card, early.keep) if may_steady(loaded.card, steady) else None
     check_grain(loaded.card, grain)
     maps = ConfidenceMaps(loaded.card, outputs.pattern) if confidence else None
     session = ModelSession(loaded, options)
-    job = _Apply(loaded, session, sequence, outputs, aces_from, skip_existing, steadiness, grain, maps, options.tile, reporter)
+    job = _Apply(loaded, session, early, outputs, aces_from, skip_existing, steadiness, grain, maps, options.tile, reporter)
     outputs.remove_leftovers()
     begin = time.monotonic()
     report = _run(job, wanted)
@@ -125,7 +127,7 @@ class _Work:
 class _Apply:
     model: LoadedModel
     session: ModelSession
-    sequence: Sequence
+    source: EarlyFrames
     outputs: Outputs
     aces_from: str | None
     skip_existing: bool
@@ -136,7 +138,7 @@ class _Apply:
     reporter: Reporter
 
     def read(self, number: int) -> _Work:
-        frame = self.sequence.read(number)
+        frame = self.source.take(number)
         card = self.model.card
         if frame.is_coded != (card.encoding == "none"):
             kinds = ("display-coded integers", "linear light")
@@ -164,12 +166,10 @@ class _Apply:
         return _Work(frame, origin, self.skip_existing and self.outputs.is_current(number, frame, origin), deviation)
 
     def recover(self, work: _Work) -> tuple[FloatArray, bool]:
-        """The recovered picture, and whether it had to be done again in single precision."""
+        """What the model makes of the steadied frame, and whether it had to be done again in single precision."""
         if not any(work.deviation):
             return self._recover(work.frame)
-        frame, card = work.frame, self.model.card
-        result, redone = self._recover(replace(frame, rgb=steadied(frame.rgb, work.deviation, card.encoding)))
-        return with_kept_luma(result, frame.rgb, card), redone
+        return self._recover(replace(work.frame, rgb=steadied(work.frame.rgb, work.deviation, self.model.card.encoding)))
 
     def _recover(self, frame: Frame) -> tuple[FloatArray, bool]:
         result = self._tiled(frame.rgb, single=False)
@@ -186,6 +186,8 @@ class _Apply:
 
     def write(self, number: int, work: _Work, result: FloatArray) -> float:
         """Write a frame; returns the share of it that is unlike the pairs, 0 without a confidence map."""
+        if any(work.deviation):
+            result = with_kept_luma(result, work.frame.rgb, self.model.card)
         frame = replace(work.frame, rgb=with_grain(result, work.frame.rgb, self.model.card, self.grain, number))
         if self.aces_from is not None:
             frame = aces_frame(frame, self.aces_from)

@@ -26,16 +26,10 @@ import numpy.typing as npt
 from film_recovery.contract.card import ModelCard
 from film_recovery.contract.errors import MissingFrameError, UnreadableImageError, UsageError
 from film_recovery.contract.steady import WINDOW
+from film_recovery.images import single
 from film_recovery.images.colour import luma_coefficients
-from film_recovery.images.encodings import (
-    below_toe,
-    decode,
-    density_to_linear,
-    encode,
-    from_linear,
-    linear_to_density,
-    to_linear,
-)
+from film_recovery.images.encodings import linear_to_density
+from film_recovery.images.frame import Frame
 from film_recovery.images.movie import Movie
 from film_recovery.images.sequence import Sequence
 
@@ -51,7 +45,6 @@ _NOISE = 0.004  # density: what a patch changes inside by grain alone
 _ROUNDS = 6
 _LIKE = 0.05  # density: a frame whose level differs by more is not a neighbour but another light
 _WEAK = 1e-6  # weight that ties the curve to zero where nothing is compared
-_BAND = 32  # rows put back at a time: few enough to stay in the processor's cache
 _DECIMALS = 4  # of a deviation: what cannot be seen shall not make frames stale when a neighbour changes a little
 
 FloatArray = npt.NDArray[np.float32]
@@ -170,8 +163,13 @@ def may_steady(card: ModelCard, asked: bool | None) -> bool:
     return card.kept == "luma" if asked is None else asked
 
 
-def source_steadiness(sequence: Sequence, card: ModelCard) -> Steadiness:
-    """The deviations of a sequence's frames. Neighbours that are gone, unreadable or of another kind count as gaps."""
+def source_steadiness(
+    sequence: Sequence, card: ModelCard, keep: Callable[[int, Frame], None] = lambda number, frame: None
+) -> Steadiness:
+    """The deviations of a sequence's frames. Neighbours that are gone, unreadable or of another kind count as gaps.
+
+    ``keep`` is given every frame that was read, so that who needs it later need not read it again.
+    """
     # A movie is decoded forwards: who reads at two places of it needs two readers.
     ahead = replace(sequence, movie=Movie(sequence.movie.path)) if sequence.movie else sequence
 
@@ -180,6 +178,7 @@ def source_steadiness(sequence: Sequence, card: ModelCard) -> Steadiness:
             frame = ahead.read(number)
         except (MissingFrameError, UnreadableImageError):
             return None  # told when it is its turn, if it is asked for
+        keep(number, frame)
         return frame.rgb if frame.is_coded == (card.encoding == "none") else None
 
     return Steadiness(sequence.frames, read, card.encoding)
@@ -187,8 +186,12 @@ def source_steadiness(sequence: Sequence, card: ModelCard) -> Steadiness:
 
 def steadied(rgb: FloatArray, deviation: Deviation, encoding: str) -> FloatArray:
     """Working-space RGB (H, W, 3), any range, without its deviation in density: linear light times ``10 ** deviation``."""
-    gain = np.power(10.0, np.asarray(deviation)).astype(np.float32)
-    return np.asarray(from_linear(to_linear(rgb, encoding) * gain, encoding), np.float32)
+    gain = np.tile(np.power(10.0, np.asarray(deviation)).astype(np.float32), rgb.shape[1])  # of a whole row
+
+    def rows(values: FloatArray) -> FloatArray:
+        return single.from_linear(single.to_linear(values, encoding) * gain, encoding)
+
+    return single.by_bands(rows, rgb)
 
 
 def with_kept_luma(recovered: FloatArray, source: FloatArray, card: ModelCard) -> FloatArray:
@@ -196,24 +199,19 @@ def with_kept_luma(recovered: FloatArray, source: FloatArray, card: ModelCard) -
 
     What the model kept was the luma of the steadied picture; Cb and Cr stay, coded, and nothing is clamped.
     """
-    weights, result = luma_coefficients(card.matrix).astype(np.float32), np.empty_like(recovered)
-    for top in range(0, len(recovered), _BAND):
-        rows = slice(top, top + _BAND)
-        coded = np.asarray(encode(recovered[rows], card.encoding), np.float32)
-        step = (_balanced(source[rows], card) - coded) @ weights
-        result[rows] = decode(coded + step[..., None], card.encoding)
-    return result
+    encoding, numbers = card.encoding, card.balance
+    to_luma = np.tile(luma_coefficients(card.matrix), (3, 1))
+    balance = None
+    if numbers is not None:
+        balance = np.hstack([np.reshape(numbers[:9], (3, 3)), np.reshape(numbers[9:12], (3, 1))]).astype(np.float32)
 
+    def rows(result: FloatArray, kept: FloatArray) -> FloatArray:
+        if balance is not None:
+            kept = single.from_linear(single.balanced(single.to_linear(kept, encoding), balance), encoding)
+        coded = single.encoded(result, encoding)
+        return single.decoded(coded + single.mixed(single.encoded(kept, encoding) - coded, to_luma), encoding)
 
-def _balanced(source: FloatArray, card: ModelCard) -> FloatArray:
-    """The balanced source, coded, in single precision as in the model."""
-    if card.balance is None:
-        return np.asarray(encode(source, card.encoding), np.float32)
-    linear = np.asarray(to_linear(source, card.encoding), np.float32)
-    matrix = np.hstack([np.reshape(card.balance[:9], (3, 3)), np.reshape(card.balance[9:12], (3, 1))])
-    density = cv2.transform(np.asarray(linear_to_density(linear), np.float32), matrix.astype(np.float32))
-    light = np.asarray(density_to_linear(density) + below_toe(linear), np.float32)
-    return np.asarray(encode(from_linear(light, card.encoding), card.encoding), np.float32)
+    return single.by_bands(rows, recovered, source)
 
 
 def small_picture(rgb: FloatArray, encoding: str) -> SmallPicture:
@@ -228,7 +226,7 @@ def small_light(rgb: FloatArray, encoding: str) -> FloatArray:
     """Block means of a frame's linear light, (h, w, 3), at most 160 wide; ``rgb`` (H, W, 3) is working-space RGB."""
     height, width = rgb.shape[:2]
     size = (min(width, _WIDTH), max(round(height * min(width, _WIDTH) / width), 1))
-    linear = np.asarray(to_linear(rgb, encoding), np.float32)
+    linear = rgb if encoding != "none" else single.by_bands(lambda rows: single.to_linear(rows, encoding), rgb)
     return np.asarray(cv2.resize(linear, size, interpolation=cv2.INTER_AREA), np.float32)
 
 

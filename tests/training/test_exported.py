@@ -14,7 +14,7 @@ from film_recovery.images.encodings import encode
 from film_recovery.modelfile.export import _trace
 from film_recovery.pairs.balance import DensityBalance
 from film_recovery.pairs.lut import NODES, ColourLut
-from film_recovery.training.exported import decoded, encoded, in_cells
+from film_recovery.training.exported import decoded, encoded, of_cells
 from film_recovery.training.graph import RecoveryGraph
 
 BALANCE = DensityBalance(np.array([[1.3, 0.1, 0.0], [0.05, 1.1, 0.02], [0.0, -0.05, 1.2]]), np.array([-0.2, -0.1, -0.15]))
@@ -74,7 +74,7 @@ def test_a_filter_of_cells_is_the_filter_of_pixels(side: int, reach: int) -> Non
     image = torch.rand(1, 3, 40, 32, generator=generator, dtype=torch.float64)
     margin, pad = 4 * reach, side // 2
     around = functional.pad(image, (margin,) * 4, mode="replicate")
-    cells = functional.conv2d(functional.pixel_unshuffle(around, 4), torch.from_numpy(in_cells(kernel.numpy(), reach)))
+    cells = functional.conv2d(around, torch.from_numpy(of_cells(kernel.numpy(), reach)), stride=4)
     direct = functional.conv2d(functional.pad(image, (pad,) * 4, mode="replicate"), kernel)
     assert torch.allclose(functional.pixel_shuffle(cells, 4), direct, atol=1e-12)
 

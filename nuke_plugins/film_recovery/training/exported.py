@@ -2,10 +2,12 @@
 
 The same numbers as :class:`film_recovery.training.graph.RecoveryGraph`, arranged by what was measured on a CPU:
 
-- the network works in cells of 4x4 pixels, and so does the start's filter here: in cells 9x9 taps reach one cell further, which
-  makes a dense 3x3 convolution out of the direct one, and convolutions of many channels are what runtimes do best;
+- what works in cells of 4x4 pixels, the network's first layer and the start's filter, is one convolution of stride 4 that reads
+  pixels: a kernel as wide as its cells, instead of cells made first;
+- the affine gains are enlarged by a convolution of each channel with fixed weights, and meet the features, in cells, before one
+  pixel-shuffle of the result; what the affine head adds is enlarged together with the direct residual;
 - colour matrices are matrix products over flattened planes; a convolution of three channels is padded to blocks of sixteen;
-- the table gathers both its values and their steps along blue, planes at a time, with few elementwise operations between;
+- the table gathers its values and their steps along blue by indices of 32 bits, planes at a time, with little between;
 - transfer curves are a factor on the value, without choosing between branches, and a power is a logarithm and an exponential.
 
 Values differ from the plain form by rounding, under 1e-6 of a pixel's size.
@@ -53,13 +55,13 @@ class ExportedRecovery(nn.Module):
         self.network = _CellNetwork(graph)
         mean, deviation = (_numbers(part).ravel() for part in (graph.mean, graph.deviation))
         first, last = graph.learned.start, graph.learned.stop
-        # Features: standardised Y, Cb, Cr of the source, then ones, which carry what the affine head adds, then the start.
+        # Features: standardised Y, Cb, Cr of the source, then the start.
         ycc, outputs = rgb_to_ycbcr_matrix(graph.matrix), last - first
         source = np.hstack([ycc, np.zeros((3, outputs))])
         start = np.hstack([ycc[first:last], np.eye(outputs)])  # the source's and what the start adds to it
         rows = np.vstack([source, start]) / deviation[:, None]
-        self.register_buffer("to_features", _tensor(np.insert(rows, 3, 0.0, axis=0)))
-        self.register_buffer("shift", _tensor(np.insert(-mean / deviation, 3, 1.0)[:, None]))
+        self.register_buffer("to_features", _tensor(rows))
+        self.register_buffer("shift", _tensor((-mean / deviation)[:, None]))
         self.register_buffer("to_rgb", _tensor(ycbcr_to_rgb_matrix(graph.matrix)[:, first:last]))
 
     def forward(self, rgb: torch.Tensor) -> torch.Tensor:
@@ -104,7 +106,7 @@ class _CellStart(nn.Module):
     table: torch.Tensor
     steps: torch.Tensor
     nodes: torch.Tensor
-    to_cells: torch.Tensor
+    mixing: torch.Tensor
     kernel: torch.Tensor
     offset: torch.Tensor
     limit: torch.Tensor
@@ -119,7 +121,7 @@ class _CellStart(nn.Module):
         limit = _numbers(start.limit)
         self.limited = bool((limit < NO_LIMIT).all())
         scale = np.maximum(limit, 1e-9) if self.limited else np.ones_like(limit)  # runtimes clip to one range, for free
-        self.register_buffer("kernel", _tensor(in_cells(_numbers(start.kernel) / scale[:, None, None, None], reach)))
+        self.register_buffer("kernel", _tensor(of_cells(_numbers(start.kernel) / scale[:, None, None, None], reach)))
         self.register_buffer("offset", _tensor(np.repeat(_numbers(start.offset) / scale, _PIXELS)))
         self.register_buffer("limit", _tensor(np.repeat(scale, _PIXELS)[:, None, None]))
         mixing = rgb_to_ycbcr_matrix(graph.matrix)[: start.inputs]
@@ -131,7 +133,7 @@ class _CellStart(nn.Module):
             self.register_buffer("table", _tensor(table))
             self.register_buffer("steps", _tensor(steps))
             self.register_buffer("nodes", _tensor(np.array([[NODES**2, NODES, 1.0]])))
-        self.register_buffer("to_cells", _unshuffle(mixing))
+        self.register_buffer("mixing", _tensor(mixing))
 
     def forward(self, around: torch.Tensor) -> torch.Tensor:
         if not self.uses_table:
@@ -141,8 +143,7 @@ class _CellStart(nn.Module):
 
     def filtered(self, planes: torch.Tensor) -> torch.Tensor:
         """What the filter adds, of coded RGB and the change by the table, without the margin."""
-        cells = functional.conv2d(planes, self.to_cells, stride=CELL)
-        change = functional.conv2d(cells, self.kernel, self.offset)
+        change = functional.conv2d(mixed(self.mixing, planes), self.kernel, self.offset, stride=CELL)
         if self.limited:
             change = torch.clamp(change, -1.0, 1.0) * self.limit
         return functional.pixel_shuffle(change, CELL)
@@ -152,11 +153,11 @@ class _CellStart(nn.Module):
         position = torch.clamp(coded, 0.0, 1.0).flatten(2) * float(NODES - 1)
         low = torch.clamp(torch.floor(position), max=float(NODES - 2))
         red, green, blue = (position - low).unbind(1)  # (1, N) each, beside (outputs, N)
-        base = torch.matmul(self.nodes, low)[0].to(torch.int64).expand(self.outputs, -1)
+        base = torch.matmul(self.nodes, low)[0].to(torch.int32).expand(self.outputs, -1)
 
         def along_blue(node: int) -> torch.Tensor:
             at = base + node if node else base
-            return torch.gather(self.table, 1, at) + blue * torch.gather(self.steps, 1, at)
+            return gathered(self.table, at) + blue * gathered(self.steps, at)
 
         def along_green(node: int) -> torch.Tensor:
             near = along_blue(node)
@@ -168,9 +169,10 @@ class _CellStart(nn.Module):
 
 
 class _CellNetwork(nn.Module):
-    """The correction of the learned channels, coded, from features with a plane of ones: Y, Cb, Cr, ones, start."""
+    """The correction of the learned channels, coded, from standardised features."""
 
-    to_cells: torch.Tensor
+    enlarging: torch.Tensor
+    adding: torch.Tensor
     ones: torch.Tensor
     largest: torch.Tensor
 
@@ -180,33 +182,77 @@ class _CellNetwork(nn.Module):
         inputs, outputs = network.inputs, network.outputs
         gain, self.bounded = _numbers(graph.gain).ravel(), graph.reach is not None
         if graph.reach is not None:
-            self.register_buffer("largest", _tensor(graph.reach * gain[:, None, None]))
+            self.register_buffer("largest", _tensor(graph.reach * np.repeat(gain, _PIXELS)[:, None, None]))
             gain = np.full_like(gain, 1.0 / graph.reach)
-        real = [0, 1, 2, *range(4, inputs + 1)]  # the features that are not the plane of ones
-        mixing = np.eye(inputs + 1)[real]
-        self.outputs = outputs
-        self.register_buffer("to_cells", _unshuffle(mixing))
-        self.register_buffer("ones", torch.ones(1, inputs + 1))
-        self.stem, self.encode, self.down, self.decode = network.stem, network.encode, network.down, network.decode
+        self.inputs, self.outputs = inputs, outputs
+        self.register_buffer("ones", torch.ones(1, inputs))
+        self.stem = nn.Conv2d(inputs, network.stem.out_channels, 3 * CELL, stride=CELL, padding=CELL)
+        weight, bias = (_numbers(parameter) for parameter in network.stem.parameters())
+        self.stem.load_state_dict({"weight": _tensor(_over_pixels(weight)), "bias": _tensor(bias)})
+        self.encode, self.down, self.decode = network.encode, network.down, network.decode
         self.up = nn.ModuleList(_as_convolution(layer) for layer in network.up)
-        # The head gives the gains of all features and then what is added; here that comes fourth.
-        order = np.concatenate([output * (inputs + 1) + np.r_[0:3, inputs, 3:inputs] for output in range(outputs)])
-        self.affine = _chosen(network.affine, order, np.repeat(gain, inputs + 1))
+        # The head gives, for each output, the gains of all features and then what is added; here the gains of all come first.
+        place = np.arange(outputs * (inputs + 1)).reshape(outputs, inputs + 1)
+        order = np.concatenate([place[:, :inputs].ravel(), place[:, inputs]])
+        self.affine = _chosen(network.affine, order, np.concatenate([np.repeat(gain, inputs), gain]))
         self.direct = _chosen(network.direct, np.arange(outputs * _PIXELS), np.repeat(gain, _PIXELS))
+        bilinear = _enlarging()
+        self.register_buffer("enlarging", _tensor(np.tile(bilinear, (outputs * inputs, 1, 1, 1))))
+        self.register_buffer("adding", _tensor(np.kron(np.eye(outputs)[:, :, None, None], bilinear)))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        cells = functional.conv2d(features, self.to_cells, stride=CELL)
-        fine = self.encode[0](self.stem(cells))
+        fine = self.encode[0](self.stem(features))
         middle = self.encode[1](self.down[0](fine))
         coarse = self.encode[2](self.down[1](middle))
         middle = self.decode[0](middle + functional.pixel_shuffle(self.up[0](coarse), 2))
         fine = self.decode[1](fine + functional.pixel_shuffle(self.up[1](middle), 2))
-        parts = []
-        for cells in self.affine(fine).chunk(self.outputs, dim=1):  # parted before they are enlarged, which is cheaper
-            gains = functional.interpolate(cells, scale_factor=float(CELL), mode="bilinear", align_corners=False)
-            parts.append(mixed(self.ones, gains * features))
-        correction = torch.cat(parts, dim=1) + functional.pixel_shuffle(self.direct(fine), CELL)
-        return torch.tanh(correction) * self.largest if self.bounded else correction
+        head = functional.pad(self.affine(fine), (1, 1, 1, 1), mode="replicate")
+        count, height, width = self.outputs * self.inputs, fine.shape[2], fine.shape[3]
+        gains = functional.conv2d(head[:, :count], self.enlarging, groups=count)
+        added = functional.conv2d(head[:, count:], self.adding) + self.direct(fine)
+        # Planes as pictures of one channel, whose cells have one order only.
+        cells = in_cells(features.reshape(self.inputs, 1, features.shape[2], features.shape[3]))
+        products = gains.reshape(self.outputs, self.inputs, -1) * cells.reshape(1, self.inputs, -1)
+        correction = torch.matmul(self.ones, products).reshape(1, self.outputs * _PIXELS, height, width) + added
+        if self.bounded:
+            correction = torch.tanh(correction) * self.largest
+        return functional.pixel_shuffle(correction, CELL)
+
+
+class _Gather(torch.autograd.Function):
+    """Indices of 32 bits, half as much to move as those of 64 bits that PyTorch wants."""
+
+    @staticmethod
+    def forward(ctx: Any, planes: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        return torch.gather(planes, 1, index.to(torch.int64))
+
+    @staticmethod
+    def symbolic(graph: Any, planes: Any, index: Any) -> Any:
+        return graph.op("GatherElements", planes, index, axis_i=1)
+
+
+class _SpaceToDepth(torch.autograd.Function):
+    """Pixel-unshuffle of single planes, (N, 1, H, W): one operation in ONNX, where PyTorch would write a transpose."""
+
+    @staticmethod
+    def forward(ctx: Any, planes: torch.Tensor) -> torch.Tensor:
+        return functional.pixel_unshuffle(planes, CELL)
+
+    @staticmethod
+    def symbolic(graph: Any, planes: Any) -> Any:
+        return graph.op("SpaceToDepth", planes, blocksize_i=CELL)
+
+
+def gathered(planes: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Of planes (C, N) what stands at ``index`` (C, M), int32."""
+    result: torch.Tensor = _Gather.apply(planes, index)  # type: ignore[no-untyped-call]
+    return result
+
+
+def in_cells(planes: torch.Tensor) -> torch.Tensor:
+    """Planes (N, 1, H, W) in cells, (N, 16, H / 4, W / 4)."""
+    result: torch.Tensor = _SpaceToDepth.apply(planes)  # type: ignore[no-untyped-call]
+    return result
 
 
 def mixed(matrix: torch.Tensor, planes: torch.Tensor, shift: torch.Tensor | None = None) -> torch.Tensor:
@@ -241,25 +287,32 @@ def decoded(values: torch.Tensor, encoding: str) -> torch.Tensor:
     return values
 
 
-def in_cells(kernel: Numbers, reach: int) -> Numbers:
-    """A filter of pixels (D, C, side, side), odd side, as one of unshuffled cells: (16 D, 16 C, 2 reach + 1, 2 reach + 1)."""
+def of_cells(kernel: Numbers, reach: int) -> Numbers:
+    """A filter of pixels (D, C, side, side), odd side, as one of stride 4 that gives cells: (16 D, C, width, width).
+
+    Its width is that of ``2 reach + 1`` cells."""
     outputs, inputs, side = kernel.shape[:3]
-    across = 2 * reach + 1
-    # Tap of the pixel in row i of the n-th cell, for the pixel in row a of the middle one.
-    cell, row, middle = np.ogrid[-reach : reach + 1, :CELL, :CELL]
-    taps = cell * CELL + row - middle + side // 2
-    inside = (taps >= 0) & (taps < side)
-    place = np.clip(taps, 0, side - 1)
-    found = kernel[:, :, place[:, :, :, None, None, None], place[None, None, None]]
-    found = found * (inside[:, :, :, None, None, None] & inside[None, None, None])
-    found = found.transpose(0, 4, 7, 1, 3, 6, 2, 5)  # D, its row and column, C, its row and column, cells down, cells across
-    return np.ascontiguousarray(found.reshape(outputs * _PIXELS, inputs * _PIXELS, across, across))
+    width, first = (2 * reach + 1) * CELL, reach * CELL - side // 2
+    result = np.zeros((outputs, CELL, CELL, inputs, width, width))
+    for row in range(CELL):
+        for column in range(CELL):
+            down, across = slice(first + row, first + row + side), slice(first + column, first + column + side)
+            result[:, row, column, :, down, across] = kernel
+    return result.reshape(outputs * _PIXELS, inputs, width, width)
 
 
-def _unshuffle(mixing: Numbers) -> torch.Tensor:
-    """Kernel of a convolution with stride 4 from planes through ``mixing`` (D, C) to cells: (16 D, C, 4, 4)."""
-    kernel = mixing[:, None, :, None] * np.eye(_PIXELS)[None, :, None, :]
-    return _tensor(kernel.reshape(-1, mixing.shape[1], CELL, CELL))
+def _over_pixels(kernel: Numbers) -> Numbers:
+    """A filter of cells (D, 16 C, side, side) as one of pixels with stride 4: (D, C, 4 side, 4 side)."""
+    outputs, inputs, side = len(kernel), kernel.shape[1] // _PIXELS, kernel.shape[2]
+    parted = kernel.reshape(outputs, inputs, CELL, CELL, side, side).transpose(0, 1, 4, 2, 5, 3)
+    return np.ascontiguousarray(parted.reshape(outputs, inputs, side * CELL, side * CELL))
+
+
+def _enlarging() -> Numbers:
+    """Bilinear enlargement by 4 between the middles of pixels, as a filter that gives cells: (16, 1, 3, 3)."""
+    before = np.clip(0.5 - (np.arange(CELL) + 0.5) / CELL, 0.0, None)
+    taps = np.stack([before, 1.0 - before - before[::-1], before[::-1]])  # of the cell before, the middle, the cell after
+    return np.ascontiguousarray(np.einsum("ia,jb->abij", taps, taps).reshape(_PIXELS, 1, 3, 3))
 
 
 def _as_convolution(layer: nn.Module) -> nn.Conv2d:

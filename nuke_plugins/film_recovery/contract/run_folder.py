@@ -23,6 +23,7 @@ class RunFolder:
         self.job = self.path / "job.json"
         self.plan = self.path / "plan.json"
         self.events = self.path / "events.jsonl"
+        self.findings = self.path / "findings.json"
         self.dataset = self.path / "dataset"
         self.checkpoints = self.path / "checkpoints"
         self.last_checkpoint = self.checkpoints / "last.safetensors"

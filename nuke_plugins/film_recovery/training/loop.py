@@ -8,7 +8,7 @@ import platform
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ import film_recovery
 from film_recovery.contract.atomic import remove_partials
 from film_recovery.contract.card import ModelCard
 from film_recovery.contract.errors import DivergedError, FilmRecoveryError, InputError, StoppedError
-from film_recovery.contract.events import EventLog, truncate_after_step
+from film_recovery.contract.events import EventLog, read_events, truncate_after_step
+from film_recovery.contract.findings import Finding
 from film_recovery.contract.job import TrainingJob, load_job
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.contract.run_folder import RunFolder
@@ -35,9 +36,11 @@ from film_recovery.training.data import PreparedPair, largest_patch, prepare
 from film_recovery.training.evaluate import held_out_figure
 from film_recovery.training.grain import measure_grain
 from film_recovery.training.graph import RecoveryGraph
+from film_recovery.training.guidance.curve import Curve
+from film_recovery.training.guidance.judge import judge_training, write_findings
 from film_recovery.training.initial import take_weights
-from film_recovery.training.monitor import Monitor, event_figures, judge
-from film_recovery.training.parts import tiles_of
+from film_recovery.training.monitor import Monitor, event_figures, run_graph
+from film_recovery.training.parts import STATISTICS_AREA, tiles_of
 from film_recovery.training.plan import choose_device, load_plan, make_plan
 from film_recovery.training.start import fit_start
 from film_recovery.training.trainer import Trainer
@@ -49,7 +52,10 @@ GraphMaker = Callable[[TrainingJob, Dataset], RecoveryGraph]
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run handed out: the model, how it came about, and its held-out figures in dB (empty without held-out pairs)."""
+    """What a run handed out: the model, how it came about, and its held-out figures in dB (empty without held-out pairs).
+
+    ``findings`` are the fields of each :class:`Finding`, ``warnings`` their words.
+    """
 
     model: Path
     steps: int
@@ -57,6 +63,7 @@ class TrainingResult:
     start: dict[str, float]
     held_out: dict[str, float]
     warnings: list[str]
+    findings: list[dict[str, Any]]
 
 
 def train(job: TrainingJob, folder: Path, reporter: Reporter | None = None) -> TrainingResult:
@@ -137,16 +144,40 @@ def _run(
         trainer.begin(start)
         _save(trainer, run)
     reporter.stage(f"Training {trainer.plan.steps} steps")
-    last = _train_steps(trainer, run, monitor, reporter)
-    warnings = judge(start, trainer.best, last)
-    for sentence in warnings:
-        monitor.log.append("warning", step=trainer.done, text=sentence)
-        reporter.note(sentence)
+    _train_steps(trainer, run, monitor, reporter)
+    findings = _judged(trainer, run, dataset, start, reporter)
+    for finding in findings:
+        monitor.log.append("warning", step=trainer.done, **finding.to_event())
     figures = {} if trainer.best is None else {"psnr": round(trainer.best, 4), "step": float(trainer.best_step or 0)}
     model = _export(trainer, run, job, dataset, figures, reporter)
+    for finding in findings:
+        shown = f" See {run.path / finding.picture}" if finding.picture else ""
+        reporter.note(f"{finding.severity.capitalize()} ({finding.name}): {finding.text}{shown}")
     seconds = time.monotonic() - begin
     monitor.log.append("finished", step=trainer.done, seconds=round(seconds, 1), model=model.relative_to(run.path).as_posix())
-    return TrainingResult(model, trainer.done, seconds, {} if start is None else {"psnr": round(start, 4)}, figures, warnings)
+    return TrainingResult(
+        model, trainer.done, seconds, {} if start is None else {"psnr": round(start, 4)}, figures,
+        [finding.text for finding in findings], [asdict(finding) for finding in findings],
+    )  # fmt: skip
+
+
+def _judged(
+    trainer: Trainer, run: RunFolder, dataset: Dataset, start: float | None, reporter: Reporter
+) -> list[Finding]:
+    """What is to be said of the training, drawn and written down."""
+    reporter.stage("Judging the training")
+    plan, graph = trainer.plan, trainer.with_weights(trainer.best_weights)
+    pixels = sum(pair.area[0] * pair.area[1] for pair in trainer.training)
+    curve = Curve(
+        start=start,
+        held_out=[(int(event["step"]), float(event["psnr"])) for event in read_events(run.events, "held_out")],
+        losses=[(int(event["step"]), float(event["loss"])) for event in read_events(run.events, "progress")],
+        best=trainer.best,
+        steps=trainer.done,
+        seen=trainer.done * trainer.job.batch * plan.patch**2 / pixels,
+    )
+    findings = judge_training(dataset, curve, lambda source: run_graph(graph, source))
+    return write_findings(run, dataset, findings, lambda source: run_graph(graph, source), trainer.done)
 
 
 def _fresh(job: TrainingJob, run: RunFolder, dataset: Dataset, make_graph: GraphMaker) -> tuple[Trainer, float | None]:
@@ -209,7 +240,7 @@ def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) ->
     graph = RecoveryGraph(
         job.task, size=job.size, encoding=manifest.encoding, matrix=manifest.matrix, balance=balance, start=start
     )
-    parts = tiles_of(columns[0], columns[1], columns[2], margin=0)
+    parts = tiles_of(columns[0], columns[1], columns[2], STATISTICS_AREA)
     prepared = [prepare(graph, Pair(0, False, part[0], part[1], part[1], part[2]), torch.device("cpu")) for part in parts]
     features = torch.cat([part.features.flatten(1)[:, ::7] for part in prepared], dim=1)
     change = torch.cat([(part.target - part.features[3:]).flatten(1)[:, ::7] for part in prepared], dim=1)

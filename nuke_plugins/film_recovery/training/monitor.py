@@ -19,7 +19,6 @@ from film_recovery.training.graph import RecoveryGraph
 
 _ROWS = 6  # rows of a contact sheet
 _CELL = 480  # pixels
-_FLICKERING = 0.3  # dB below the best held-out figure before it is worth a word
 
 
 class Monitor:
@@ -66,24 +65,6 @@ def run_graph(graph: RecoveryGraph, rgb: npt.NDArray[np.float32]) -> npt.NDArray
     device = graph.mean.device
     image = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))[None].to(device)
     return np.ascontiguousarray(graph(image)[0].permute(1, 2, 0).cpu().numpy())
-
-
-def judge(start: float | None, best: float | None, last: float | None) -> list[str]:
-    """What the held-out figures (dB) say, in sentences; empty when there is nothing to warn about."""
-    if start is None or best is None or last is None:
-        return ["No pair was held out, so nothing tells how the model does on other frames; hold one or two out."]
-    words = []
-    if best <= start + 0.05:
-        words.append(
-            "The network did not improve on its closed-form start on the held-out frames; the start is handed out. "
-            "Add pairs that show other colours and textures, or check the alignment."
-        )
-    if last < best - _FLICKERING:
-        words.append(
-            f"The held-out figure fell from {best:.2f} to {last:.2f} dB: the model began to memorise its pairs. "
-            "The best checkpoint is handed out; add pairs rather than steps."
-        )
-    return words
 
 
 def event_figures(figures: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from film_recovery.contract.findings import Finding, finding_of
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import worker
 
@@ -29,6 +30,7 @@ class RunState:
         start_psnr: what the closed-form start reaches on the held-out pairs, dB.
         stage: what it is doing, in words.
         warnings: what it warned about, newest last; ``failure`` is why it failed.
+        findings: what the training was judged to be, with what to do.
         sheet, preview, model: the newest contact sheet and preview, and the exported model.
         seconds_left: a guess from the last steps; None without one.
     """
@@ -43,6 +45,7 @@ class RunState:
     start_psnr: float | None = None
     stage: str = ""
     warnings: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     failure: str = ""
     sheet: Path | None = None
     preview: Path | None = None
@@ -145,6 +148,9 @@ class RunReader:
                 state.sheet = path
         elif kind == "warning":
             state.warnings.append(str(event.get("text", "")))
+            found = finding_of(event)
+            if found is not None:
+                state.findings.append(found)
         elif kind == "failed":
             state.failure = str(event.get("text", ""))
         state.stage = kind.replace("_", " ")

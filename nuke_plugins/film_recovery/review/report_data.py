@@ -74,6 +74,18 @@ class ScoreTable:
     against: str = "the truth"
 
 
+@dataclass(frozen=True)
+class FindingLine:
+    """What a training found out about itself: a short name, what was found, what to do, whether it is a ``warning`` or a
+    ``note``, and the picture that shows it."""
+
+    name: str
+    sentence: str
+    advice: str
+    severity: str = "warning"
+    picture: Picture | None = None
+
+
 @dataclass
 class ReportData:
     """The report, section by section, in the order in which it is printed; empty sections are left out.
@@ -86,7 +98,7 @@ class ReportData:
         source: the faded source; source_note: what is wrong with it, in words.
         elements, element_charts: analysis.
         pairs, contact_sheet: the training set.
-        training_facts, training_charts, warnings: how training went.
+        training_facts, training_charts, warnings, findings: how training went.
         before_after: one or more sliders.
         comparisons: N-way stills, enlarged detail, differences.
         tables: one per part of the film that is judged by itself.
@@ -110,6 +122,7 @@ class ReportData:
     training_facts: Sequence[tuple[str, str]] = ()
     training_charts: Sequence[Chart] = ()
     warnings: Sequence[str] = ()
+    findings: Sequence[FindingLine] = ()
     before_after: Sequence[BeforeAfter] = ()
     comparisons: Sequence[Picture] = ()
     tables: Sequence[ScoreTable] = ()

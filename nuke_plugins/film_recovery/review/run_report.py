@@ -11,6 +11,7 @@ from PIL import Image
 from film_recovery.contract.card import load_card
 from film_recovery.contract.errors import InputError
 from film_recovery.contract.events import read_events
+from film_recovery.contract.findings import load_findings
 from film_recovery.contract.job import load_job
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.inference.session import InferenceOptions, ModelSession
@@ -21,7 +22,7 @@ from film_recovery.review.baselines import fit_baselines
 from film_recovery.review.metrics import measure, summarise
 from film_recovery.review.plots import training_curves
 from film_recovery.review.report import build_report
-from film_recovery.review.report_data import Chart, PairLine, Picture, ReportData, ScoreTable
+from film_recovery.review.report_data import Chart, FindingLine, PairLine, Picture, ReportData, ScoreTable
 from film_recovery.review.stills import comparison, display
 from film_recovery.review.verdict import MethodScore
 
@@ -60,7 +61,8 @@ def write_run_report(folder: Path, path: Path) -> tuple[Path, list[dict[str, Any
         contact_sheet=newest_sheet(run),
         training_facts=training_facts(run),
         training_charts=[training_chart(run)],
-        warnings=[str(event["text"]) for event in read_events(run.events, "warning")],
+        warnings=[str(event["text"]) for event in read_events(run.events, "warning") if "name" not in event],
+        findings=finding_lines(run),
         tables=[ScoreTable(f"On the {which}", scores, f"{len(judged)} frames, coded domain", "the target")],
         not_judged=["There is no truth to compare with: the target holds the reference's own grain, blur and tone."],
         provenance=[("model", card.name), ("made", card.created), ("matrix", f"BT.{card.matrix}"), ("encoding", card.encoding)],
@@ -101,6 +103,21 @@ def newest_sheet(run: RunFolder) -> Picture | None:
     if not sheets:
         return None
     return Picture(np.asarray(Image.open(sheets[-1]).convert("RGB")), "The last contact sheet: input, target, output.")
+
+
+def finding_lines(run: RunFolder) -> list[FindingLine]:
+    """What the training found out about itself, each with its picture if that is still there.
+
+    Raises :class:`InputError` when ``findings.json`` is damaged.
+    """
+    lines = []
+    for found in load_findings(run.findings):
+        file, picture = run.path / found.picture, None
+        if found.picture and file.is_file():
+            pixels = np.asarray(Image.open(file).convert("RGB"))
+            picture = Picture(pixels, "Source, reference, target, recovered, the error in ΔE2000 and what is believed.")
+        lines.append(FindingLine(found.name, found.sentence, found.advice, found.severity, picture))
+    return lines
 
 
 def training_chart(run: RunFolder) -> Chart:

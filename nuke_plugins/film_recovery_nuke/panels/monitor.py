@@ -5,53 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from film_recovery_nuke.panels.findings import FindingsView
 from film_recovery_nuke.panels.loss_graph import LossGraph
-from film_recovery_nuke.panels.qt import Qt, QtCore, QtGui, QtWidgets
+from film_recovery_nuke.panels.picture import PictureLabel
+from film_recovery_nuke.panels.qt import Qt, QtCore, QtWidgets
 from film_recovery_nuke.run_state import RunReader, RunState, read_run
 
 _EVERY_MS = 1000
 _RUNNING = ("running", "starting")
-
-
-class PictureLabel(QtWidgets.QLabel):
-    """A picture from a file, scaled to the space there is; a sentence while there is none."""
-
-    def __init__(self, empty: str, parent: Any = None) -> None:
-        super().__init__(empty, parent)
-        self._empty = empty
-        self._pixmap: Any = None
-        self._path: Path | None = None
-        self._changed = 0.0
-        self.setAlignment(Qt.AlignCenter)
-        self.setWordWrap(True)
-        self.setMinimumSize(160, 90)
-        self.setSizePolicy(QtWidgets.QSizePolicy.Ignored, QtWidgets.QSizePolicy.Expanding)
-
-    def show_file(self, path: Path | None) -> None:
-        """Show a file; nothing is read while it has not changed."""
-        if path is None or not path.is_file():
-            self._pixmap, self._path = None, None
-            self.setText(self._empty)
-            return
-        changed = path.stat().st_mtime
-        if path == self._path and changed == self._changed:
-            return
-        self._path, self._changed = path, changed
-        self._pixmap = QtGui.QPixmap(str(path))
-        self._fit()
-
-    def resizeEvent(self, event: Any) -> None:
-        """Scale anew."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        if self._pixmap is not None and not self._pixmap.isNull():
-            ratio = self.devicePixelRatioF()
-            size = QtCore.QSize(int(self.width() * ratio), int(self.height() * ratio))
-            scaled = self._pixmap.scaled(size, Qt.KeepAspectRatio, Qt.SmoothTransformation)
-            scaled.setDevicePixelRatio(ratio)
-            self.setPixmap(scaled)
 
 
 class TrainingMonitor(QtWidgets.QWidget):
@@ -141,9 +102,11 @@ class TrainingMonitor(QtWidgets.QWidget):
         tools.addStretch(1)
         self._sheet = PictureLabel("The contact sheet comes with the first interval: input, target, output.")
         self._preview = PictureLabel("No preview. Connect Preview and switch it on to watch an unseen frame.")
+        self._findings = FindingsView()
         pictures = QtWidgets.QTabWidget()
         pictures.addTab(self._sheet, "Contact sheet")
         pictures.addTab(self._preview, "Preview")
+        pictures.addTab(self._findings, "Findings")
         self._warnings = QtWidgets.QPlainTextEdit()
         self._warnings.setReadOnly(True)
         self._warnings.setPlaceholderText("Warnings appear here in words.")
@@ -212,6 +175,7 @@ class TrainingMonitor(QtWidgets.QWidget):
         self._graph.show_state(state)
         self._sheet.show_file(state.sheet)
         self._preview.show_file(state.preview)
+        self._findings.show_findings(state.folder, state.findings)
         text = "\n".join(reversed(state.warnings))
         if text != self._warnings.toPlainText():
             self._warnings.setPlainText(text)

@@ -133,6 +133,8 @@ class RunReader:
             state.task = str(event.get("task", state.task))
             state.steps = int(event.get("steps", state.steps) or 0)
             state.failure = ""
+        elif kind == "levelled":
+            state.steps = int(event.get("steps", state.steps) or 0)
         elif kind == "start":
             state.start_psnr = _number(event.get("held_out"))
         elif kind in ("progress", "held_out"):

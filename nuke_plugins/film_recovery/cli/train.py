@@ -42,6 +42,7 @@ def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--alignment", metavar="FILE", help="align.json: how each reference frame lies; else registered."),
         click.option("--minutes", type=float, help=f"How long to train, by a timed probe. Default {_DEFAULT_MINUTES:g}."),
         click.option("--steps", type=int, help="How many steps to train, instead of minutes."),
+        click.option("--stop-when-level", is_flag=True, help="End early once the held-out figure has levelled off."),
         click.option("--size", type=click.Choice(SIZES), default="medium", show_default=True, help="Model size."),
         click.option("--patch", type=int, default=128, show_default=True, help="Crop side in pixels, a multiple of 16."),
         click.option("--batch", type=int, default=8, show_default=True, help="Crops a step."),

@@ -25,6 +25,7 @@ class TrainingJob:
     ``encoding`` and ``balance`` may be ``auto``: ``display`` for float files and ``none`` for coded ones; ``fit`` for
     chroma and ``none`` otherwise. ``balance`` may also be 12 numbers: the rows of the 3x3 matrix, then the offset, in density.
     ``crop`` is ``[x, y, width, height]`` in pixels of the source's data window, row 0 on top; None finds the picture area.
+    ``stop_when_level`` ends a training early, well before its last step, once its held-out figure has levelled off.
     ``initial_weights`` is a run or checkpoint whose network this one begins with.
     Exactly one of ``steps`` and ``minutes`` is set; minutes become steps by the probe, which records them in the run.
     """
@@ -56,6 +57,7 @@ class TrainingJob:
     reasons: dict[str, str] = field(default_factory=dict)
     reference_frames: dict[str, int] = field(default_factory=dict)
     alignment: str | None = None
+    stop_when_level: bool = False
 
     def partner(self, frame: int) -> int:
         """The reference's frame that shows what the source's ``frame`` shows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch.nn import functional
@@ -40,3 +41,27 @@ def held_out_figure(graph: RecoveryGraph, pairs: Sequence[PreparedPair], start_o
         error = error - (error * weight).mean(dim=(2, 3), keepdim=True)
         figures.append(-10.0 * math.log10(max(float((error.double().square() * weight).mean()), 1e-12)))
     return sum(figures) / len(figures)
+
+
+@torch.no_grad()
+def level_spread(graph: RecoveryGraph, pairs: Sequence[PreparedPair], start_only: bool = False) -> float:
+    """How much the levels of recovered frames spread against their targets: the standard deviation over the pairs of the mean
+    error of each, coded, over all learned channels; 0 of fewer than two pairs."""
+    if len(pairs) < 2:
+        return 0.0
+    levels = []
+    for pair in pairs:
+        learned = pair.features[None, 3:] if start_only else recover_learned(graph, pair)
+        weight = pair.trust / pair.trust.mean().clamp_min(1e-6)
+        levels.append(((learned - pair.target[None]) * weight).double().mean(dim=(2, 3))[0])
+    return float(torch.stack(levels).std(dim=0, correction=0).square().sum().sqrt())
+
+
+def middle(pair: PreparedPair, side: int = 256) -> PreparedPair:
+    """The middle of a pair, at most ``side`` pixels each way: enough to tell a frame's level."""
+    height, width = pair.area
+    top, left = max(height - side, 0) // 2, max(width - side, 0) // 2
+    features, target, trust = (
+        part[:, top : top + side, left : left + side] for part in (pair.features, pair.target, pair.trust)
+    )
+    return replace(pair, features=features, target=target, trust=trust)

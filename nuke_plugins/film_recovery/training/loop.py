@@ -41,7 +41,7 @@ from film_recovery.training.guidance.judge import judge_training, write_findings
 from film_recovery.training.initial import take_weights
 from film_recovery.training.monitor import Monitor, event_figures, run_graph
 from film_recovery.training.parts import tiles_of
-from film_recovery.training.plan import choose_device, load_plan, make_plan
+from film_recovery.training.plan import choose_device, has_levelled, load_plan, make_plan
 from film_recovery.training.start import fit_start
 from film_recovery.training.trainer import Trainer
 
@@ -250,11 +250,13 @@ def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) ->
     return graph.eval()
 
 
-def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: Reporter) -> float | None:
-    """Train to the end of the plan; returns the last held-out figure. Raises :class:`StoppedError` with a checkpoint saved."""
+def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: Reporter) -> None:
+    """Train to the end of the plan, which may come earlier (``stop_when_level``). Raises :class:`StoppedError`, with a
+    checkpoint saved."""
     plan, job = trainer.plan, trainer.job
-    every = max(plan.steps // _PROGRESS_EVENTS, 1)
+    every = max(plan.whole // _PROGRESS_EVENTS, 1)
     held_out: float | None = None
+    figures_so_far = [(int(event["step"]), float(event["psnr"])) for event in read_events(run.events, "held_out")]
     losses: list[float] = []
     with _signals() as asked:
         while trainer.done < plan.steps:
@@ -264,6 +266,13 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
                 held_out = trainer.evaluate()
                 if held_out is not None:
                     monitor.log.append("held_out", step=done, psnr=round(held_out, 4))
+                    figures_so_far.append((done, round(held_out, 4)))
+                    if job.stop_when_level and plan.cool_from is None and has_levelled(figures_so_far, plan.whole):
+                        plan.cool(done)
+                        plan.save(run.plan)
+                if done == plan.cool_from:
+                    monitor.log.append("levelled", step=done, steps=plan.steps)
+                    reporter.note(f"The held-out figure has levelled off: the training ends at step {plan.steps}.")
             if done % every == 0 or done == plan.steps:
                 figures = {"loss": sum(losses) / len(losses), **({} if held_out is None else {"held_out": held_out})}
                 monitor.log.append("progress", step=done, **event_figures(figures))
@@ -280,7 +289,6 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
                 _save(trainer, run)
                 monitor.log.append("stopped", step=done)
                 raise StoppedError(f"Stopped at step {done} of {plan.steps}; resume with: film-recovery resume {run.path}")
-    return held_out
 
 
 def _save(trainer: Trainer, run: RunFolder) -> None:

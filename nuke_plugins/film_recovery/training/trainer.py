@@ -12,13 +12,15 @@ from film_recovery.contract.job import TrainingJob
 from film_recovery.pairs.dataset import Pair
 from film_recovery.training.checkpoint import CheckpointInfo
 from film_recovery.training.data import PreparedPair, cut, draw_crops, levelled, prepare
-from film_recovery.training.evaluate import held_out_figure
+from film_recovery.training.evaluate import held_out_figure, level_spread, middle
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.initial import start_alone
 from film_recovery.training.losses import check_finite, recovery_loss
 from film_recovery.training.plan import TrainingPlan
 
 _EMA = 0.995
+_FOR_FLICKER = 0.1  # dB that weights must gain which make frames flicker more than the start does
+_RESTLESS, _LEAST_SPREAD = 1.25, 5e-4  # times the start's spread of levels, and coded values beside it
 _COARSE_SHARE = 0.25  # of the steps, at the start, at half resolution: a crop then sees four times the picture
 
 
@@ -42,6 +44,8 @@ class Trainer:
         coarse = [pair.halved() for pair in self.training]
         fits = min(min(pair.area) for pair in coarse) >= plan.patch
         self.coarse = coarse if fits and job.task != "spatial" else []
+        self.watched = [middle(pair) for pair in (*self.training, *self.held_out)]
+        self.restless = _RESTLESS * level_spread(self.graph, self.watched, start_only=True) + _LEAST_SPREAD
         self.done = 0
         self.best: float | None = None
         self.best_step: int | None = None
@@ -59,7 +63,7 @@ class Trainer:
     def step(self) -> float:
         """Train one step; returns the loss. Raises :class:`DivergedError` when it is not finite."""
         step, plan = self.done, self.plan
-        pairs: Sequence[PreparedPair] = self.coarse if self.coarse and step < plan.steps * _COARSE_SHARE else self.training
+        pairs: Sequence[PreparedPair] = self.coarse if self.coarse and step < plan.whole * _COARSE_SHARE else self.training
         turn = self.job.task != "spatial"  # a scan is not blurred alike along and across its lines
         crops = draw_crops(self.job.seed, step, [pair.area for pair in pairs], self.job.batch, plan.patch, turn)
         features, target, trust = cut(pairs, crops, plan.patch)
@@ -84,13 +88,21 @@ class Trainer:
         return value
 
     def evaluate(self) -> float | None:
-        """The held-out figure of the averaged weights in dB; remembers the best weights. None without held-out pairs."""
+        """The held-out figure of the averaged weights in dB; remembers the best weights. None without held-out pairs.
+
+        Weights with which the levels of frames spread clearly more than the start's, which is what flickers, must be better by
+        more than a tenth of a dB.
+        """
         if not self.held_out:
             self.best_weights = copy.deepcopy(self.averaged.state_dict())
             self.best_step = self.done
             return None
-        figure = held_out_figure(self.with_weights(self.averaged.state_dict()), self.held_out)
-        if self.best is None or figure > self.best:
+        graph = self.with_weights(self.averaged.state_dict())
+        figure = held_out_figure(graph, self.held_out)
+        is_better = self.best is None or figure > self.best
+        if is_better and self.best is not None and figure <= self.best + _FOR_FLICKER:
+            is_better = level_spread(graph, self.watched) <= self.restless
+        if is_better:
             self.best, self.best_step = figure, self.done
             self.best_weights = copy.deepcopy(self.averaged.state_dict())
         return figure

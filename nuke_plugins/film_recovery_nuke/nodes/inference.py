@@ -145,7 +145,10 @@ def keep_key(node: Any) -> None:
 def settings_of(node: Any) -> str:
     """What of the node's settings changes pixels, as text. Tiles do not."""
     steady = ", steady colour" if node["steadyColour"].value() else ""
-    return f"precision {node['precision'].value()}{steady}"
+    grain = str(node["grain"].value())
+    grain = "" if grain == "recovered" else f", grain {grain}"
+    confidence = ", confidence" if node["confidence"].value() else ""
+    return f"precision {node['precision'].value()}{steady}{grain}{confidence}"
 
 
 def bake(
@@ -172,6 +175,7 @@ def bake(
     cache = cache_of(node, make_key=True)
     assert cache is not None
     _point_read(node, cache)
+    _hand_out_confidence(node)
     report, wanted = BakeReport(), sorted(set(frames))
     try:
         with cache.inputs() as place:
@@ -260,6 +264,10 @@ def _recover(
     ]  # fmt: skip
     steady = node["steadyColour"].value() and node["cardTask"].value() == "chroma"
     words.append("--steady" if steady else "--no-steady")
+    if node["cardTask"].value() == "spatial":
+        words += ["--grain", str(node["grain"].value())]
+    if node["confidence"].value():
+        words.append("--confidence")
     tile = str(node["tileSize"].value())
     if tile != "Auto":
         words += ["--tile", tile]
@@ -408,6 +416,7 @@ def on_create(node: Any) -> None:
     """When a node is made or a script is opened: let the inner Read find the cache again, wherever the script lies now."""
     if not nuke.GUI:
         nuke.addBeforeFrameRender(warn_if_stale)  # kept once, however many nodes there are
+    _hand_out_confidence(node)
     with contextlib.suppress(FilmRecoveryError):
         cache = cache_of(node)
         if cache is not None:
@@ -422,7 +431,7 @@ def knob_changed(node: Any, knob: Any) -> None:
             apply_card(node, card_of(model_path(node)))
         on_create(node)
         refresh(node)
-    elif name in ("cacheFolder", "cacheKey"):
+    elif name in ("cacheFolder", "cacheKey", "confidence"):
         on_create(node)
     elif name == "showPanel":
         on_create(node)
@@ -434,6 +443,13 @@ def _point_read(node: Any, cache: FrameCache) -> None:
     pattern = _for_script(cache.pattern(RECOVERED))
     if read["file"].value() != pattern:
         read["file"].setValue(pattern)
+
+
+def _hand_out_confidence(node: Any) -> None:
+    """Let the layer of the baked frames through; without it the node adds no layer to what comes out of it."""
+    copied, wanted = graph.inside(node, "Result")["channels"], "confidence" if node["confidence"].value() else "none"
+    if copied.value() != wanted:
+        copied.setValue(wanted)
 
 
 def _for_script(pattern: str) -> str:

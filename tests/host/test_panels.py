@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from film_recovery.contract.events import EventLog
+from film_recovery.contract.findings import Finding
 from film_recovery.contract.run_folder import RunFolder
 
 
@@ -146,6 +147,35 @@ def test_the_train_page_gives_a_node_the_pairs(panel: Any, nuke: Any, qt: Any) -
     assert page.use_pairs()["referenceFrames"].value() == "1001:1003"
     node.setInput(1, nuke.nodes.RecoveryAlign(inputs=[node.input(0), node.input(1)]))
     assert page.use_pairs()["referenceFrames"].value() == ""
+
+
+def test_the_monitor_shows_findings_and_the_picture_of_the_chosen_one(qt: Any, nuke: Any, tmp_path: Path) -> None:
+    from film_recovery_nuke.panels.monitor import TrainingMonitor
+    from film_recovery_nuke.panels.qt import QtGui
+
+    folder = tmp_path / "Train_v001"
+    (folder / "sheets").mkdir(parents=True)
+    picture = QtGui.QImage(64, 36, QtGui.QImage.Format_RGB32)
+    picture.fill(QtGui.QColor(200, 60, 40))
+    assert picture.save(str(folder / "sheets" / "finding.png"))
+    log = EventLog(folder / "events.jsonl")
+    log.append("started", task="chroma", steps=10)
+    log.append("warning", step=10, **Finding("overfit", "It fell.", "Add pairs.").to_event())
+    log.append("warning", step=10, **Finding("clipped", "Frame 7.", "Scan it again.", [7], "sheets/finding.png").to_event())
+    log.append("finished", step=10)
+    monitor = TrainingMonitor()
+    monitor.watch(tmp_path, "Train")
+    monitor.show()
+    view = monitor._findings
+    assert [view._list.item(row).text() for row in range(2)] == [
+        "Warning: It fell. Add pairs.", "Warning: Frame 7. Scan it again."
+    ]  # fmt: skip
+    assert (view.picture(), view._open.isEnabled()) == (None, False)
+    view._list.setCurrentRow(1)
+    monitor.refresh()
+    assert view._list.currentRow() == 1, "the choice stays"
+    assert (view.picture(), view._open.isEnabled()) == (folder / "sheets" / "finding.png", True)
+    monitor.close()
 
 
 def test_the_monitor_finds_a_run_again_and_follows_it(qt: Any, nuke: Any, tmp_path: Path) -> None:

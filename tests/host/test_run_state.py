@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from film_recovery.contract.events import EventLog
+from film_recovery.contract.findings import Finding
 from film_recovery.contract.run_folder import RunFolder
 
 
@@ -40,6 +41,17 @@ def test_a_diary_is_read(run: RunFolder) -> None:
     assert len(state.losses) == len(state.held_out) == 5
     assert state.sheet == run.path / "sheets" / "contact_000100.png"
     assert "step 100 of 400, held-out 35.50 dB" in state.sentence()
+
+
+def test_findings_are_read_from_the_diary_and_older_warnings_stay_words(run: RunFolder) -> None:
+    finding = Finding("misaligned", "In frame 7 it lies off.", "Align it.", [7], "sheets/finding_misaligned_7.png")
+    EventLog(run.events).append("levelled", step=100, steps=120)
+    EventLog(run.events).append("warning", step=100, **finding.to_event())
+    EventLog(run.events).append("warning", step=100, **{**finding.to_event(), "picture": "../outside.png"})
+    state = _state(run.path)
+    assert state.findings == [finding]
+    assert len(state.warnings) == 3 and state.warnings[1] == "In frame 7 it lies off. Align it."
+    assert state.steps == 120
 
 
 def test_a_killed_training_is_told_from_a_running_one(run: RunFolder) -> None:

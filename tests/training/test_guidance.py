@@ -131,7 +131,7 @@ def test_without_held_out_pairs_there_is_a_note_only(sides: Sides) -> None:
     assert [(finding.name, finding.severity) for finding in named(sides, ())] == [("no-held-out", "note")]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(st.floats(-3.0, 3.0), st.floats(-3.0, 3.0))
 def test_how_far_a_reference_lies_off_is_measured(sides: Sides, x: float, y: float) -> None:
     whole = dataset([(sides[1][0], moved(sides[1][1], x, y))], ())

@@ -23,7 +23,8 @@ _FEWEST = 3  # training pairs from which on they can outvote one
 _RIDGE = 1e-4
 _KNOWN = 1.0  # distance to the colours of the others up to which a cell is judged
 _LEAST_CELLS = 30
-_OFF, _TIMES = 0.012, 3.0  # coded Cb, Cr: mean error that counts, and times that of the pairs without it
+_OFF = 0.012  # coded Cb, Cr: mean error that counts
+_TIMES, _TIMES_WORST = 2.2, 1.6  # times the median and the largest of what the other pairs are off among themselves
 _LEVEL = 0.7  # of the squared error: so much in one common shift is a level, not another law
 _UNFAMILIAR = 0.2  # share of a held-out picture
 FloatArray = npt.NDArray[np.float64]
@@ -31,8 +32,8 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Stray:
-    """A pair whose colour the others do not foretell: ``error`` is its root mean square in coded Cb and Cr, ``usual`` that of
-    the others among themselves; ``shift`` (Cb, Cr) the part that is common to the whole picture."""
+    """A pair whose colour the others do not foretell: ``error`` is its root mean square in coded Cb and Cr, ``usual`` the
+    median of the others' among themselves; ``shift`` (Cb, Cr) the part that is common to the whole picture."""
 
     frame: int
     held_out: bool
@@ -60,9 +61,9 @@ def find_strays(views: Sequence[View]) -> list[Stray]:
         kept = [place for place in kept if views[place].frame != stray.frame]
     if len(kept) < 2:
         return found
-    usual = said.usual(kept)
+    among = said.among(kept)
     for place in (place for place, view in enumerate(views) if view.held_out):
-        stray = said.stray(place, kept, usual)
+        stray = said.stray(place, kept, among)
         if stray is not None:
             found.append(stray)
     return found
@@ -150,21 +151,21 @@ class _Said:
         found = []
         for place in kept:
             others = [other for other in kept if other != place]
-            stray = self.stray(place, others, self.usual(others))
+            stray = self.stray(place, others, self.among(others))
             if stray is not None:
                 found.append(stray)
         return max(found, key=lambda stray: stray.error / stray.usual, default=None)
 
-    def stray(self, place: int, others: Sequence[int], usual: float) -> Stray | None:
-        """The pair as a stray among the others, None if it is none."""
+    def stray(self, place: int, others: Sequence[int], among: Sequence[float]) -> Stray | None:
+        """The pair as a stray among the others, whose errors ``among`` themselves are given; None if it is none."""
         error, shift = self._error(place, others)
-        view = self._views[place]
-        return Stray(view.frame, view.held_out, error, usual, shift) if error > max(_TIMES * usual, _OFF) else None
+        view, usual = self._views[place], max(float(np.median(among)), 1e-3)
+        is_stray = error > max(_TIMES * usual, _TIMES_WORST * max(among), _OFF)
+        return Stray(view.frame, view.held_out, error, usual, shift) if is_stray else None
 
-    def usual(self, kept: Sequence[int]) -> float:
-        """Median error of pairs among themselves, each foretold by the others; never below a thousandth."""
-        errors = [self._error(place, [other for other in kept if other != place])[0] for place in kept]
-        return max(float(np.median(errors)), 1e-3)
+    def among(self, kept: Sequence[int]) -> list[float]:
+        """Errors of pairs among themselves, each foretold by the others."""
+        return [self._error(place, [other for other in kept if other != place])[0] for place in kept]
 
     def _error(self, place: int, others: Sequence[int]) -> tuple[float, tuple[float, float]]:
         """Root mean square of what the others foretell of a pair's Cb and Cr, and the median of the difference."""

@@ -1,10 +1,14 @@
 """How fast and how large: training, inference, start-up, on this machine. ``.venv/bin/python bench/speed.py`` writes a table.
 
 Every inference figure comes from a process of its own, so that its peak memory is its own. Run it with nothing beside it.
+Inference is measured three times: the network alone on one picture, then with frames that are read, recovered and written, as
+they are and steadied. Processor time beside the wall clock tells what files add where both processors are busy anyway.
 """
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import datetime
 import json
 import os
@@ -13,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +35,9 @@ from film_recovery.training.plan import choose_device, probe_step
 
 TABLE = Path(__file__).with_name("speed.md")
 PICTURES = {"540p": (540, 960), "1080p": (1080, 1920), "4K": (2160, 3840)}
-_FRAMES, _FRAMES_4K = 10, 4
+_FRAMES, _FRAMES_4K = 48, 12  # a short shot, so that what begins and ends a run counts as it does there
+_FLICKER = 0.004  # density: without flicker there would be nothing to steady
+PARTS = ("training", "inference", "start-up")
 CROPS = ((128, 8), (256, 4), (512, 3))
 COMMANDS = ("--help", "train --help", "apply --help", "doctor --quick")
 _INFER = """
@@ -41,47 +48,85 @@ from film_recovery.inference.sequence import apply_model
 from film_recovery.inference.session import InferenceOptions, ModelSession
 from film_recovery.inference.tiles import recover
 from film_recovery.modelfile.load import load_model
-model, source, output = load_model(sys.argv[1]), open_sequence(sys.argv[2]), sys.argv[3]
-if output == "none":
-    session, card, picture, seconds = ModelSession(model, InferenceOptions()), model.card, source.read(source.frames[0]).rgb, []
+model, source, output, how = load_model(sys.argv[1]), open_sequence(sys.argv[2]), sys.argv[3], sys.argv[4]
+session = ModelSession(model, InferenceOptions())
+if how == "alone":
+    card, picture, seconds, used = model.card, source.read(source.frames[0]).rgb, [], []
     for _ in range(4):
-        begin = time.perf_counter()
+        begin, processor = time.perf_counter(), time.process_time()
         recover(session.run, picture, None, card.receptive_field, card.multiple)
         seconds.append(time.perf_counter() - begin)
-    result = min(seconds)
+        used.append(time.process_time() - processor)
+    result = min(seconds), min(used)
 else:
-    report = apply_model(model, source, output)
-    result = report.seconds / len(report.done)
+    processor = time.process_time()
+    report = apply_model(model, source, output, steady=how == "steadied")
+    result = report.seconds / len(report.done), (time.process_time() - processor) / len(report.done)
 # Linux: the peak of this program alone; getrusage would also count the process that started it.
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-print(json.dumps([result, int(peak.split()[1]) / 1024]))
+print(json.dumps([*result, int(peak.split()[1]) / 1024]))
 """
 _BALANCE = DensityBalance(np.array([[1.5, 0.2, 0.0], [0.1, 1.2, 0.05], [0.0, -0.05, 1.4]]), np.array([-0.3, -0.1, -0.2]))
 
 
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """Of one picture: seconds, seconds of processor time; and the peak of the process in MB."""
+
+    seconds: float
+    processor: float
+    peak: float
+
+
 def main() -> None:
-    """Measure everything and write the table beside this file."""
+    """Measure what is asked for and write the table; ``--help`` tells what can be asked for."""
+    wanted = _arguments()
     lines = [
         "# Speed",
         "",
         f"{datetime.date.today().isoformat()}, {_processor()}, {len(os.sched_getaffinity(0))} processors, "
         f"Python {platform.python_version()}, PyTorch {torch.__version__}. Written by `bench/speed.py`.",
-        "",
-        *_training(),
-        "",
-        *_inference(),
-        "",
-        *_start_up(),
     ]
-    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(TABLE.read_text(encoding="utf-8"))
+    if "training" in wanted.parts:
+        lines += ["", *_training(wanted.sizes)]
+    if "inference" in wanted.parts:
+        lines += ["", *_inference(wanted.sizes, wanted.pictures)]
+    if "start-up" in wanted.parts:
+        lines += ["", *_start_up()]
+    wanted.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(wanted.out.read_text(encoding="utf-8"))
 
 
-def _training() -> list[str]:
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=TABLE, metavar="FILE", help=f"default {TABLE.name} beside this")
+    parser.add_argument("--sizes", type=_some_of(SIZES), default=list(SIZES), metavar="LIST", help=f"of {', '.join(SIZES)}")
+    parser.add_argument(
+        "--pictures", type=_some_of(PICTURES), default=list(PICTURES), metavar="LIST", help=f"of {', '.join(PICTURES)}"
+    )
+    parser.add_argument("--parts", type=_some_of(PARTS), default=list(PARTS), metavar="LIST", help=f"of {', '.join(PARTS)}")
+    return parser.parse_args()
+
+
+def _some_of(known: Iterable[str]) -> Callable[[str], list[str]]:
+    """Reads words divided by commas, each one of ``known``."""
+    names = list(known)
+
+    def read(text: str) -> list[str]:
+        words = [word.strip() for word in text.split(",")]
+        unknown = [word for word in words if word not in names]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"'{unknown[0]}' is none of {', '.join(names)}")
+        return words
+
+    return read
+
+
+def _training(sizes: list[str]) -> list[str]:
     device = choose_device("auto")
     head = ("size", "crop", "batch", "precision", "steps/s", "megapixels/s")
     lines = [f"Training, chroma, on {device}, fastest of a few steps:", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for size in SIZES:
+    for size in sizes:
         network = RecoveryGraph("chroma", size=size, encoding="display", matrix="709", balance=None).network
         for crop, batch in CROPS:
             for precision in ("fp32", "bf16"):
@@ -91,39 +136,47 @@ def _training() -> list[str]:
     return lines
 
 
-def _inference() -> list[str]:
-    head = ("task", "size", "picture", "files", "network, ms per megapixel", "with files", "peak memory, MB", "with files, MB")
+def _inference(sizes: list[str], pictures: list[str]) -> list[str]:
+    head = ("task", "size", "picture", "files", "network", "with files", "more", "steadied", "more",
+            "network, processor", "with files", "steadied", "peak, MB", "with files", "steadied")  # fmt: skip
     lines = [
-        "Inference, fp32, ONNX Runtime, chroma with a balance. Network: best of four on one picture. With files: mean "
-        f"of {_FRAMES} frames (4K: {_FRAMES_4K}) that are read and written too, EXR as half, DPX in 10 bits:",
+        "Inference, fp32, ONNX Runtime, chroma with a balance, ms per megapixel of wall clock and of processor. Network: "
+        f"best of four on one picture. With files: mean of {_FRAMES} frames (4K: {_FRAMES_4K}) that are read and written too, "
+        "EXR as half in ZIP, DPX in 10 bits; steadied: and with whole frames' flicker taken out, as chroma is by default:",
         "", f"| {' | '.join(head)} |", "|---" * len(head) + "|",
     ]  # fmt: skip
-    jobs = [("chroma", size, picture, ".exr") for size in SIZES for picture in PICTURES]
+    jobs = [("chroma", size, picture, ".exr") for size in sizes for picture in pictures]
     jobs += [("chroma", "medium", "1080p", ".dpx"), ("spatial", "medium", "1080p", ".exr")]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for task, size, picture, suffix in jobs:
-            source = _frames(folder, picture, suffix)
-            model = _model(folder, task, size, "none" if suffix == ".dpx" else "display")
-            alone, memory = _measured(model, source, "none")
-            whole, peak = _measured(model, source, str(folder / f"out.####{suffix}"))
-            megapixels = PICTURES[picture][0] * PICTURES[picture][1] / 1e6
-            figures = [f"{value:.0f}" for value in (1e3 * alone / megapixels, 1e3 * whole / megapixels, memory, peak)]
-            lines.append(f"| {' | '.join([task, size, picture, suffix, *figures])} |")
-            for written in folder.glob("out.*"):
-                written.unlink()
+            if size in sizes and picture in pictures:
+                lines.append(_inference_row(folder, task, size, picture, suffix))
     return lines
 
 
-def _measured(model: Path, source: Path, output: str) -> list[float]:
-    """Seconds a picture and the peak of the process in MB."""
-    command = [sys.executable, "-c", _INFER, str(model), str(source), output]
-    found: list[float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return found
+def _inference_row(folder: Path, task: str, size: str, picture: str, suffix: str) -> str:
+    source = _frames(folder, picture, suffix)
+    model = _model(folder, task, size, "none" if suffix == ".dpx" else "display")
+    found = []
+    for how in ("alone", "plain", *(["steadied"] if task == "chroma" else [])):
+        command = [sys.executable, "-c", _INFER, str(model), str(source), str(folder / f"out.####{suffix}"), how]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        found.append(Measured(*json.loads(output)))
+        for written in folder.glob("out.*"):
+            written.unlink()
+    scale = 1e3 / (PICTURES[picture][0] * PICTURES[picture][1] / 1e6)
+    dashes = ["–"] * (3 - len(found))
+    wall = [f"{found[0].seconds * scale:.0f}"]
+    for one in found[1:]:
+        wall += [f"{one.seconds * scale:.0f}", f"{one.seconds / found[0].seconds - 1.0:+.0%}"]
+    processor = [f"{one.processor * scale:.0f}" for one in found]
+    memory = [f"{one.peak:.0f}" for one in found]
+    return f"| {' | '.join([task, size, picture, suffix, *wall, *dashes, *dashes, *processor, *dashes, *memory, *dashes])} |"
 
 
 def _frames(folder: Path, picture: str, suffix: str) -> Path:
-    """Frames of soft shapes under grain, which compress like film; written once."""
+    """Frames of soft shapes that flicker, under grain, which compress like film; written once."""
     pattern = folder / f"{picture}.####{suffix}"
     height, width = PICTURES[picture]
     random, (down, across) = np.random.default_rng(0), np.mgrid[:height, :width].astype(np.float32)
@@ -131,7 +184,8 @@ def _frames(folder: Path, picture: str, suffix: str) -> Path:
     for frame in range(1, 1 + (_FRAMES if picture != "4K" else _FRAMES_4K)):
         path = output_path(pattern, frame)
         if not path.exists():
-            grainy = (shapes + random.normal(0.0, 0.01, shapes.shape)).astype(np.float32)
+            flicker = 10.0 ** -random.normal(0.0, _FLICKER, 3)
+            grainy = (shapes * flicker + random.normal(0.0, 0.01, shapes.shape)).astype(np.float32)
             window = Window(0, 0, width, height)
             write_frame(path, Frame(grainy, window, window, {}, {}), "half" if suffix == ".exr" else "uint10")
     return pattern

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -259,3 +260,20 @@ def test_what_is_written_twice_is_the_same(run_cli: Cli, elements: Path, finishe
         assert done.code == 0
     first, second = (read_frame(tmp_path / name / "rec.1002.exr").rgb for name in ("one", "two"))
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_training_says_at_its_end_what_is_wrong_and_the_report_shows_it(
+    run_cli: Cli, elements: Path, tmp_path: Path, training: Options
+) -> None:
+    shutil.copy(elements / "neg.1001.exr", elements / "neg.1005.exr")  # the held-out frame is a training frame again
+    shutil.copy(elements / "print.1001.exr", elements / "print.1005.exr")
+    run = tmp_path / "run"
+    done = run_cli("train", *training(elements), "--steps", "40", "--stop-when-level", "--out", run, "--json")
+    assert done.code == 0, done.err
+    named = {finding["name"]: finding for finding in done.json["findings"]}
+    leak = named["held-out-leak"]
+    assert leak["frames"] == [1005] and (run / leak["picture"]).is_file()
+    assert f"Warning (held-out-leak): {leak['sentence']} {leak['advice']} See {run / leak['picture']}" in done.err
+    assert run_cli("report", run).code == 0
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "Held out leak." in page and leak["advice"] in page and "Source, reference, target, recovered" in page

@@ -19,9 +19,9 @@ from film_recovery.training.guidance.colours import judge_agreement, judge_famil
 from film_recovery.training.guidance.curve import Curve, judge_curve
 from film_recovery.training.guidance.hues import judge_hues
 from film_recovery.training.guidance.picture import draw_finding
-from film_recovery.training.guidance.picture_faults import judge_clipping, judge_overlays, overlays_of
+from film_recovery.training.guidance.picture_faults import judge_clipping, judge_overlays, overlays_of, pinned_of
 from film_recovery.training.guidance.selection import judge_selection
-from film_recovery.training.guidance.views import View, means, views_of
+from film_recovery.training.guidance.views import View, means, view_of, views_of
 
 _LOOKED_AT = 4  # held-out pairs that the model is run on
 # A symptom is not told beside what explains it, anywhere or in the same frames.
@@ -86,7 +86,8 @@ def write_findings(run: RunFolder, dataset: Dataset, findings: list[Finding], re
             continue
         path = run.sheets / f"finding_{finding.name}_{pair.frame}.png"
         boxes = _boxes(pair, dataset) if finding.name == "burnt-in-text" else []
-        draw_finding(path, finding, pair, recover(pair.source), dataset.manifest.encoding, boxes)
+        marks = pinned_of(view_of(pair, dataset)) if finding.name == "clipped" else None
+        draw_finding(path, finding, pair, recover(pair.source), dataset.manifest.encoding, boxes, marks)
         done.append(replace(finding, picture=path.relative_to(run.path).as_posix()))
     save_findings(run.findings, done, step)
     return done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -24,12 +25,21 @@ FloatArray = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 
-def draw_finding(path: Path, finding: Finding, pair: Pair, recovered: FloatArray, encoding: str, boxes: list[Box]) -> None:
+def draw_finding(
+    path: Path,
+    finding: Finding,
+    pair: Pair,
+    recovered: FloatArray,
+    encoding: str,
+    boxes: Sequence[Box] = (),
+    marks: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+) -> None:
     """Write the picture as PNG, whole or not at all.
 
     Args:
         pair: the pair to show; ``recovered`` (H, W, 3) what the model gives for it, in the working space of ``encoding``.
         boxes: rectangles to mark, pixels of the pair.
+        marks: pixels to mark, (H, W) of any size, of the ``source`` and of the ``reference``.
 
     Raises:
         StorageError: the disk is full.
@@ -39,6 +49,10 @@ def draw_finding(path: Path, finding: Finding, pair: Pair, recovered: FloatArray
     source, reference, target, output = (_resized(part, size) for part in (pair.source, pair.reference, pair.target, recovered))
     errors = error_map(output, target, encoding)
     shown = [_display(part, encoding) for part in (source, reference, target, output)]
+    for side, picture in zip(("source", "reference"), shown, strict=False):
+        if marks and side in marks:
+            there = cv2.resize(marks[side].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+            picture[there] = _MARK
     for x, y, width, height in boxes:
         left, top, right, bottom = (round(side * ratio) for side in (x, y, x + width, y + height))
         for picture in shown:
@@ -46,7 +60,8 @@ def draw_finding(path: Path, finding: Finding, pair: Pair, recovered: FloatArray
     believed = np.ones(size[::-1], np.float32) if pair.trust is None else _resized(pair.trust, size)
     held = ", held out" if pair.held_out else ""
     rows: list[list[Cell]] = [
-        [(f"source {pair.frame}{held}", shown[0]), ("reference", shown[1]), ("target", shown[2])],
+        [(f"source {pair.frame}{held}{_cut(marks, 'source')}", shown[0]), (f"reference{_cut(marks, 'reference')}", shown[1]),
+         ("target", shown[2])],
         [
             ("recovered", shown[3]),
             (f"error of recovered to target, mean {errors.mean():.1f}\nΔE2000, grain averaged out: {_scale_words()}",
@@ -80,6 +95,10 @@ def with_scale(picture: Bytes) -> Bytes:
         bar[:, picture.shape[1] * step // 4 - 1 : picture.shape[1] * step // 4 + 1] = 128
     gap = np.full((3, picture.shape[1], 3), 58, np.uint8)
     return np.concatenate([picture, gap, bar])
+
+
+def _cut(marks: Mapping[str, npt.NDArray[np.bool_]] | None, side: str) -> str:
+    return ", cut off where it is marked" if marks and side in marks else ""
 
 
 def _scale_words() -> str:

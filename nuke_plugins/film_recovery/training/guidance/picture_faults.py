@@ -80,6 +80,22 @@ def clips_of(view: View) -> list[Clip]:
     return found
 
 
+def pinned_of(view: View) -> dict[str, npt.NDArray[np.bool_]]:
+    """(H, W) for each side that is cut off (``source``, ``reference``): the pixels that are pinned to its end."""
+    sides: dict[str, npt.NDArray[np.bool_]] = {}
+    for clip in clips_of(view):
+        there = _pinned(view.source if clip.element == "source" else view.reference, clip.end)
+        sides[clip.element] = sides[clip.element] | there if clip.element in sides else there
+    return sides
+
+
+def _pinned(picture: FloatArray, end: str) -> npt.NDArray[np.bool_]:
+    """In any channel at the highlights; in all of them in the shadows: blacks of one channel are saturated colours."""
+    if end == "highlights":
+        return np.asarray((picture >= np.quantile(picture, 0.9995, axis=(0, 1)) - _AT_END).any(axis=2))
+    return np.asarray(picture.max(axis=2) <= np.quantile(picture.max(axis=2), 0.0005) + _AT_END)
+
+
 def judge_clipping(views: Sequence[View]) -> list[Finding]:
     """Sides that are cut off, one finding for each element and end."""
     clips = [clip for view in views for clip in clips_of(view)]

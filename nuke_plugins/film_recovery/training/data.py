@@ -12,6 +12,7 @@ from torch.nn import functional
 from film_recovery.images.encodings import encode
 from film_recovery.pairs.dataset import Pair
 from film_recovery.training.graph import RecoveryGraph
+from film_recovery.training.levels import flicker_levels
 from film_recovery.training.network import MULTIPLE
 from film_recovery.training.parts import BELIEVED
 
@@ -60,19 +61,15 @@ def prepare(graph: RecoveryGraph, pair: Pair, device: torch.device) -> PreparedP
 
 
 def levelled(pairs: Sequence[PreparedPair]) -> list[PreparedPair]:
-    """The pairs with targets that lie alike to the start: without each frame's own median residual, less the mean of all.
+    """The pairs with targets that lie alike to the start: without what :mod:`levels` knows for flicker of whole frames.
 
-    Elements flicker; a network that is shown every frame's own level learns to tell the frames apart, not their colour. Only
-    pixels that are believed tell a level.
+    A network that is shown every frame's own level learns to tell the frames apart, not their colour. Only pixels that are
+    believed tell a level.
     """
-    levels = torch.stack([_level(pair) for pair in pairs])
-    levels = levels - levels.mean(dim=0)
-    return [replace(pair, target=pair.target - level[:, None, None]) for pair, level in zip(pairs, levels, strict=True)]
-
-
-def _level(pair: PreparedPair) -> torch.Tensor:
-    residual = (pair.target - pair.features[3:])[:, pair.trust[0] > BELIEVED]
-    return residual.median(dim=1).values if residual.numel() else pair.target.new_zeros(len(pair.target))
+    residuals = [(pair.target - pair.features[3:]).cpu().numpy() for pair in pairs]
+    levels = flicker_levels(residuals, [(pair.trust[0] > BELIEVED).cpu().numpy() for pair in pairs])
+    shifts = torch.from_numpy(levels.astype(np.float32)).to(pairs[0].target.device)
+    return [replace(pair, target=pair.target - shift[:, None, None]) for pair, shift in zip(pairs, shifts, strict=True)]
 
 
 def draw_crops(seed: int, step: int, areas: Sequence[tuple[int, int]], batch: int, patch: int, turn: bool) -> list[Crop]:

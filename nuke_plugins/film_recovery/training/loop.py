@@ -40,7 +40,7 @@ from film_recovery.training.guidance.curve import Curve
 from film_recovery.training.guidance.judge import judge_training, write_findings
 from film_recovery.training.initial import take_weights
 from film_recovery.training.monitor import Monitor, event_figures, run_graph
-from film_recovery.training.parts import tiles_of
+from film_recovery.training.parts import STATISTICS_AREA, tiles_of
 from film_recovery.training.plan import choose_device, has_levelled, load_plan, make_plan
 from film_recovery.training.start import fit_start
 from film_recovery.training.trainer import Trainer
@@ -240,7 +240,7 @@ def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) ->
     graph = RecoveryGraph(
         job.task, size=job.size, encoding=manifest.encoding, matrix=manifest.matrix, balance=balance, start=start
     )
-    parts = tiles_of(columns[0], columns[1], columns[2], margin=0)
+    parts = tiles_of(columns[0], columns[1], columns[2], STATISTICS_AREA)
     prepared = [prepare(graph, Pair(0, False, part[0], part[1], part[1], part[2]), torch.device("cpu")) for part in parts]
     features = torch.cat([part.features.flatten(1)[:, ::7] for part in prepared], dim=1)
     change = torch.cat([(part.target - part.features[3:]).flatten(1)[:, ::7] for part in prepared], dim=1)

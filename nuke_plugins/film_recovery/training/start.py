@@ -20,14 +20,15 @@ import torch
 
 from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from film_recovery.pairs.lut import ColourLut, sampled
-from film_recovery.training.parts import BELIEVED, Coder, Part, as_it_is, thinned, tiles_of
+from film_recovery.training.levels import flicker_levels
+from film_recovery.training.parts import BELIEVED, LEARNED_AREA, Coder, Part, as_it_is, thinned, tiles_of
 from film_recovery.training.softness import measure_softness, soften
 from film_recovery.training.start_module import FILTER_SIDE, Start
 
 _FILTER_SAMPLES = 120_000
 _RIDGE = 1e-4  # of the mean diagonal; holds the filter back where the pairs have no contrast
 _LIMIT = 2.0  # deviations of grain: larger changes of colour are not grain but an edge, or a colour that the pairs lack
-_LEVEL_SAMPLES = 60_000  # pixels of all pictures together, to see how their targets' levels lie
+_LEVEL_SAMPLES, _LEVEL_NODES = 60_000, 17  # pixels of all pictures together, to see how their targets' levels lie, and the table
 _GRAIN = 1.5  # times the measured variance: grain is not quite white, and weighs more in colour than in figures
 FloatArray = npt.NDArray[np.float32]
 
@@ -58,7 +59,7 @@ def fit_start(
         parts = [(picture, goal - levels[number], believed, number) for picture, goal, believed, number in parts]
         pictures, goals, weights, _ = (list(column) for column in zip(*parts, strict=True))
         start.set_lut(ColourLut.fit(pictures, goals, seed, weights), matrix)
-    tiles = [_coded_part(code, *pair) for pair in tiles_of(source, target, believed, start.receptive_field)]
+    tiles = [_coded_part(code, *pair) for pair in tiles_of(source, target, believed, LEARNED_AREA, start.receptive_field)]
     looked_up, goals = [], []
     for picture, goal, _, number in tiles:
         tensors = [torch.from_numpy(p).permute(2, 0, 1)[None] for p in (picture, rgb_to_ycbcr(picture, matrix))]
@@ -86,21 +87,19 @@ def _target_levels(parts: Sequence[Part], matrix: str, seed: int) -> FloatArray:
     """By how much each picture's target is too high in Cb and Cr, (pictures, 3), as a change of coded RGB that keeps luma.
 
     Both elements flicker, and a table that is fitted to every frame's own level learns the flicker as if it were colour. A
-    first table, of fewer samples, tells how the frames lie to each other: its median residuals, less their mean, which is
-    what the pairs have in common.
+    first table, of fewer samples and nodes, tells how the frames lie to each other.
     """
     step = max(int((sum(part[0].shape[0] * part[0].shape[1] for part in parts) / _LEVEL_SAMPLES) ** 0.5), 1)
     thin = (slice(None, None, step), slice(None, None, step))
     few = [(picture[thin], goal[thin], None if seen is None else seen[thin]) for picture, goal, seen, _ in parts]
     pictures, goals, trust = (list(column) for column in zip(*few, strict=True))
-    table = ColourLut.fit(pictures, goals, seed, trust)
-    found = []
+    table = ColourLut.fit(pictures, goals, seed, trust, _LEVEL_NODES)
+    residuals, sure = [], []
     for picture, goal, believed in zip(pictures, goals, trust, strict=True):
-        left = rgb_to_ycbcr(goal - table.apply(picture), matrix)[..., 1:].reshape(-1, 2)
-        sure = left if believed is None else left[believed.ravel() > BELIEVED]
-        found.append(np.median(sure, axis=0) if len(sure) else np.zeros(2))
-    shift = np.zeros((len(found), 3), np.float32)
-    shift[:, 1:] = np.asarray(found) - np.mean(found, axis=0)
+        residuals.append(rgb_to_ycbcr(goal - table.apply(picture), matrix)[..., 1:].transpose(2, 0, 1))
+        sure.append(np.ones(picture.shape[:2], np.bool_) if believed is None else believed > BELIEVED)
+    shift = np.zeros((len(residuals), 3), np.float32)
+    shift[:, 1:] = flicker_levels(residuals, sure)
     return ycbcr_to_rgb(shift, matrix)
 
 

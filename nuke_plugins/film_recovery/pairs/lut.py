@@ -108,8 +108,8 @@ def _corners(values: FloatArray, nodes: int) -> tuple[npt.NDArray[np.int64], Flo
 
 
 def _solve(source: FloatArray, change: FloatArray, finest: int) -> FloatArray:
-    """The change at the nodes, (finest, finest, finest, 3). Coarse tables are solved first, exactly: they tell what lies far from all samples,
-    which conjugate gradients over a fine table alone do not reach."""
+    """The change at the nodes, (finest, finest, finest, 3). Coarse tables are solved first, exactly: they tell what lies far
+    from all samples, which conjugate gradients over a fine table alone do not reach."""
     nodes = _LEVELS[0]
     table = np.zeros((nodes, nodes, nodes, 3))
     for level in _LEVELS[: _LEVELS.index(finest) + 1]:

@@ -28,7 +28,7 @@ from film_recovery.training.start_module import FILTER_SIDE, Start
 _FILTER_SAMPLES = 120_000
 _RIDGE = 1e-4  # of the mean diagonal; holds the filter back where the pairs have no contrast
 _LIMIT = 2.0  # deviations of grain: larger changes of colour are not grain but an edge, or a colour that the pairs lack
-_LEVEL_SAMPLES, _LEVEL_NODES = 60_000, 17  # pixels of all pictures together, to see how their targets' levels lie, and the table
+_LEVEL_SAMPLES, _LEVEL_NODES = 60_000, 17  # pixels of all pictures, and table, to see how their targets' levels lie
 _GRAIN = 1.5  # times the measured variance: grain is not quite white, and weighs more in colour than in figures
 FloatArray = npt.NDArray[np.float32]
 

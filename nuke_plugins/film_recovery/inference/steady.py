@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import cv2
@@ -118,11 +119,15 @@ class Steadiness:
             for lag in _LAGS
             if start + lag in frames and (found := self._change(start, start + lag)) is not None
         ]
-        tied, grown = {frame}, True
-        while grown:
-            more = {end for start, after, _ in ties if start in tied or after in tied for end in (start, after)}
-            grown = not more <= tied
-            tied |= more
+        beside: dict[int, list[int]] = {}
+        for start, end, _ in ties:
+            beside.setdefault(start, []).append(end)
+            beside.setdefault(end, []).append(start)
+        tied, reached = {frame}, [frame]
+        while reached:
+            more = [other for other in beside.get(reached.pop(), []) if other not in tied]
+            tied.update(more)
+            reached += more
         if len(tied) < 2:
             return None
         order = sorted(tied)
@@ -132,8 +137,10 @@ class Steadiness:
             if start not in place:
                 continue
             a, b = place[start], place[end]
-            normal[[a, b], [a, b]] += weight
-            normal[[a, b], [b, a]] -= weight
+            normal[a, a] += weight
+            normal[b, b] += weight
+            normal[a, b] -= weight
+            normal[b, a] -= weight
             right[b] += weight * change
             right[a] -= weight * change
         return np.asarray(np.linalg.solve(normal, right), np.float64), place[frame]
@@ -168,14 +175,22 @@ def source_steadiness(
 ) -> Steadiness:
     """The deviations of a sequence's frames. Neighbours that are gone, unreadable or of another kind count as gaps.
 
-    ``keep`` is given every frame that was read, so that who needs it later need not read it again.
+    ``keep`` is given every frame that was read, so that who needs it later need not read it again. While a frame is looked at,
+    a thread of its own reads the next: at the beginning of a run everything waits for the first window.
     """
     # A movie is decoded forwards: who reads at two places of it needs two readers.
     ahead = replace(sequence, movie=Movie(sequence.movie.path)) if sequence.movie else sequence
+    reader, there = ThreadPoolExecutor(1, "ahead"), frozenset(sequence.frames)
+    following: dict[int, Future[Frame]] = {}  # the next frame, at most one
+    asked: set[int] = set()
 
     def read(number: int) -> FloatArray | None:
+        found = following.pop(number, None) or reader.submit(ahead.read, number)
+        asked.add(number)
+        if number + 1 in there and number + 1 not in asked and not following:
+            following[number + 1] = reader.submit(ahead.read, number + 1)
         try:
-            frame = ahead.read(number)
+            frame = found.result()
         except (MissingFrameError, UnreadableImageError):
             return None  # told when it is its turn, if it is asked for
         keep(number, frame)
@@ -243,11 +258,11 @@ def frame_change(first: SmallPicture, second: SmallPicture) -> tuple[Vector, flo
     y, x = np.indices((height, width), np.float32)
     at = (x + flow[..., 0], y + flow[..., 1])
     followed = cv2.remap(second.density, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    before, after = _patches(first.density), _patches(np.asarray(followed, np.float32))
-    change = after - before
-    means = change.mean(axis=(1, 3))
-    inside = np.sqrt(np.square(change - means[:, None, :, None]).mean(axis=(1, 3, 4)))
-    levels = np.stack([before.mean(axis=(1, 3)), after.mean(axis=(1, 3))])
+    change = np.asarray(followed, np.float32) - first.density
+    means = _patch_means(change)
+    squares = (_patch_means(np.square(change)) - np.square(means)).mean(axis=-1)
+    inside = np.sqrt(np.maximum(squares, 0.0))
+    levels = np.stack([_patch_means(first.density), _patch_means(np.asarray(followed, np.float32))])
     exposed = ((levels > _THINNEST) & (levels < _DENSEST)).all(axis=(0, 3))
     same = exposed & (inside <= _SAME)
     told = means[same].astype(np.float64)
@@ -264,7 +279,10 @@ def frame_change(first: SmallPicture, second: SmallPicture) -> tuple[Vector, flo
     return (common, len(told) / (spread + 1e-3) ** 2) if spread <= _AGREED else None
 
 
-def _patches(picture: FloatArray) -> FloatArray:
-    """Whole patches, (rows, patch, columns, patch, 3); what is left at right and bottom is cut off."""
+def _patch_means(picture: FloatArray) -> FloatArray:
+    """Means of whole patches, (rows, columns, 3); what is left at right and bottom is cut off."""
     rows, columns = picture.shape[0] // _PATCH, picture.shape[1] // _PATCH
-    return picture[: rows * _PATCH, : columns * _PATCH].reshape(rows, _PATCH, columns, _PATCH, 3)
+    if not rows or not columns:
+        return np.zeros((rows, columns, 3), np.float32)
+    whole = picture[: rows * _PATCH, : columns * _PATCH]
+    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)

@@ -221,6 +221,11 @@ def test_findings_point_into_the_folder_wherever_it_is_moved(run: RunFolder, tmp
     assert all(not Path(finding.picture).is_absolute() for finding in load_findings(run.findings))
 
 
+def test_a_matte_as_target_is_nothing_wrong(sides: Sides) -> None:
+    mattes = [(source, np.where(source[..., :1] > 0.3, 1.0, 0.0).repeat(3, axis=2).astype(np.float32)) for source, _ in sides]
+    assert judge_pairs(views_of(dataset(mattes)), "as-is") == []
+
+
 def test_spatial_recovery_is_not_judged_by_colour(sides: Sides) -> None:
     whole = dataset(SPOILED["another grade"][0](sides))
     spatial = dataclasses.replace(whole, manifest=dataclasses.replace(whole.manifest, task="spatial"))

@@ -38,7 +38,7 @@ def judge_pairs(views: list[View], task: str) -> list[Finding]:
         *judge_selection(views),
         *judge_alignment(views, task),
         *judge_overlays(views, task),
-        *judge_clipping(views),
+        *judge_clipping(views, task),
         *judge_agreement(views, task),
         *(judge_familiarity(views) if task != "spatial" else []),
     ]

@@ -96,8 +96,11 @@ def _pinned(picture: FloatArray, end: str) -> npt.NDArray[np.bool_]:
     return np.asarray(picture.max(axis=2) <= np.quantile(picture.max(axis=2), 0.0005) + _AT_END)
 
 
-def judge_clipping(views: Sequence[View]) -> list[Finding]:
-    """Sides that are cut off, one finding for each element and end."""
+def judge_clipping(views: Sequence[View], task: str) -> list[Finding]:
+    """Sides that are cut off, one finding for each element and end; none for targets that somebody made (as-is): a matte is
+    black and white."""
+    if task == "as-is":
+        return []
     clips = [clip for view in views for clip in clips_of(view)]
     findings = []
     for element, end in dict.fromkeys((clip.element, clip.end) for clip in clips):

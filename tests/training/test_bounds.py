@@ -10,7 +10,7 @@ from film_recovery.images.colour import rgb_to_ycbcr
 from film_recovery.training.data import PreparedPair
 from film_recovery.training.evaluate import held_out_figure
 from film_recovery.training.graph import RecoveryGraph
-from film_recovery.training.initial import start_alone
+from film_recovery.training.initial import with_share
 from film_recovery.training.start import fit_start
 
 _GRAIN = 0.01
@@ -72,7 +72,7 @@ def test_without_a_correction_the_start_alone_is_handed_out() -> None:
     rgb = torch.rand(1, 3, 48, 80)
     with torch.no_grad():
         assert not torch.equal(graph(rgb), rgb)
-        graph.network.load_state_dict(start_alone(graph.network.state_dict()))
+        graph.network.load_state_dict(with_share(graph.network.state_dict(), 0.0))
         assert torch.allclose(graph(rgb), rgb, atol=1e-6)  # a fresh start changes nothing
 
 

@@ -33,14 +33,19 @@ def held_out_figure(graph: RecoveryGraph, pairs: Sequence[PreparedPair], start_o
     whose colour is off in just the way that a held-out frame happens to be would seem the better one. Pixels count as far as
     they are to be believed.
     """
-    figures, softness = [], float(graph.start.softness)
-    for pair in pairs:
-        learned = pair.features[None, 3:] if start_only else recover_learned(graph, pair)
-        error = functional.conv2d(soften(learned, softness) - pair.target[None], graph.to_rgb[:, graph.learned])
-        weight = pair.trust / pair.trust.mean().clamp_min(1e-6)
-        error = error - (error * weight).mean(dim=(2, 3), keepdim=True)
-        figures.append(-10.0 * math.log10(max(float((error.double().square() * weight).mean()), 1e-12)))
-    return sum(figures) / len(figures)
+    errors = [float(error_map(graph, pair, start_only).double().square().mean()) for pair in pairs]
+    return sum(-10.0 * math.log10(max(error, 1e-12)) for error in errors) / len(errors)
+
+
+@torch.no_grad()
+def error_map(graph: RecoveryGraph, pair: PreparedPair, start_only: bool = False) -> torch.Tensor:
+    """The error that :func:`held_out_figure` counts, (1, 3, H, W), coded RGB; each pixel's times the root of its trust, whose
+    mean is 1."""
+    learned = pair.features[None, 3:] if start_only else recover_learned(graph, pair)
+    softness = float(graph.start.softness)
+    error = functional.conv2d(soften(learned, softness) - pair.target[None], graph.to_rgb[:, graph.learned])
+    weight = pair.trust / pair.trust.mean().clamp_min(1e-6)
+    return (error - (error * weight).mean(dim=(2, 3), keepdim=True)) * weight.sqrt()
 
 
 @torch.no_grad()

@@ -29,6 +29,7 @@ def take_weights(graph: RecoveryGraph, path: Path) -> None:
     graph.network.load_state_dict(groups["best"])
 
 
-def start_alone(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The same weights with a correction of zero: what is handed out while training has not yet helped."""
-    return {name: torch.zeros_like(tensor) if name.startswith(HEADS) else tensor for name, tensor in weights.items()}
+def with_share(weights: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
+    """The same weights with so much of their correction: with 0 the start alone, which is handed out while training has not
+    yet helped."""
+    return {name: tensor * share if name.startswith(HEADS) else tensor for name, tensor in weights.items()}

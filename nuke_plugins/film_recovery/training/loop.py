@@ -145,6 +145,8 @@ def _run(
         _save(trainer, run)
     reporter.stage(f"Training {trainer.plan.steps} steps")
     _train_steps(trainer, run, monitor, reporter)
+    trainer.settle()
+    _save_best(trainer, run, trainer.state())
     findings = _judged(trainer, run, dataset, start, reporter)
     for finding in findings:
         monitor.log.append("warning", step=trainer.done, **finding.to_event())
@@ -294,6 +296,10 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
 def _save(trainer: Trainer, run: RunFolder) -> None:
     groups = trainer.state()
     save_checkpoint(run.last_checkpoint, trainer.info(), groups)
+    _save_best(trainer, run, groups)
+
+
+def _save_best(trainer: Trainer, run: RunFolder, groups: dict[str, dict[str, torch.Tensor]]) -> None:
     save_checkpoint(run.best_checkpoint, trainer.info(), {"graph": groups["graph"], "best": groups["best"]})
 
 
@@ -324,6 +330,7 @@ def _export(
             "steps": trainer.done,
             "seed": job.seed,
             "precision": trainer.plan.precision,
+            "share_of_correction": trainer.share,
         },
         held_out=figures,
         grain=measure_grain(graph, training),

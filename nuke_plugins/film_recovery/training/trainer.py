@@ -14,9 +14,10 @@ from film_recovery.training.checkpoint import CheckpointInfo
 from film_recovery.training.data import PreparedPair, cut, draw_crops, levelled, prepare
 from film_recovery.training.evaluate import held_out_figure, level_spread, middle
 from film_recovery.training.graph import RecoveryGraph
-from film_recovery.training.initial import start_alone
+from film_recovery.training.initial import with_share
 from film_recovery.training.losses import check_finite, recovery_loss
 from film_recovery.training.plan import TrainingPlan
+from film_recovery.training.settle import share_to_hand_out
 
 _EMA = 0.995
 _FOR_FLICKER = 0.1  # dB that weights must gain which make frames flicker more than the start does
@@ -49,6 +50,7 @@ class Trainer:
         self.done = 0
         self.best: float | None = None
         self.best_step: int | None = None
+        self.share = 1.0  # of the best correction that is handed out
         self.best_weights = copy.deepcopy(self.averaged.state_dict())
 
     def begin(self, start: float | None) -> None:
@@ -57,7 +59,7 @@ class Trainer:
         if start is None:
             return
         self.best, self.best_step = start, 0
-        self.best_weights = start_alone(self.best_weights)
+        self.best_weights = with_share(self.best_weights, 0.0)
         self.evaluate()
 
     def step(self) -> float:
@@ -106,6 +108,15 @@ class Trainer:
             self.best, self.best_step = figure, self.done
             self.best_weights = copy.deepcopy(self.averaged.state_dict())
         return figure
+
+    def settle(self) -> None:
+        """After the last step: keep as much of the best correction of colour as the held-out pairs speak for."""
+        if self.job.task != "chroma" or not self.held_out or not self.best_step:
+            return
+        weights = self.best_weights
+        self.share = share_to_hand_out(lambda share: self.with_weights(with_share(weights, share)), self.held_out)
+        self.best_weights = with_share(weights, self.share)
+        self.best = held_out_figure(self.with_weights(self.best_weights), self.held_out)
 
     def with_weights(self, weights: dict[str, torch.Tensor]) -> RecoveryGraph:
         """A copy of the graph that runs with the given weights."""

@@ -23,7 +23,7 @@ _FEWEST = 3  # training pairs from which on they can outvote one
 _RIDGE = 1e-4
 _KNOWN = 1.0  # distance to the colours of the others up to which a cell is judged
 _LEAST_CELLS = 30
-_OFF = 0.012  # coded Cb, Cr: mean error that counts
+_OFF, _OFF_LEVEL = 0.012, 0.022  # coded Cb, Cr: mean error that counts, and where it is a level, which training takes off
 _TIMES, _TIMES_WORST = 2.2, 1.6  # times the median and the largest of what the other pairs are off among themselves
 _LEVEL = 0.7  # of the squared error: so much in one common shift is a level, not another law
 _UNFAMILIAR = 0.2  # share of a held-out picture
@@ -160,8 +160,9 @@ class _Said:
         """The pair as a stray among the others, whose errors ``among`` themselves are given; None if it is none."""
         error, shift = self._error(place, others)
         view, usual = self._views[place], max(float(np.median(among)), 1e-3)
-        is_stray = error > max(_TIMES * usual, _TIMES_WORST * max(among), _OFF)
-        return Stray(view.frame, view.held_out, error, usual, shift) if is_stray else None
+        stray = Stray(view.frame, view.held_out, error, usual, shift)
+        least = _OFF_LEVEL if stray.is_level else _OFF
+        return stray if error > max(_TIMES * usual, _TIMES_WORST * max(among), least) else None
 
     def among(self, kept: Sequence[int]) -> list[float]:
         """Errors of pairs among themselves, each foretold by the others."""

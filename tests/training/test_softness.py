@@ -89,15 +89,16 @@ def test_the_start_stays_sharp_when_the_targets_are_not(components: FloatArray, 
 
 def test_a_large_picture_teaches_the_same_filter_by_its_parts(photograph: FloatArray, monkeypatch: pytest.MonkeyPatch) -> None:
     """From evenly spread parts, what the start makes of the picture is what it would make when fitted on all of it."""
-    from film_recovery.training import parts
+    from film_recovery.training import parts, start
 
     random = np.random.default_rng(4)
     large = cv2.resize(np.clip(photograph, 0.0, 1.0), (1800, 1200), interpolation=cv2.INTER_LINEAR).astype(np.float32) ** 0.5
     faded = large @ np.array([[0.8, 0.2, 0.1], [0.1, 0.6, 0.1], [0.05, 0.1, 0.5]], np.float32)
     faded = (faded + random.normal(0.0, 0.02, faded.shape)).astype(np.float32)
-    assert faded[..., 0].size > parts._AREA
+    assert faded[..., 0].size > parts.LEARNED_AREA
     parted = fit_start("chroma", [faded], [large], "709", 0)
-    monkeypatch.setattr(parts, "_AREA", 10 * faded[..., 0].size)
+    for module in (parts, start):
+        monkeypatch.setattr(module, "LEARNED_AREA", 10 * faded[..., 0].size)
     whole = fit_start("chroma", [faded], [large], "709", 0)
     part = np.ascontiguousarray(faded[300:700, 400:1000])
     given = [torch.from_numpy(np.ascontiguousarray(p.transpose(2, 0, 1)))[None] for p in (part, rgb_to_ycbcr(part, "709"))]

@@ -25,7 +25,8 @@ FloatArray = npt.NDArray[np.float32]
 @dataclass(frozen=True)
 class Lie:
     """How the reference of ``frame`` lies: ``off`` pixels away from where it should be (None: it is another picture);
-    ``correlation`` 0..1 of the band-passed pictures as they lie."""
+    ``correlation`` 0..1 of the band-passed pictures as they lie. ``off`` is right to a tenth of a pixel on average; of grainy
+    pictures that lie half pixels off it can be half a pixel too much."""
 
     frame: int
     off: float | None

@@ -50,10 +50,11 @@ def test_of_a_correction_that_is_as_often_wrong_as_right_little_is_handed_out() 
     assert share_to_hand_out(_graph, [_pair(gains, 0.02)]) == min(SHARES)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_no_more_than_a_tenth_of_a_decibel_is_given_up(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(8))
+def test_no_more_than_a_tenth_of_a_decibel_is_given_up_and_nothing_against_the_start(seed: int) -> None:
     random = np.random.default_rng(seed)
     pairs = [_pair(random.normal(0.07, 0.08, (4, 4)), random.uniform(0.001, 0.03), number) for number in range(2)]
     chosen = share_to_hand_out(_graph, pairs)
     best = max(held_out_figure(_graph(share), pairs) for share in SHARES)
-    assert held_out_figure(_graph(chosen), pairs) >= best - 0.101
+    start = held_out_figure(_graph(0.0), pairs)
+    assert held_out_figure(_graph(chosen), pairs) >= max(best - 0.1, min(start, best)) - 1e-3

@@ -24,18 +24,19 @@ _MOST_LOST = 0.1  # dB of the held-out figure, at most
 
 
 def share_to_hand_out(graph_with: Callable[[float], RecoveryGraph], pairs: Sequence[PreparedPair]) -> float:
-    """The smallest of :data:`SHARES` that does as well on the held-out ``pairs`` as can be told.
+    """The smallest of :data:`SHARES` that does as well on the held-out ``pairs`` as can be told, and no worse than the start.
 
-    ``graph_with`` makes the recovery with a share of its correction, 0..1.
+    ``graph_with`` makes the recovery with a share of its correction, 0..1; with 0 it is the start.
     """
-    errors = {share: _errors(graph_with(share), pairs) for share in SHARES}
+    errors = {share: _errors(graph_with(share), pairs) for share in (0.0, *SHARES)}
     figures = {share: float(-10.0 * places.mean(dim=1).log10().mean()) for share, places in errors.items()}
     best = max(SHARES, key=lambda share: figures[share])
+    least = max(figures[best] - _MOST_LOST, min(figures[0.0], figures[best]))
     usual = errors[best].mean(dim=1, keepdim=True)  # pairs count alike, as in the figure
     for share in SHARES:
         apart = ((errors[share] - errors[best]) / usual).flatten()
         doubt = float(apart.std()) / math.sqrt(max(len(apart) / _NEIGHBOURS, 1.0))
-        if float(apart.mean()) <= doubt and figures[share] >= figures[best] - _MOST_LOST:
+        if float(apart.mean()) <= doubt and figures[share] >= least:
             return share
     return best
 

@@ -97,5 +97,3 @@ def _moved_back(view: View, shift: tuple[float, float]) -> Agreement:
     moved = np.asarray(cv2.warpAffine(view.reference, matrix, (width, height), flags=flags), np.float32)
     there = np.asarray(cv2.warpAffine(np.full((height, width), 255, np.uint8), matrix, (width, height), flags=flags), np.uint8)
     return measure_agreement(view.source, moved, np.where(there == 255, 255, 0).astype(np.uint8))
-
-

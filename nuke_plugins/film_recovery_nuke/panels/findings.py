@@ -19,15 +19,16 @@ class FindingsView(QtWidgets.QWidget):
         self._findings: list[Finding] = []
         self._list = QtWidgets.QListWidget()
         self._list.setWordWrap(True)
-        self._list.setMaximumHeight(110)
         self._list.currentRowChanged.connect(self._choose)
         self._picture = PictureLabel("Nothing was found. A training is judged when its last step is done.")
         self._open = QtWidgets.QPushButton("Open picture")
         self._open.clicked.connect(self._show_outside)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._list)
-        layout.addWidget(self._picture, 1)
+        beside = QtWidgets.QHBoxLayout()  # the picture is wide, and a monitor has little height to give
+        beside.addWidget(self._list, 2)
+        beside.addWidget(self._picture, 3)
+        layout.addLayout(beside, 1)
         layout.addWidget(self._open, 0, Qt.AlignRight)
         self._choose(-1)
 

@@ -58,8 +58,8 @@ def judge_curve(curve: Curve) -> list[Finding]:
     if curve.best <= curve.start + _GAINED:
         return [Finding(
             "start-is-best",
-            f"The network did not improve on its closed-form start ({curve.start:.2f} dB on the held-out frames); the start is "
-            "handed out.",
+            f"The network hardly improved on its closed-form start ({curve.start:.2f} dB on the held-out frames): what is "
+            "handed out is the start, or little more.",
             "If it is not good enough, add pairs that show other colours and textures, or train longer.", severity="note",
         )]  # fmt: skip
     return []

@@ -13,7 +13,7 @@ from film_recovery.images.colour import rgb_to_ycbcr
 from film_recovery.images.encodings import encode
 from film_recovery.modelfile.export import _trace
 from film_recovery.pairs.balance import DensityBalance
-from film_recovery.pairs.lut import NODES, ColourLut
+from film_recovery.pairs.lut import NODES
 from film_recovery.training.exported import decoded, encoded, of_cells
 from film_recovery.training.graph import RecoveryGraph
 
@@ -29,7 +29,8 @@ def learned(task: str, encoding: str = "display", matrix: str = "709", balance: 
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
     with torch.no_grad():
         if graph.start.uses_table:
-            graph.start.set_lut(ColourLut((0.2 * np.sin(4.0 * grid[..., [1, 2, 0]]) * grid).astype(np.float32)), matrix)
+            change = rgb_to_ycbcr((0.2 * np.sin(4.0 * grid[..., [1, 2, 0]]) * grid).astype(np.float32), matrix)
+            graph.start.set_table(change[..., graph.learned])
         graph.start.kernel.normal_(std=0.01)
         graph.start.offset.normal_(std=0.01)
         inputs = graph.network.inputs

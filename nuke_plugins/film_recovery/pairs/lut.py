@@ -32,7 +32,7 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ColourLut:
-    """``delta[r, g, b]`` is the change at a node: float32, shape (n, n, n, channels), indexed by input red, green, blue."""
+    """``delta[r, g, b]`` is the change at a node: float32, shape (n, n, n, 3), indexed by input red, green, blue."""
 
     delta: FloatArray
 
@@ -50,38 +50,38 @@ class ColourLut:
         ``trust`` has for each picture (H, W), 0..1: pixels are taken as often as they are believed. ``nodes`` a side are 33
         or, for a rough table in a fifth of the time, 17 or 9.
         """
-        share = max(_SAMPLES // max(len(inputs), 1), 1)
-        random = np.random.default_rng(seed)
-        source, change = [], []
-        for given, wanted, believed in zip(inputs, targets, trust or [None] * len(inputs), strict=True):
-            pixels = np.asarray(given, np.float32).reshape(-1, 3)
-            goal = np.asarray(wanted, np.float32).reshape(-1, 3)
-            chosen = sampled(len(pixels), share, believed, random)
-            source.append(pixels[chosen])
-            change.append(goal[chosen] - pixels[chosen])
-        return cls(_solve(np.concatenate(source), np.concatenate(change), nodes))
+        source, change = sampled_changes(inputs, targets, seed, trust)
+        return cls(fit_table(source, change, nodes))
 
     def apply(self, coded: npt.ArrayLike) -> FloatArray:
         """Coded RGB, shape (..., 3), any range, through the table; float32 of the same shape."""
         values = np.asarray(coded, np.float32)
-        flat = values.reshape(-1, 3)
-        table = self.delta.reshape(-1, self.delta.shape[-1])
-        out = np.empty_like(flat)
-        for begin in range(0, len(flat), 1 << 18):  # bounds the memory of the eight gathers
-            part = flat[begin : begin + (1 << 18)]
-            index, weight = _corners(part, len(self.delta))
-            out[begin : begin + (1 << 18)] = part + np.einsum("nkc,nk->nc", table[index], weight)
-        return out.reshape(values.shape)
+        return values + change_at(self.delta, values)
 
     def write_cube(self, path: Path, title: str) -> None:
         """Write a ``.cube`` (Adobe Cube LUT Specification 1.0, red fastest) over coded 0..1, whole or not at all."""
         nodes = len(self.delta)
-        axis = np.linspace(0.0, 1.0, nodes, dtype=np.float32)
-        grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1) + self.delta
+        grid = node_colours(nodes) + self.delta
         rows = grid.transpose(2, 1, 0, 3).reshape(-1, 3)
         body = "\n".join(f"{r:.7f} {g:.7f} {b:.7f}" for r, g, b in rows.tolist())
         clean = title.replace('"', "'")
         write_text(path, f'TITLE "{clean}"\nLUT_3D_SIZE {nodes}\nDOMAIN_MIN 0 0 0\nDOMAIN_MAX 1 1 1\n{body}\n')
+
+
+def sampled_changes(
+    inputs: Sequence[npt.ArrayLike], targets: Sequence[npt.ArrayLike], seed: int, trust: Sequence[FloatArray | None] | None
+) -> tuple[FloatArray, FloatArray]:
+    """Colours of pixels that the pictures give alike, and what they change by, (N, 3) each; see :meth:`ColourLut.fit`."""
+    share = max(_SAMPLES // max(len(inputs), 1), 1)
+    random = np.random.default_rng(seed)
+    source, change = [], []
+    for given, wanted, believed in zip(inputs, targets, trust or [None] * len(inputs), strict=True):
+        pixels = np.asarray(given, np.float32).reshape(-1, 3)
+        goal = np.asarray(wanted, np.float32).reshape(-1, 3)
+        chosen = sampled(len(pixels), share, believed, random)
+        source.append(pixels[chosen])
+        change.append(goal[chosen] - pixels[chosen])
+    return np.concatenate(source), np.concatenate(change)
 
 
 def sampled(count: int, share: int, trust: FloatArray | None, random: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -90,6 +90,22 @@ def sampled(count: int, share: int, trust: FloatArray | None, random: np.random.
     if trust is not None:
         chosen = chosen[random.random(len(chosen)) < trust.ravel()[chosen]]
     return np.asarray(chosen, np.int64)
+
+
+def change_at(table: FloatArray, colours: FloatArray) -> FloatArray:
+    """What a table (n, n, n, C) changes colours (..., 3) by: (..., C), trilinear, beyond 0..1 as at the nearest face."""
+    flat, channels = colours.reshape(-1, 3), table.shape[-1]
+    nodes, out = table.reshape(-1, channels), np.empty((len(flat), channels), np.float32)
+    for begin in range(0, len(flat), 1 << 18):  # bounds the memory of the eight gathers
+        index, weight = _corners(flat[begin : begin + (1 << 18)], len(table))
+        out[begin : begin + (1 << 18)] = np.einsum("nkc,nk->nc", nodes[index], weight)
+    return out.reshape(*colours.shape[:-1], channels)
+
+
+def node_colours(nodes: int = NODES) -> FloatArray:
+    """The colours at which a table has its nodes, (n, n, n, 3), coded."""
+    axis = np.linspace(0.0, 1.0, nodes, dtype=np.float32)
+    return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
 
 
 def _corners(values: FloatArray, nodes: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
@@ -107,18 +123,21 @@ def _corners(values: FloatArray, nodes: int) -> tuple[npt.NDArray[np.int64], Flo
     return index, weight
 
 
-def _solve(source: FloatArray, change: FloatArray, finest: int) -> FloatArray:
-    """The change at the nodes, (finest, finest, finest, 3). Coarse tables are solved first, exactly: they tell what lies far
-    from all samples, which conjugate gradients over a fine table alone do not reach."""
-    nodes = _LEVELS[0]
-    table = np.zeros((nodes, nodes, nodes, 3))
+def fit_table(source: FloatArray, change: FloatArray, finest: int = NODES) -> FloatArray:
+    """The change at the nodes, (finest, finest, finest, C), of colours (N, 3) that change by (N, C) in any channels.
+
+    Coarse tables are solved first, exactly: they tell what lies far from all samples, which conjugate gradients over a fine
+    table alone do not reach.
+    """
+    nodes, channels = _LEVELS[0], change.shape[1]
+    table = np.zeros((nodes, nodes, nodes, channels))
     for level in _LEVELS[: _LEVELS.index(finest) + 1]:
         table = _between(table, level)
         normal, right = equations(source, change, level)
         jacobi = sparse.diags(1.0 / normal.diagonal())
         wanted = {"rtol": _TOLERANCE if level == NODES else _COARSE_TOLERANCE, "maxiter": _MOST_ROUNDS, "M": jacobi}
-        columns = [cg(normal, right[:, c], x0=table[..., c].ravel(), **wanted)[0] for c in range(3)]
-        table = np.stack(columns, axis=-1).reshape(level, level, level, 3)
+        columns = [cg(normal, right[:, c], x0=table[..., c].ravel(), **wanted)[0] for c in range(channels)]
+        table = np.stack(columns, axis=-1).reshape(level, level, level, channels)
     return table.astype(np.float32)
 
 
@@ -142,7 +161,7 @@ def equations(source: FloatArray, change: FloatArray, nodes: int) -> tuple[spars
 
 
 def _between(table: npt.NDArray[np.float64], nodes: int) -> npt.NDArray[np.float64]:
-    """A table (n, n, n, 3) with ``nodes`` a side, either n or 2 n - 1: the new ones halfway between the old."""
+    """A table (n, n, n, C) with ``nodes`` a side, either n or 2 n - 1: the new ones halfway between the old."""
     for axis in range(3) if nodes != len(table) else ():
         old = np.moveaxis(table, axis, 0)
         new = np.empty((nodes, *old.shape[1:]))

@@ -19,7 +19,7 @@ from film_recovery.images.colour import luma_coefficients, swap_luma
 from film_recovery.images.encodings import decode, encode, to_linear
 from film_recovery.pairs.balance import DensityBalance, fit_balance
 from film_recovery.pairs.dataset import Dataset, apply_balance
-from film_recovery.pairs.lut import ColourLut
+from film_recovery.pairs.lut import ColourLut, node_colours
 
 _BAKED_NODES = 65  # of a cube that samples a density balance; see write_cube
 
@@ -166,8 +166,7 @@ def _colour_only(lut: ColourLut, matrix: str) -> ColourLut:
 
 
 def _bake(baseline: Baseline, encoding: str, path: Path) -> Path:
-    axis = np.linspace(0.0, 1.0, _BAKED_NODES, dtype=np.float32)
-    grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    grid = node_colours(_BAKED_NODES)
     result = _coded(baseline.apply(_decoded(grid, encoding)), encoding)
     ColourLut(result - grid).write_cube(path, f"film-recovery: {baseline.label}, coded ({encoding}) source to coded result")
     return path

@@ -24,7 +24,7 @@ from film_recovery.training.start_module import Start
 
 # task: channels of YCbCr that are learned
 _LEARNED = {"chroma": slice(1, 3), "spatial": slice(0, 1), "as-is": slice(0, 3)}
-_REACH = {"chroma": 1.0}  # usual changes, the largest correction
+_REACH = {"chroma": 2.0}  # usual changes, the largest correction
 
 
 class RecoveryGraph(nn.Module):

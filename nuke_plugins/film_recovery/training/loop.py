@@ -237,6 +237,7 @@ def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) ->
 
     start = fit_start(
         job.task, columns[0], columns[1], manifest.matrix, job.seed, trust=columns[2], tolerant=tolerant,
+        unbalanced=None if balance else manifest.encoding,
         code=(lambda source: _coded(source, manifest.encoding, balance), coded_target),
     )  # fmt: skip
     graph = RecoveryGraph(

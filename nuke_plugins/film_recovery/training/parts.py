@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-LEARNED_AREA = 1_200_000  # pixels of all pictures together that a table of colours or a filter is learned from
+_TABLE_AREA = 300_000  # pixels of all pictures together, at least, that a table of colours is learned from
+LEARNED_AREA = 1_200_000  # that a filter is
 STATISTICS_AREA = 300_000  # that mean and deviation are
 _TILE = 72  # side of a part of a picture: many small ones show more of it than a few large ones
 BELIEVED = 0.5  # trust from which on a pixel tells the level of its picture
@@ -30,7 +31,7 @@ def thinned(
     source: Sequence[FloatArray], target: Sequence[FloatArray], trust: Sequence[FloatArray | None]
 ) -> list[Part]:
     """Every n-th pixel of every n-th row, so that all colours of a picture are there: for what looks at pixels one by one."""
-    step = max(int((sum(picture.shape[0] * picture.shape[1] for picture in source) / LEARNED_AREA) ** 0.5), 1)
+    step = max(int((sum(picture.shape[0] * picture.shape[1] for picture in source) / _TABLE_AREA) ** 0.5), 1)
     at = (slice(None, None, step), slice(None, None, step))
     return [
         (picture[at], goal[at], None if believed is None else believed[at], number)

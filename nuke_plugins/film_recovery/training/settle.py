@@ -17,7 +17,7 @@ from film_recovery.training.data import PreparedPair
 from film_recovery.training.evaluate import error_map
 from film_recovery.training.graph import RecoveryGraph
 
-SHARES = (0.25, 0.5, 0.75, 1.0)
+SHARES = (0.5, 0.75, 1.0)  # with less, what is lost of a good correction outweighs what is saved of a bad one
 _PLACES = 4  # a side, of each held-out picture, whose errors are compared
 _NEIGHBOURS = 4.0  # places that show the same things, and count as one
 _MOST_LOST = 0.1  # dB of the held-out figure, at most

@@ -19,13 +19,14 @@ import numpy.typing as npt
 import torch
 
 from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
-from film_recovery.pairs.lut import ColourLut, sampled
+from film_recovery.pairs.lut import ColourLut, change_at, fit_table, sampled, sampled_changes
+from film_recovery.training.expectation import expected_change
 from film_recovery.training.levels import flicker_levels
 from film_recovery.training.parts import BELIEVED, LEARNED_AREA, Coder, Part, as_it_is, thinned, tiles_of
 from film_recovery.training.softness import measure_softness, soften
 from film_recovery.training.start_module import FILTER_SIDE, Start
 
-_FILTER_SAMPLES = 120_000
+_FILTER_SAMPLES = 60_000
 _RIDGE = 1e-4  # of the mean diagonal; holds the filter back where the pairs have no contrast
 _LIMIT = 2.0  # deviations of grain: larger changes of colour are not grain but an edge, or a colour that the pairs lack
 _LEVEL_SAMPLES, _LEVEL_NODES = 60_000, 17  # pixels of all pictures, and table, to see how their targets' levels lie
@@ -43,12 +44,14 @@ def fit_start(
     *,
     trust: Sequence[FloatArray | None] | None = None,
     tolerant: bool = True,
+    unbalanced: str | None = None,
     code: tuple[Coder, Coder] = (as_it_is, as_it_is),
 ) -> Start:
     """Fit the start of ``task`` from pictures and targets, (H, W, 3) each; ``trust`` (H, W) each, 0..1, or None for all.
 
     ``code`` makes coded values of a picture's and of a target's, pixel by pixel; of large pictures only the parts that are
-    learned from go through it. Without ``tolerant`` soft targets are copied pixel by pixel, to compare with.
+    learned from go through it. ``unbalanced`` is the encoding of pictures to which no density balance was applied: the table
+    then expects what :mod:`expectation` says. Without ``tolerant`` soft targets are copied pixel by pixel, to compare with.
     """
     start, believed = Start(task), trust or [None] * len(source)
     levels = np.zeros((len(source), 3), np.float32)  # by which targets are too high
@@ -58,7 +61,13 @@ def fit_start(
             levels = _target_levels(parts, matrix, seed)
         parts = [(picture, goal - levels[number], believed, number) for picture, goal, believed, number in parts]
         pictures, goals, weights, _ = (list(column) for column in zip(*parts, strict=True))
-        start.set_lut(ColourLut.fit(pictures, goals, seed, weights), matrix)
+        colours, change = sampled_changes(pictures, goals, seed, weights)
+        learned_change = rgb_to_ycbcr(change, matrix)[:, start.first :]
+        if unbalanced is None:
+            start.set_table(fit_table(colours, learned_change))
+        else:
+            expected = expected_change(pictures, goals, unbalanced, matrix)[..., start.first :]
+            start.set_table(expected + fit_table(colours, learned_change - change_at(expected, colours)))
     tiles = [_coded_part(code, *pair) for pair in tiles_of(source, target, believed, LEARNED_AREA, start.receptive_field)]
     looked_up, goals = [], []
     for picture, goal, _, number in tiles:

@@ -11,8 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from film_recovery.images.colour import rgb_to_ycbcr_matrix
-from film_recovery.pairs.lut import NODES, ColourLut
+from film_recovery.pairs.lut import NODES
 
 FILTER_SIDE = {"chroma": 9, "spatial": 13, "as-is": 9}  # pixels, odd
 _INPUTS = {"chroma": 3, "spatial": 1, "as-is": 3}  # channels of YCbCr that the filter looks at
@@ -47,10 +46,9 @@ class Start(nn.Module):
         """Radius of influence in pixels."""
         return self.kernel.shape[-1] // 2
 
-    def set_lut(self, lut: ColourLut, matrix: str) -> None:
-        """Take the table's change of coded RGB as a change of the learned channels; the step is linear, hence exact."""
-        change = lut.delta.reshape(-1, 3).astype(np.float64) @ rgb_to_ycbcr_matrix(matrix).T
-        self.table.copy_(torch.from_numpy(change[:, self.first :].astype(np.float32)))
+    def set_table(self, table: FloatArray) -> None:
+        """Set the table's change of the learned channels at its nodes, (33, 33, 33, outputs), coded values."""
+        self.table.copy_(torch.from_numpy(table.reshape(-1, self.outputs)))
 
     def set_filter(self, kernel: FloatArray, offset: FloatArray) -> None:
         """Set the filter's change: kernel (outputs, inputs, side, side) and offset (outputs,), coded values."""

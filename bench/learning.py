@@ -38,6 +38,7 @@ from tolerance import CACHE
 import film_recovery
 from film_recovery.contract.atomic import write_text
 from film_recovery.contract.errors import FilmRecoveryError
+from film_recovery.training.initial import SHIPPED
 
 HERE = Path(__file__).parent
 RESULTS = CACHE / "learning" / "results.jsonl"
@@ -177,6 +178,7 @@ def _code() -> str:
     room = Path(film_recovery.__file__).parent
     files = [path for pattern in _DECIDES for path in sorted(room.glob(pattern))]
     files += [HERE / f"learning_{name}.py" for name in ("cases", "methods", "figures")]
+    files += sorted(SHIPPED.glob("initial_*"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 

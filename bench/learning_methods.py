@@ -68,13 +68,15 @@ def kept_luma(dataset: Dataset, source: FloatArray) -> FloatArray:
     return np.asarray(encode(balanced, manifest.encoding), np.float32)
 
 
-def trained(kind: str, dataset: Dataset, seconds: float, seed: int, folder: Path) -> Method:
+def trained(
+    kind: str, dataset: Dataset, seconds: float, seed: int, folder: Path, initial_weights: str = "auto"
+) -> Method:
     """Train ``ours`` or ``plain_rgb`` in ``folder`` for ``seconds`` on the CPU, and load the model that is handed out.
 
     The time is what the training is told; ``facts`` hold what it took with the start and the export.
     """
     task = "chroma" if kind == "ours" else "as-is"
-    job = TrainingJob(task, "", "", minutes=seconds / 60.0, seed=seed, device="cpu")
+    job = TrainingJob(task, "", "", minutes=seconds / 60.0, seed=seed, device="cpu", initial_weights=initial_weights)
     begin = time.process_time()
     result = train_dataset(job, folder, dataset, make_graph=None if kind == "ours" else plain_graph)
     used = time.process_time() - begin

@@ -182,7 +182,7 @@ def test_a_finding_does_not_stand_beside_what_explains_it() -> None:
 def test_cells_keep_the_mean_and_need_no_whole_number_of_pixels(width: int, height: int) -> None:
     picture = np.linspace(0.0, 1.0, width * height * 3, dtype=np.float32).reshape(height, width, 3)
     cells = means(picture)
-    assert max(cells.shape[:2]) <= 60
+    assert max(cells.shape[:2]) < 66  # one and a half times 44: a cell of one pixel does until then
     assert np.allclose(cells.mean(axis=(0, 1)), picture.mean(axis=(0, 1)), atol=5e-3)
 
 

@@ -26,7 +26,8 @@ class TrainingJob:
     chroma and ``none`` otherwise. ``balance`` may also be 12 numbers: the rows of the 3x3 matrix, then the offset, in density.
     ``crop`` is ``[x, y, width, height]`` in pixels of the source's data window, row 0 on top; None finds the picture area.
     ``stop_when_level`` ends a training early, well before its last step, once its held-out figure has levelled off.
-    ``initial_weights`` is a run or checkpoint whose network this one begins with.
+    ``initial_weights`` is a run or checkpoint whose network this one begins with; ``auto`` takes those that are shipped for
+    the task and size, if there are any, ``none`` begins with no correction.
     Exactly one of ``steps`` and ``minutes`` is set; minutes become steps by the probe, which records them in the run.
     """
 
@@ -51,7 +52,7 @@ class TrainingJob:
     checkpoint_interval: int = 500
     sheet_interval: int = 250
     preview: int | None = None
-    initial_weights: str | None = None
+    initial_weights: str = "auto"
     device: str = "auto"
     precision: str = "auto"
     reasons: dict[str, str] = field(default_factory=dict)

@@ -196,7 +196,7 @@ def _job(project: Project, places: Places, step: Step, pairs: _Pairs) -> Trainin
         steps=settings.steps,
         minutes=settings.minutes,
         seed=settings.seed,
-        initial_weights=None if weights is None else str(weights),
+        initial_weights=settings.initial_weights if weights is None else str(weights),
     )
 
 

@@ -59,8 +59,8 @@ class Pass(msgspec.Struct, forbid_unknown_fields=True):
     ``scope``: one model for the whole sequence, one a scene, or one a shot. ``frames`` and ``held_out`` name pairs; without
     them ``pairs`` and ``held_out_pairs`` are spread over the overlap. ``apply`` is ``all``, a frame range, or
     ``missing-from:NAME``: the source's frames that the named element or pass lacks. ``initial_weights`` names a pass, or a run
-    or checkpoint on disk. ``merge`` takes only the learned part into the original: ``color`` keeps the original's luma,
-    ``luminosity`` its colour.
+    or checkpoint on disk; ``auto`` and ``none`` as for a job. ``merge`` takes only the learned part into the original:
+    ``color`` keeps the original's luma, ``luminosity`` its colour.
     """
 
     task: Literal["chroma", "spatial"]
@@ -78,7 +78,7 @@ class Pass(msgspec.Struct, forbid_unknown_fields=True):
     batch: int = 8
     seed: int = 0
     balance: str | list[float] = "auto"
-    initial_weights: str = ""
+    initial_weights: str = "auto"
     apply: str = "all"
     merge: Literal["none", "color", "luminosity"] = "none"
 

@@ -72,12 +72,12 @@ class Places:
         return self.root / "passes" / name / "frames" / f"{name}.####.exr"
 
     def weights(self, name: str, unit: str) -> Path | None:
-        """The run or checkpoint that a model starts from, if any."""
+        """The run or checkpoint that a model starts from, if the project names one."""
         weights = self.project.passes[name].initial_weights
         if weights in self.project.passes:
             units = self.project.units(weights)
             return self.run(weights, unit if unit in units else next(iter(units))).path
-        return self.base / weights if weights else None
+        return None if weights in ("auto", "none") else self.base / weights
 
     def recovered(self, name: str) -> Path:
         """Where the model's own frames go: the pass's frames, or beside them when they are merged afterwards."""

@@ -1,4 +1,4 @@
-"""Where the network of a run begins: at zero correction, or with the weights of another run."""
+"""Where the network of a run begins: with the weights that are shipped, with those of another run, or at zero correction."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from pathlib import Path
 import torch
 
 from film_recovery.contract.errors import InputError
+from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.training.checkpoint import load_checkpoint
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.network import HEADS
+
+SHIPPED = Path(__file__).resolve().parents[3] / "models"  # of the checkout, by ``bench/initial_weights.py``
+
+
+def initial_weights(job: TrainingJob) -> Path | None:
+    """The run or checkpoint that a job begins with; None where it begins at zero correction."""
+    if job.initial_weights != "auto":
+        return None if job.initial_weights == "none" else Path(job.initial_weights)
+    shipped = SHIPPED / f"initial_{job.task}_{job.size}.safetensors"
+    return shipped if shipped.is_file() else None
 
 
 def take_weights(graph: RecoveryGraph, path: Path) -> None:

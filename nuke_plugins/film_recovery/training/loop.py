@@ -38,7 +38,7 @@ from film_recovery.training.grain import measure_grain
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.guidance.curve import Curve
 from film_recovery.training.guidance.judge import judge_training, write_findings
-from film_recovery.training.initial import take_weights
+from film_recovery.training.initial import initial_weights, take_weights
 from film_recovery.training.monitor import Monitor, event_figures, run_graph
 from film_recovery.training.parts import STATISTICS_AREA, tiles_of
 from film_recovery.training.plan import choose_device, has_levelled, load_plan, make_plan
@@ -248,8 +248,9 @@ def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) ->
     features = torch.cat([part.features.flatten(1)[:, ::7] for part in prepared], dim=1)
     change = torch.cat([(part.target - part.features[3:]).flatten(1)[:, ::7] for part in prepared], dim=1)
     graph.standardise(features.mean(1), features.std(1).clamp_min(1e-3), change.abs().mean(1).clamp_min(1e-3))
-    if job.initial_weights:
-        take_weights(graph, Path(job.initial_weights))
+    weights = initial_weights(job)
+    if weights is not None:
+        take_weights(graph, weights)
     return graph.eval()
 
 
@@ -331,6 +332,7 @@ def _export(
             "steps": trainer.done,
             "seed": job.seed,
             "precision": trainer.plan.precision,
+            "initial_weights": weights.name if (weights := initial_weights(job)) else "none",
             "share_of_correction": trainer.share,
         },
         held_out=figures,

@@ -19,6 +19,7 @@ import torch
 from film_recovery.contract.errors import DeviceError
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.records import load_record, save_record
+from film_recovery.training.losses import recovery_loss
 from film_recovery.training.network import CorrectionNetwork
 
 SCHEMA, VERSION = "film-recovery/plan", 1
@@ -117,7 +118,7 @@ def make_plan(job: TrainingJob, network: CorrectionNetwork, patch: int, evaluati
     device = choose_device(job.device)
     threads = torch.get_num_threads() if device.type == "cpu" else 1
     candidates = [job.precision] if job.precision != "auto" else (["bf16"] if device.type == "cuda" else ["fp32", *_cpu_bf16()])
-    timed = {name: probe_step(network, job.batch, patch, name, device) for name in candidates}
+    timed = {name: probe_step(network, job.batch, patch, name, device, job.task) for name in candidates}
     precision = min(timed, key=lambda name: timed[name])
     if job.steps is not None:
         steps, evaluations = job.steps, _EVALUATIONS[1]
@@ -138,20 +139,28 @@ def make_plan(job: TrainingJob, network: CorrectionNetwork, patch: int, evaluati
     )
 
 
-def probe_step(network: CorrectionNetwork, batch: int, patch: int, precision: str, device: torch.device) -> float:
-    """Seconds of a whole training step of this network on random crops: the fastest of a few, which another program that
-    happens to run at the same time disturbs least. Leaves the network as it was."""
+def probe_step(
+    network: CorrectionNetwork, batch: int, patch: int, precision: str, device: torch.device, task: str = "chroma"
+) -> float:
+    """Seconds of a training step of this network on random crops, with all that a step does but cutting them: the fastest of
+    a few, which another program that happens to run at the same time disturbs least. Leaves the network as it was."""
     trial = copy.deepcopy(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(trial.parameters(), lr=1e-4)
+    averaged = copy.deepcopy(trial).requires_grad_(False)
+    optimiser = torch.optim.AdamW(trial.parameters(), lr=1e-4, fused=True)
     features = torch.rand(batch, network.inputs, patch, patch, device=device).contiguous(memory_format=torch.channels_last)
-    seconds = []
+    trust, seconds = torch.ones(batch, 1, patch, patch, device=device), []
     for _ in range(_PROBE_STEPS):
         begin = time.perf_counter()
         with torch.autocast(device.type, dtype=_PRECISIONS[precision], enabled=precision != "fp32"):
             out = trial(features)
-        out.float().square().mean().backward()
-        optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+        target, gain = torch.zeros_like(out, dtype=torch.float32), torch.ones_like(out[:1, :, :1, :1], dtype=torch.float32)
+        recovery_loss(task, out.float(), target, target, gain, 0.0, trust).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(trial.parameters(), 1.0)
+        optimiser.step()
+        with torch.no_grad():
+            for mean, weight in zip(averaged.parameters(), trial.parameters(), strict=True):
+                mean.lerp_(weight, 0.01)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - begin)

@@ -135,7 +135,7 @@ def _options(node: Any, kind: str, chosen: Sequence[int], held_out: Sequence[int
     ]  # fmt: skip
     weights = node["initialWeights"].evaluate() or ""
     if weights:
-        words += ["--initial-weights", str(graph.resolved(weights))]
+        words += ["--initial-weights", weights if weights == "none" else str(graph.resolved(weights))]
     if preview is not None:
         words += ["--preview", str(preview)]
     return words

@@ -66,7 +66,7 @@ def view_of(pair: Pair, dataset: Dataset) -> View:
 
 
 def means(picture: FloatArray) -> FloatArray:
-    """A picture (H, W, ...) as means of square cells, 44 along its longer side."""
+    """A picture (H, W, ...) as means of square cells of whole pixels, about 44 along its longer side."""
     height, width = picture.shape[:2]
     cell = max(round(max(height, width) / _CELLS), 1)
     return _shrunk(picture, (max(width // cell, 1), max(height // cell, 1)))

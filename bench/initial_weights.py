@@ -137,14 +137,13 @@ def _simulate(picture: FloatArray, seed: int) -> dict[str, npt.NDArray[np.float1
 def make_weights(size: str, seconds: float) -> None:
     """Train one network on all films, and write it."""
     job, made = TrainingJob("chroma", "", "", size=size, steps=1, device="cpu", initial_weights="none"), []
+    torch.manual_seed(0)  # the first film's network is the one that is trained
     for dataset in films():
         graph = build_graph(job, dataset)
         pairs = [prepare(graph, pair, torch.device("cpu")) for pair in dataset.pairs]
         made.append(Film(graph, levelled(pairs)))
     print(f"{size}: {len(made)} films", flush=True)
-    torch.manual_seed(0)
-    first = made[0].graph
-    network = copy.deepcopy(first.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = copy.deepcopy(made[0].graph.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps, averaged = _train(network, made, seconds)
     info = CheckpointInfo("chroma", size, "display", "709", None, steps)
     weights = {name: tensor.to(torch.float16) for name, tensor in with_share(averaged.state_dict(), 0.0).items()}

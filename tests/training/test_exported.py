@@ -13,7 +13,7 @@ from film_recovery.images.colour import rgb_to_ycbcr
 from film_recovery.images.encodings import encode
 from film_recovery.modelfile.export import _trace
 from film_recovery.pairs.balance import DensityBalance
-from film_recovery.pairs.lut import NODES
+from film_recovery.pairs.lut import NODES, node_colours
 from film_recovery.training.exported import decoded, encoded, of_cells
 from film_recovery.training.graph import RecoveryGraph
 
@@ -25,8 +25,7 @@ def learned(task: str, encoding: str = "display", matrix: str = "709", balance: 
     """A graph in which every part does as much as it does after a training."""
     torch.manual_seed(11)
     graph = RecoveryGraph(task, size="small", encoding=encoding, matrix=matrix, balance=balance).eval()
-    axis = np.linspace(0.0, 1.0, NODES, dtype=np.float32)
-    grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    grid = node_colours()
     with torch.no_grad():
         if graph.start.uses_table:
             change = rgb_to_ycbcr((0.2 * np.sin(4.0 * grid[..., [1, 2, 0]]) * grid).astype(np.float32), matrix)

@@ -47,6 +47,7 @@ TRAINED = ("ours", "plain_rgb")
 _DECIDES = (
     "training/*.py", "pairs/balance.py", "pairs/lut.py", "pairs/targets.py", "images/encodings.py", "images/colour.py",
     "images/density.py", "review/metrics.py", "review/baselines.py", "review/flicker.py", "inference/steady.py",
+    "inference/shimmer.py",
 )  # fmt: skip
 
 
@@ -177,7 +178,7 @@ def _code() -> str:
     """A hash of what decides the figures."""
     room = Path(film_recovery.__file__).parent
     files = [path for pattern in _DECIDES for path in sorted(room.glob(pattern))]
-    files += [HERE / f"learning_{name}.py" for name in ("cases", "methods", "figures")]
+    files += [HERE / f"learning_{name}.py" for name in ("cases", "methods", "figures")] + [HERE / "handing_out.py"]
     files += sorted(SHIPPED.glob("initial_*"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -24,6 +24,7 @@ from film_elements.elements import ElementFrame, ElementSimulator
 from film_elements.parameters import ElementPair, Fading, default_pair, internegative_35mm, print_16mm
 from film_recovery.contract.atomic import atomic_path
 from film_recovery.contract.errors import InputError
+from film_recovery.contract.steady import BESIDE
 from film_recovery.images.encodings import decode
 from film_recovery.images.io import read_frame
 from film_recovery.inference.steady import Deviation, Steadiness, small_light
@@ -84,6 +85,16 @@ FULL = (
 
 
 @dataclass(frozen=True)
+class Shot:
+    """The faded element around the frames to judge by: by number, with those beside them, and the flicker of the whole."""
+
+    around: dict[int, FloatArray]
+    judged: list[int]
+    run: range
+    steadiness: Steadiness
+
+
+@dataclass(frozen=True)
 class Case:
     """One case, pictures (H, W, 3) in the working space of ``dataset.manifest``.
 
@@ -91,8 +102,7 @@ class Case:
         dataset: the pairs to learn from, one perhaps held out; balanced if the task asks for it.
         sources, truths: frames that are not among them, to judge by.
         run_sources, run_truths: frames in a row, not among them either; empty for real pairs.
-        deviations, run_deviations: by how much the density of ``sources`` and ``run_sources`` flickers, as ``apply`` finds it
-            among the frames around them; empty for real pairs, around which there are none.
+        shot: what ``apply`` sees around them; None for real pairs, around which there is nothing.
     """
 
     name: str
@@ -101,8 +111,12 @@ class Case:
     truths: list[FloatArray]
     run_sources: list[FloatArray]
     run_truths: list[FloatArray]
-    deviations: list[Deviation] = field(default_factory=list)
-    run_deviations: list[Deviation] = field(default_factory=list)
+    shot: Shot | None = None
+
+    @property
+    def deviations(self) -> list[Deviation]:
+        """By how much the density of ``sources`` flickers."""
+        return [] if self.shot is None else [self.shot.steadiness.deviation(frame) for frame in self.shot.judged]
 
 
 def simulated(recipe: Recipe) -> Case:
@@ -114,9 +128,7 @@ def simulated(recipe: Recipe) -> Case:
         target = make_target("chroma", balance.apply(source), reference, "display", "709")
         pairs.append(Pair(number, number == PAIRS - 1, source, reference, target))
     dataset = Dataset(_manifest("display", balance.numbers, pairs), pairs)
-    deviations, run_deviations = _deviations(recipe)
-    return Case(recipe.name, dataset, parts["judged"], parts["truth"], parts["run"], parts["run_truth"],
-                deviations, run_deviations)  # fmt: skip
+    return Case(recipe.name, dataset, parts["judged"], parts["truth"], parts["run"], parts["run_truth"], _shot(recipe))
 
 
 def made_once(path: Path, make: Callable[[], dict[str, npt.NDArray[np.float16]]]) -> dict[str, list[FloatArray]]:
@@ -197,12 +209,26 @@ def _simulate_light(recipe: Recipe) -> dict[str, npt.NDArray[np.float16]]:
     return {"light": np.stack([small_light(scan, "display") for scan in scans]).astype(np.float16)}
 
 
-def _deviations(recipe: Recipe) -> tuple[list[Deviation], list[Deviation]]:
-    """Of the frames to judge by, and of those in a row."""
-    light = made_once(CACHE / "learning" / "cases" / f"{recipe.name}-light.npz", lambda: _simulate_light(recipe))["light"]
-    steadiness, places = Steadiness(list(range(len(light))), lambda frame: light[frame], "display"), _Places.of(len(light))
-    judged, run = ([steadiness.deviation(frame) for frame in frames] for frames in (places.judged, places.run))
-    return judged, run
+def _shot(recipe: Recipe) -> Shot:
+    folder = CACHE / "learning" / "cases"
+    light = made_once(folder / f"{recipe.name}-light.npz", lambda: _simulate_light(recipe))["light"]
+    places = _Places.of(len(light))
+    near = with_those_beside(places, len(light))
+    around = made_once(folder / f"{recipe.name}-around.npz", lambda: _simulate_around(recipe, near))["around"]
+    steadiness = Steadiness(list(range(len(light))), lambda frame: light[frame], "display")
+    return Shot(dict(zip(near, around, strict=True)), places.judged, places.run, steadiness)
+
+
+def with_those_beside(places: _Places, count: int) -> list[int]:
+    """The frames to judge by and those in a row, each with the frames that its colour is averaged with."""
+    asked = {*places.judged, *places.run}
+    return [frame for frame in range(count) if any(abs(frame - other) <= BESIDE for other in asked)]
+
+
+def _simulate_around(recipe: Recipe, frames: list[int]) -> dict[str, npt.NDArray[np.float16]]:
+    pictures = footage(recipe.footage)
+    faded = ElementSimulator(ELEMENTS[recipe.elements].sharp, SIZE, recipe.seed)
+    return {"around": np.stack([faded.simulate(pictures[frame], frame).scan[INNER] for frame in frames]).astype(np.float16)}
 
 
 def laid(ours: ElementFrame, theirs: ElementFrame) -> FloatArray:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import numpy.typing as npt
+from handing_out import card_of, handed_out
 from learning_cases import Case
 from learning_methods import Method, kept_luma
 
 from film_recovery.images.colour import rgb_to_ycbcr, swap_luma, ycbcr_to_rgb
 from film_recovery.images.encodings import decode, encode
-from film_recovery.inference.steady import Deviation, steadied
 from film_recovery.review.flicker import PATCH, chroma_flicker
 from film_recovery.review.metrics import delta_e
 
@@ -29,34 +29,36 @@ def judge(name: str, method: Method, case: Case) -> dict[str, object]:
     ``psnr``: dB of coded RGB with the same luma on both sides, so that colour alone counts; ``frames`` the same for each
     frame; ``delta_e``: mean CIEDE2000 to the truth; ``flicker_still`` and ``flicker_moving``, coded units times 1000, and
     ``flicker_truth``, the truth's own of the first kind; None where nothing stands still or can be followed. ``steadied``:
-    all of these once more with the flicker of whole frames taken out of what the method sees, as ``apply`` does; None for
+    all of these once more as ``apply`` hands them out, without the flicker of whole frames and without shimmer; None for
     methods to which nobody does that, and where there are no frames around.
     """
-    alone = _judge(name, method, case, [(0.0, 0.0, 0.0)] * len(case.sources), [(0.0, 0.0, 0.0)] * len(case.run_sources))
-    wanted = name in STEADIED and case.deviations
-    steady = _judge(name, method, case, case.deviations, case.run_deviations) if wanted else None
-    return {**alone, "steadied": steady}
+    alone = [_finished(name, method, case, source) for source in (*case.sources, *case.run_sources)]
+    figures = _figures(alone[: len(case.sources)], alone[len(case.sources) :], case)
+    if name not in STEADIED or case.shot is None:
+        return {**figures, "steadied": None}
+    shot, card = case.shot, card_of(case.dataset.manifest)
+    steady = handed_out(method.apply, shot.around, {*shot.judged, *shot.run}, shot.steadiness, card)
+    judged, run = ([steady[frame] for frame in frames] for frames in (shot.judged, shot.run))
+    return {**figures, "steadied": _figures(judged, run, case)}
 
 
-def _judge(
-    name: str, method: Method, case: Case, deviations: Sequence[Deviation], run_deviations: Sequence[Deviation]
-) -> dict[str, object]:
+def _finished(name: str, method: Method, case: Case, source: FloatArray) -> FloatArray:
+    """What a method makes of a frame, on the luma that is kept."""
     encoding, matrix = case.dataset.manifest.encoding, case.dataset.manifest.matrix
+    result = method.apply(source)
+    if name in _OWN_LUMA:
+        return result
+    coded = np.asarray(encode(result, encoding), np.float32)
+    return np.asarray(decode(swap_luma(coded, kept_luma(case.dataset, source), matrix), encoding), np.float32)
 
-    def finished(source: FloatArray, deviation: Deviation) -> FloatArray:
-        result = method.apply(steadied(source, deviation, encoding) if any(deviation) else source)
-        if name in _OWN_LUMA:
-            return result
-        coded = np.asarray(encode(result, encoding), np.float32)
-        return np.asarray(decode(swap_luma(coded, kept_luma(case.dataset, source), matrix), encoding), np.float32)
 
-    frames, differences = [], []
-    for source, truth, deviation in zip(case.sources, case.truths, deviations, strict=True):
-        result = finished(source, deviation)
-        frames.append(colour_psnr(result, truth, encoding, matrix))
-        differences.append(delta_e(result[1::2, 1::2], truth[1::2, 1::2], encoding)[0])
-    run = [finished(source, deviation) for source, deviation in zip(case.run_sources, run_deviations, strict=True)]
-    still = [chroma_flicker(part, case.run_truths, encoding, matrix) for part in (run, case.run_truths)] if run else [None] * 2
+def _figures(judged: Sequence[FloatArray], run: Sequence[FloatArray], case: Case) -> dict[str, object]:
+    encoding, matrix = case.dataset.manifest.encoding, case.dataset.manifest.matrix
+    pairs = list(zip(judged, case.truths, strict=True))
+    frames = [colour_psnr(result, truth, encoding, matrix) for result, truth in pairs]
+    differences = [delta_e(result[1::2, 1::2], truth[1::2, 1::2], encoding)[0] for result, truth in pairs]
+    both = (list(run), case.run_truths)
+    still = [chroma_flicker(part, case.run_truths, encoding, matrix) for part in both] if run else [None] * 2
     moving = moving_flicker(run, case.run_truths, encoding, matrix)
     figures = dict(zip(("flicker_still", "flicker_truth", "flicker_moving"), (*still, moving), strict=True))
     return {

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from handing_out import card_of, handed_out
 from learning_cases import ELEMENTS, INNER, SIZE, Recipe, footage, simulated
 from learning_figures import colour_psnr, moving_changes, root_mean_square
 from learning_methods import closed_form
@@ -26,7 +27,7 @@ from film_elements.elements import ElementSimulator
 from film_elements.parameters import Element, Flicker, Grain
 from film_recovery.contract.card import ModelCard
 from film_recovery.contract.steady import WINDOW
-from film_recovery.inference.steady import Steadiness, steadied, with_kept_luma
+from film_recovery.inference.steady import Steadiness
 from film_recovery.review.flicker import chroma_flicker
 from film_recovery.review.metrics import delta_e
 
@@ -70,16 +71,12 @@ def simulate(recipe: Recipe, element: Element, share: float) -> Run:
 
 def recovered(run: Run, model: Callable[[FloatArray], FloatArray], card: ModelCard, *, steady: bool) -> list[FloatArray]:
     """The judged frames, as ``film-recovery apply`` makes them with or without ``--no-steady``."""
+    judged = range(run.first, run.first + JUDGED)
+    if not steady:
+        return [model(run.sources[index]) for index in judged]
     steadiness = Steadiness(list(range(len(run.sources))), lambda index: run.sources[index], card.encoding)
-    results = []
-    for index in range(run.first, run.first + JUDGED):
-        source = run.sources[index]
-        if steady:
-            seen = steadied(source, steadiness.deviation(index), card.encoding)
-            results.append(with_kept_luma(model(seen), source, card))
-        else:
-            results.append(model(source))
-    return results
+    found = handed_out(model, dict(enumerate(run.sources)), judged, steadiness, card)
+    return [found[index] for index in judged]
 
 
 def measure(results: list[FloatArray], truths: list[FloatArray], card: ModelCard) -> Figures:
@@ -96,7 +93,7 @@ def measure_case(recipe: Recipe) -> dict[str, dict[str, Figures]]:
     """By place in the footage the figures by name: what the source was made without, then whether it was steadied."""
     case = simulated(recipe)
     start, manifest = closed_form(case.dataset)["start"].apply, case.dataset.manifest
-    card = ModelCard("bench", "chroma", "luma", manifest.encoding, manifest.matrix, manifest.balance, "small", 0, 16, 1)
+    card = card_of(manifest)
     sharp = ELEMENTS[recipe.elements].sharp
     elements = {
         "plain": sharp,

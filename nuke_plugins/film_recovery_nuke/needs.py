@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 import nuke
-from film_recovery.contract.steady import WINDOW
+from film_recovery.contract.steady import REACH
 
 INFERENCE = "RecoveryInference"
 _UNKNOWN_TIME = frozenset({"OFlow2", "Kronos", "FrameBlend", "TimeBlur", "NoTimeBlur", "TimeEcho", "TimeDissolve", "Twixtor"})
@@ -54,7 +54,7 @@ def neighbours(node: Any, frame: int) -> list[int]:
     source = node.input(0) if node.Class() == INFERENCE else None
     if source is None or not node["steadyColour"].value() or node["cardTask"].value() != "chroma":
         return []
-    first, last = max(frame - WINDOW, source.firstFrame()), min(frame + WINDOW, source.lastFrame())
+    first, last = max(frame - REACH, source.firstFrame()), min(frame + REACH, source.lastFrame())
     return [beside for beside in range(first, last + 1) if beside != frame]
 
 

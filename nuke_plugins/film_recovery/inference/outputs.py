@@ -15,7 +15,7 @@ from film_recovery.images.sequence import Sequence, output_path, require_token
 
 PREFIX = "film_recovery/"
 # A frame with other values is another frame.
-_ORIGIN = ("model", "source_sha256", "aces_from", "steadied", "grain", "confidence")
+_ORIGIN = ("model", "source_sha256", "aces_from", "steadied", "beside", "grain", "confidence")
 _FLOATING = ("half", "float")
 _PARTIAL = re.compile(r"^\.(.+)\.(\d+)\.partial(\.[A-Za-z0-9]+)$")
 

@@ -1,8 +1,10 @@
-"""A model over a whole sequence: read, recover, check, write. Frames are independent, so any chunk in any order is the same."""
+"""A model over a whole sequence: read, recover, check, write.
+
+What a frame becomes depends on itself and on a fixed window of frames beside it, so any chunk in any order is the same.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections import deque
@@ -15,22 +17,32 @@ from typing import Any
 import numpy as np
 
 import film_recovery
-from film_recovery.contract.errors import DivergedError, InputError, MissingFrameError, StoppedError
+from film_recovery.contract.errors import (
+    DivergedError,
+    FilmRecoveryError,
+    InputError,
+    MissingFrameError,
+    StoppedError,
+    UnreadableImageError,
+)  # fmt: skip
 from film_recovery.contract.progress import Reporter, SilentReporter
+from film_recovery.contract.steady import BESIDE
 from film_recovery.images.frame import FloatArray, Frame
 from film_recovery.images.ocio import aces_frame, to_aces
 from film_recovery.images.ranges import format_frames
 from film_recovery.images.sequence import Sequence
+from film_recovery.inference.beside import Beside, source_sha256, with_those_beside
 from film_recovery.inference.confidence import ConfidenceMaps
 from film_recovery.inference.early import EarlyFrames
 from film_recovery.inference.grain import check_grain, with_grain
 from film_recovery.inference.outputs import Outputs
 from film_recovery.inference.session import InferenceOptions, ModelSession
-from film_recovery.inference.steady import Deviation, Steadiness, may_steady, source_steadiness, steadied, with_kept_luma
+from film_recovery.inference.shimmer import Tie, small_chroma, unsteadiness
+from film_recovery.inference.steady import NO_DEVIATION, Deviation, may_steady, steadied, with_kept_luma
 from film_recovery.inference.tiles import recover
 from film_recovery.modelfile.load import LoadedModel, load_model
 
-_AHEAD = 2  # frames read ahead of the network and waiting behind it
+_AHEAD = 1  # frames read ahead of the network, and written behind it
 _BLACK = 1e-6
 
 
@@ -75,8 +87,9 @@ def apply_model(
     Channels beside RGB, windows and metadata are carried; the model's and the source's hashes are written into the header, so
     that ``skip_existing`` can tell a whole, current frame (by reading it) from anything else.
     ``aces_from`` names the working space of the files: the result is then written as ACES2065-1, through OpenColorIO.
-    ``steady`` takes the flicker of whole frames out of what the model sees, see :mod:`film_recovery.inference.steady`; the luma
-    that is kept stays that of the source as it is. None: wherever the model keeps luma, which it needs.
+    ``steady`` takes the flicker of whole frames out of what the model sees, see :mod:`film_recovery.inference.steady`, and
+    averages the recovered colour along the motion, see :mod:`film_recovery.inference.shimmer`; the luma that is kept stays that
+    of the source as it is. None: wherever the model keeps luma, which it needs.
     ``grain`` of a spatial recovery: as ``recovered``, the ``source``'s own put back, or made up as the ``reference``'s, see
     :mod:`film_recovery.inference.grain`; the header tells which.
     ``confidence`` writes a layer ``confidence.Y`` beside the colour, see :mod:`film_recovery.images.familiar`.
@@ -100,15 +113,20 @@ def apply_model(
     outputs.refuse_overwriting(sequence)
     if aces_from is not None:
         to_aces(np.zeros((1, 1, 3), np.float32), aces_from)  # an unknown space is told before anything is written
-    early = EarlyFrames(sequence, wanted)
-    steadiness = source_steadiness(sequence, loaded.card, early.keep) if may_steady(loaded.card, steady) else None
+    steadies = may_steady(loaded.card, steady)
+    seen = with_those_beside(sequence, wanted) if steadies else wanted
+    early = EarlyFrames(sequence, seen)
+    beside = Beside(sequence, loaded.card, seen, early.keep) if steadies else None
     check_grain(loaded.card, grain)
     maps = ConfidenceMaps(loaded.card, outputs.pattern) if confidence else None
     session = ModelSession(loaded, options)
-    job = _Apply(loaded, session, early, outputs, aces_from, skip_existing, steadiness, grain, maps, options.tile, reporter)
+    job = _Apply(
+        loaded, session, early, outputs, frozenset(wanted), aces_from, skip_existing, beside, grain, maps, options.tile,
+        reporter,
+    )  # fmt: skip
     outputs.remove_leftovers()
     begin = time.monotonic()
-    report = _run(job, wanted)
+    report = _run(job, seen)
     session.rest()
     report.seconds = time.monotonic() - begin
     report.peak_memory_mb = _peak_memory_mb()
@@ -118,9 +136,10 @@ def apply_model(
 @dataclass(frozen=True)
 class _Work:
     frame: Frame
-    origin: dict[str, str]  # what the result is made of, for its header
-    is_current: bool
-    deviation: Deviation = (0.0, 0.0, 0.0)  # from the frames around it, density
+    is_to_write: bool
+    origin: dict[str, str] = field(default_factory=dict)  # what the result is made of, for its header
+    deviation: Deviation = NO_DEVIATION  # from the frames around it, density
+    ties: list[Tie] = field(default_factory=list)  # to the frames that its colour is averaged with
 
 
 @dataclass
@@ -129,15 +148,26 @@ class _Apply:
     session: ModelSession
     source: EarlyFrames
     outputs: Outputs
+    wanted: frozenset[int]
     aces_from: str | None
     skip_existing: bool
-    steadiness: Steadiness | None
+    beside: Beside | None
     grain: str
     maps: ConfidenceMaps | None
     tile: int | None  # becomes smaller when memory runs out, and stays so for the frames that follow
     reporter: Reporter
 
-    def read(self, number: int) -> _Work:
+    def read(self, number: int) -> _Work | None:
+        """A frame and all that it depends on. One that only stands beside a wanted one is done without where it is unfit."""
+        if number in self.wanted:
+            return self._read_wanted(number)
+        try:
+            frame = self._read_fit(number)
+        except FilmRecoveryError:
+            return None  # told when it is wanted itself
+        return _Work(frame, False, deviation=NO_DEVIATION if self.beside is None else self.beside.deviation(number))
+
+    def _read_fit(self, number: int) -> Frame:
         frame = self.source.take(number)
         card = self.model.card
         if frame.is_coded != (card.encoding == "none"):
@@ -147,23 +177,34 @@ class _Apply:
                 f"{frame.source} holds {found}, but {self.model.path.name} was trained on {wanted}; "
                 "convert the frames or choose a model trained on such files."
             )
-        self.outputs.type_for(frame)  # refuses what the files could not hold before any work
         bad = int(np.count_nonzero(~np.isfinite(frame.rgb)))
         if bad:
             where = f"Frame {number} ({frame.source})"
             raise InputError(f"{where} has {bad} values that are NaN or infinite; repair this frame first.")
-        origin = {"model": self.model.sha256, "source_sha256": _source_sha256(frame)}
+        return frame
+
+    def _read_wanted(self, number: int) -> _Work:
+        frame = self._read_fit(number)
+        self.outputs.type_for(frame)  # refuses what the files could not hold before any work
+        origin = {"model": self.model.sha256}
         if self.aces_from is not None:
             origin["aces_from"] = self.aces_from
         if self.grain != "recovered":
             origin["grain"] = self.grain
         if self.maps is not None:
             origin["confidence"] = "colours"
-        deviation = (0.0, 0.0, 0.0)
-        if self.steadiness is not None:
-            deviation = self.steadiness.deviation(number)
-            origin["steadied"] = " ".join(f"{value:.4f}" for value in deviation)
-        return _Work(frame, origin, self.skip_existing and self.outputs.is_current(number, frame, origin), deviation)
+        if self.beside is None:
+            origin["source_sha256"] = source_sha256(frame)
+            return _Work(frame, not self._is_current(number, frame, origin), origin)
+        origin["source_sha256"] = self.beside.source_sha256(number, frame)
+        ties, deviation = self.beside.ties(number), self.beside.deviation(number)
+        origin["steadied"] = " ".join(f"{value:.4f}" for value in deviation)
+        if ties:
+            origin["beside"] = self.beside.identity(number, ties)
+        return _Work(frame, not self._is_current(number, frame, origin), origin, deviation, ties)
+
+    def _is_current(self, number: int, frame: Frame, origin: dict[str, str]) -> bool:
+        return self.skip_existing and self.outputs.is_current(number, frame, origin)
 
     def recover(self, work: _Work) -> tuple[FloatArray, bool]:
         """What the model makes of the steadied frame, and whether it had to be done again in single precision."""
@@ -184,10 +225,11 @@ class _Apply:
             "values, or train again with it as a pair."
         )
 
-    def write(self, number: int, work: _Work, result: FloatArray) -> float:
-        """Write a frame; returns the share of it that is unlike the pairs, 0 without a confidence map."""
-        if any(work.deviation):
-            result = with_kept_luma(result, work.frame.rgb, self.model.card)
+    def write(self, number: int, work: _Work, result: FloatArray, change: FloatArray | None) -> float:
+        """Write a frame, with a ``change`` of its coded colour; returns the share of it that is unlike the pairs, 0 without a
+        confidence map."""
+        if any(work.deviation) or change is not None:
+            result = with_kept_luma(result, work.frame.rgb, self.model.card, change)
         frame = replace(work.frame, rgb=with_grain(result, work.frame.rgb, self.model.card, self.grain, number))
         if self.aces_from is not None:
             frame = aces_frame(frame, self.aces_from)
@@ -219,62 +261,126 @@ class _Stop(Exception):
     """The user asked to stop."""
 
 
-def _run(job: _Apply, wanted: list[int]) -> ApplyReport:
-    """Read ahead, recover and write behind, in three threads; the queues between them are short, so that memory is bounded."""
-    report, reporter = ApplyReport(str(job.model.path)), job.reporter
-    reading: deque[Future[_Work]] = deque()
-    writing: deque[tuple[int, float, Future[float]]] = deque()
+@dataclass
+class _Line:
+    """Frames on their way: read ahead, recovered, held back until those beside them are recovered, written behind.
 
-    def settle(most: int) -> None:
-        """Wait until at most ``most`` frames are still being written. Only what is on disk counts as done."""
-        while writing and (len(writing) > most or writing[0][2].done()):
-            number, megapixels, pending = writing.popleft()
-            unlike = pending.result()
-            if job.maps is not None:
-                report.unlike[number] = round(unlike, 4)
-            report.done.append(number)
-            report.megapixels += megapixels
-            reporter.progress(len(report.done) + len(report.skipped), len(wanted), "frame")
+    Reading and writing have a thread each; all queues are short, so that memory is bounded.
+    """
 
-    with ThreadPoolExecutor(1, "read") as readers, ThreadPoolExecutor(1, "write") as writers:
+    job: _Apply
+    order: list[int]
+    readers: ThreadPoolExecutor
+    writers: ThreadPoolExecutor
+    report: ApplyReport
+    at: int = 0  # the frame whose turn it is
+    reading: dict[int, Future[_Work | None]] = field(default_factory=dict)
+    stale: set[int] = field(default_factory=set)  # frames met so far that are to be written
+    held: deque[tuple[int, _Work, FloatArray]] = field(default_factory=deque)
+    chroma: dict[int, FloatArray] = field(default_factory=dict)
+    writing: deque[tuple[int, float, Future[float]]] = field(default_factory=deque)
+
+    @property
+    def reach(self) -> int:
+        return 0 if self.job.beside is None else BESIDE
+
+    def go(self) -> None:
+        """Do all frames."""
+        ahead = max(_AHEAD, self.reach if self.job.skip_existing else 0)  # of which it has to be known whether they are current
+        for place, number in enumerate(self.order):
+            self.at = number
+            for following in self.order[place : place + 1 + ahead]:
+                if following not in self.reading:
+                    self.reading[following] = self.readers.submit(self.job.read, following)
+            if self.job.reporter.should_stop():
+                raise _Stop
+            work = self.reading[number].result()
+            if work is not None:
+                if number in self.job.wanted and not work.is_to_write:
+                    self.report.skipped.append(number)
+                    self.tell()
+                if self.is_asked_for(number):
+                    self.recover(number, work)
+            del self.reading[number]
+            self.hand_over(self.order[place + 1] if place + 1 < len(self.order) else None)
+        self.settle(0)
+
+    def is_asked_for(self, number: int) -> bool:
+        """Whether a frame that is to be written depends on this one."""
+        if not self.job.skip_existing:
+            return True
+        for other, pending in self.reading.items():
+            if other > number + self.reach or pending.exception() is not None:  # an error is told when it is its turn
+                continue
+            work = pending.result()
+            if work is not None and work.is_to_write:
+                self.stale.add(other)
+        return any(other in self.stale for other in range(number - self.reach, number + self.reach + 1))
+
+    def recover(self, number: int, work: _Work) -> None:
+        """Put a frame through the model; one that only stands beside others is done without where that fails."""
         try:
-            ahead = iter(wanted)
-            for number in wanted:
-                while len(reading) < _AHEAD and (following := next(ahead, None)) is not None:
-                    reading.append(readers.submit(job.read, following))
-                if reporter.should_stop():
-                    raise _Stop
-                work = reading.popleft().result()
-                if work.is_current:
-                    report.skipped.append(number)
-                    reporter.progress(len(report.done) + len(report.skipped), len(wanted), "frame")
-                    continue
-                result, redone = job.recover(work)
-                if redone:
-                    report.redone_in_single.append(number)
-                    reporter.note(f"Frame {number} was not usable in half precision and was done again in single.")
-                settle(_AHEAD - 1)
-                megapixels = work.frame.rgb.shape[0] * work.frame.rgb.shape[1] / 1e6
-                writing.append((number, megapixels, writers.submit(job.write, number, work, result)))
-            settle(0)
+            result, redone = self.job.recover(work)
+        except DivergedError:
+            if number in self.job.wanted:
+                raise
+            return
+        if self.reach:
+            card = self.job.model.card
+            self.chroma[number] = small_chroma(result, card.encoding, card.matrix)
+        if work.is_to_write:
+            self.held.append((number, work, result))
+            if redone:
+                self.report.redone_in_single.append(number)
+                self.job.reporter.note(f"Frame {number} was not usable in half precision and was done again in single.")
+
+    def hand_over(self, following: int | None) -> None:
+        """Write the frames that wait for none of those from ``following`` on; None: all of them."""
+        while self.held and (following is None or self.held[0][0] + self.reach < following):
+            number, work, result = self.held.popleft()
+            beside = [(one, self.chroma[one.frame]) for one in work.ties if one.frame in self.chroma]
+            matrix = self.job.model.card.matrix
+            change = unsteadiness(self.chroma[number], beside, matrix) if beside else None
+            self.settle(_AHEAD)
+            megapixels = work.frame.rgb.shape[0] * work.frame.rgb.shape[1] / 1e6
+            self.writing.append((number, megapixels, self.writers.submit(self.job.write, number, work, result, change)))
+        if following is not None:
+            self.chroma = {frame: one for frame, one in self.chroma.items() if frame >= following - 2 * self.reach}
+
+    def settle(self, most: int) -> None:
+        """Wait until at most ``most`` frames are still being written. Only what is on disk counts as done."""
+        while self.writing and (len(self.writing) > most or self.writing[0][2].done()):
+            number, megapixels, pending = self.writing.popleft()
+            unlike = pending.result()
+            if self.job.maps is not None:
+                self.report.unlike[number] = round(unlike, 4)
+            self.report.done.append(number)
+            self.report.megapixels += megapixels
+            self.tell()
+
+    def tell(self) -> None:
+        self.job.reporter.progress(len(self.report.done) + len(self.report.skipped), len(self.job.wanted), "frame")
+
+
+def _run(job: _Apply, order: list[int]) -> ApplyReport:
+    report = ApplyReport(str(job.model.path))
+    with ThreadPoolExecutor(1, "read") as readers, ThreadPoolExecutor(1, "write") as writers:
+        line = _Line(job, order, readers, writers, report)
+        try:
+            line.go()
         except _Stop as error:
-            settle(0)
+            line.settle(0)
             done = format_frames(report.done) or "no frame"
+            left = min(job.wanted.difference(report.done, report.skipped))
             advice = "Run again with --skip-existing to go on."
-            raise StoppedError(f"Stopped before frame {number}; {done} is done. {advice}") from error
+            raise StoppedError(f"Stopped before frame {left}; {done} is done. {advice}") from error
+        except (InputError, MissingFrameError, UnreadableImageError, DivergedError):
+            line.hand_over(line.at + 1)  # as if the frame that cannot be done were a gap
+            raise
         finally:
-            for waiting in reading:
+            for waiting in line.reading.values():
                 waiting.cancel()
     return report
-
-
-def _source_sha256(frame: Frame) -> str:
-    """Of the source's pixels as float32: R, G, B interleaved, then every other channel's name and values."""
-    digest = hashlib.sha256(np.ascontiguousarray(frame.rgb).reshape(-1).data)
-    for name, plane in frame.extra.items():
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(plane).reshape(-1).data)
-    return digest.hexdigest()
 
 
 def _is_sound(result: FloatArray, source: FloatArray) -> bool:

@@ -9,13 +9,14 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from film_recovery.contract.errors import DeviceError, ModelFileError, UsageError
-from film_recovery.images.single import from_planes, planes_of
+from film_recovery.images.single import from_planes
 from film_recovery.inference.tiles import OutOfMemory
 from film_recovery.modelfile.load import LoadedModel
 
@@ -100,7 +101,8 @@ class ModelSession:
 
     def _run(self, rgb: FloatArray, precision: str, *, shrink: bool = False) -> FloatArray:
         session = self._session(precision)
-        image = np.stack(planes_of(np.asarray(rgb, np.float32)))[None]
+        image = np.empty((1, 3, *rgb.shape[:2]), np.float32)
+        cv2.split(np.ascontiguousarray(rgb, np.float32), list(image[0]))
         run_options = ort.RunOptions()
         if shrink:
             arena = "gpu:0" if self.device == "cuda" else "cpu:0"

@@ -51,6 +51,7 @@ _DECIMALS = 4  # of a deviation: what cannot be seen shall not make frames stale
 FloatArray = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
 Deviation = tuple[float, float, float]  # red, green, blue, density
+NO_DEVIATION: Deviation = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,18 @@ class Steadiness:
             first, last = self._shot(frame)
             curve = self._curve(range(first, last + 1), frame)
         if curve is None:
-            return (0.0, 0.0, 0.0)
+            return NO_DEVIATION
         levels, place = curve
         distance = np.abs(levels - levels[place]).max(axis=1)
         weights = np.clip(1.0 - (distance / _LIKE) ** 2, 0.0, None) ** 2
         away = levels[place] - weights @ levels / weights.sum()
         red, green, blue = (round(float(value), _DECIMALS) + 0.0 for value in away)
         return (red, green, blue)
+
+    def picture(self, frame: int) -> SmallPicture | None:
+        """A frame's small picture, None where it cannot be read; kept if it was in the window of the last deviation."""
+        with self._lock:
+            return self._picture(frame)
 
     def _shot(self, frame: int) -> tuple[int, int]:
         """First and last frame of the part of the window that shows the same shot."""
@@ -209,10 +215,11 @@ def steadied(rgb: FloatArray, deviation: Deviation, encoding: str) -> FloatArray
     return single.by_bands(rows, rgb)
 
 
-def with_kept_luma(recovered: FloatArray, source: FloatArray, card: ModelCard) -> FloatArray:
+def with_kept_luma(recovered: FloatArray, source: FloatArray, card: ModelCard, change: FloatArray | None = None) -> FloatArray:
     """``recovered`` with the luma of the balanced ``source``, as the model itself keeps it; both (H, W, 3), working space.
 
-    What the model kept was the luma of the steadied picture; Cb and Cr stay, coded, and nothing is clamped.
+    What the model kept was the luma of the steadied picture; Cb and Cr stay, coded, and nothing is clamped. ``change`` of coded
+    RGB, (h, w, 3), a small picture without luma, is enlarged and added.
     """
     encoding, numbers = card.encoding, card.balance
     to_luma = np.tile(luma_coefficients(card.matrix), (3, 1))
@@ -220,13 +227,19 @@ def with_kept_luma(recovered: FloatArray, source: FloatArray, card: ModelCard) -
     if numbers is not None:
         balance = np.hstack([np.reshape(numbers[:9], (3, 3)), np.reshape(numbers[9:12], (3, 1))]).astype(np.float32)
 
-    def rows(result: FloatArray, kept: FloatArray) -> FloatArray:
+    def rows(result: FloatArray, kept: FloatArray, added: FloatArray | None = None) -> FloatArray:
         if balance is not None:
             kept = single.from_linear(single.balanced(single.to_linear(kept, encoding), balance), encoding)
         coded = single.encoded(result, encoding)
+        if added is not None:
+            coded = coded + added
         return single.decoded(coded + single.mixed(single.encoded(kept, encoding) - coded, to_luma), encoding)
 
-    return single.by_bands(rows, recovered, source)
+    if change is None:
+        return single.by_bands(rows, recovered, source)
+    height, width = recovered.shape[:2]
+    large = np.asarray(cv2.resize(change, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return single.by_bands(rows, recovered, source, large)
 
 
 def small_picture(rgb: FloatArray, encoding: str) -> SmallPicture:
@@ -253,16 +266,12 @@ def frame_change(first: SmallPicture, second: SmallPicture) -> tuple[Vector, flo
     """
     if first.density.shape != second.density.shape:
         return None
-    height, width = first.plane.shape
-    flow = cv2.calcOpticalFlowFarneback(first.plane, second.plane, None, 0.5, 3, 13, 3, 5, 1.1, 0)
-    y, x = np.indices((height, width), np.float32)
-    at = (x + flow[..., 0], y + flow[..., 1])
-    followed = cv2.remap(second.density, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    change = np.asarray(followed, np.float32) - first.density
+    there = followed(second.density, motion(first, second))
+    change = there - first.density
     means = _patch_means(change)
     squares = (_patch_means(np.square(change)) - np.square(means)).mean(axis=-1)
     inside = np.sqrt(np.maximum(squares, 0.0))
-    levels = np.stack([_patch_means(first.density), _patch_means(np.asarray(followed, np.float32))])
+    levels = np.stack([_patch_means(first.density), _patch_means(there)])
     exposed = ((levels > _THINNEST) & (levels < _DENSEST)).all(axis=(0, 3))
     same = exposed & (inside <= _SAME)
     told = means[same].astype(np.float64)
@@ -277,6 +286,18 @@ def frame_change(first: SmallPicture, second: SmallPicture) -> tuple[Vector, flo
         common = robust @ told / robust.sum()
     spread = float(np.median(np.abs(told - common).max(axis=1)))
     return (common, len(told) / (spread + 1e-3) ** 2) if spread <= _AGREED else None
+
+
+def motion(first: SmallPicture, second: SmallPicture) -> FloatArray:
+    """For every pixel of the first picture its place in the second, (h, w, 2), x and y; both have one size."""
+    flow = cv2.calcOpticalFlowFarneback(first.plane, second.plane, None, 0.5, 3, 13, 3, 5, 1.1, 0)
+    y, x = np.indices(first.plane.shape, np.float32)
+    return np.stack([x + flow[..., 0], y + flow[..., 1]], axis=-1)
+
+
+def followed(picture: FloatArray, at: FloatArray) -> FloatArray:
+    """What a picture (h, w, C) holds at these places, (h, w, 2)."""
+    return np.asarray(cv2.remap(picture, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def _patch_means(picture: FloatArray) -> FloatArray:

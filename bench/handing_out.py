@@ -1,0 +1,52 @@
+"""What ``film-recovery apply`` hands out, for benches that have pictures in memory and methods that are no model files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from film_recovery.contract.card import ModelCard
+from film_recovery.contract.steady import BESIDE
+from film_recovery.inference.shimmer import Tie, small_chroma, tie, unsteadiness
+from film_recovery.inference.steady import Steadiness, steadied, with_kept_luma
+from film_recovery.pairs.manifest import Manifest
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def card_of(manifest: Manifest) -> ModelCard:
+    """A card of what is recovered from such pairs."""
+    return ModelCard("bench", "chroma", "luma", manifest.encoding, manifest.matrix, manifest.balance, "small", 0, 16, 1)
+
+
+def handed_out(
+    model: Callable[[FloatArray], FloatArray],
+    sources: Mapping[int, FloatArray],
+    wanted: Iterable[int],
+    steadiness: Steadiness,
+    card: ModelCard,
+) -> dict[int, FloatArray]:
+    """The wanted frames by number, steadied, (H, W, 3) in the working space as all pictures.
+
+    ``sources`` holds them and those within ``BESIDE`` of them, ``steadiness`` knows the whole shot.
+    """
+    asked = set(wanted)
+    near = [frame for frame in sorted(sources) if any(abs(frame - other) <= BESIDE for other in asked)]
+    deviations = {frame: steadiness.deviation(frame) for frame in near}
+    results = {frame: model(steadied(sources[frame], deviations[frame], card.encoding)) for frame in near}
+    chroma = {frame: small_chroma(result, card.encoding, card.matrix) for frame, result in results.items()}
+    found = {}
+    for frame in sorted(asked):
+        ties: list[tuple[Tie, FloatArray]] = []
+        for other in near:
+            pictures = steadiness.picture(frame), steadiness.picture(other)
+            if other == frame or abs(other - frame) > BESIDE or pictures[0] is None or pictures[1] is None:
+                continue
+            tied = tie(pictures[0], pictures[1], (deviations[frame], deviations[other]), other)
+            if tied is not None:
+                ties.append((tied, chroma[other]))
+        change = unsteadiness(chroma[frame], ties, card.matrix) if ties else None
+        found[frame] = with_kept_luma(results[frame], sources[frame], card, change)
+    return found

@@ -8,6 +8,7 @@ beside those lines, and with ``--publish`` beside this file.
     --budgets 30,120   seconds that a training is told; with --full 10,30,120,300
     --only rabbit      cases whose names hold one of these words, divided by commas; --list names them
     --full             more cases and seeds: for a night
+    --without-plain    leave the plain RGB network out of what is not yet measured, where time is short
     --real FOLDER      real pairs too, <shot>/<row>_input.png and _target.png, one of three left out in turn: LUT against ours
 """
 
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from learning_cases import FULL, USUAL, Case, Recipe, real_folds, simulated
+from learning_cases import FULL, MORE, USUAL, Case, Recipe, real_folds, simulated
 from learning_figures import judge
 from learning_methods import closed_form, closed_form_seconds, trained
 from learning_page import write_page
@@ -97,12 +98,12 @@ def measure(case: Case, piece: Piece, ledger: Ledger) -> list[Result]:
     return [Result(piece.case, name, 0.0, *stamp, judge(name, method, case), facts) for name, method in methods.items()]
 
 
-def pieces(recipes: Sequence[Recipe], budgets: Sequence[float]) -> Iterator[Piece]:
-    """Everything that the simulated cases ask for."""
+def pieces(recipes: Sequence[Recipe], budgets: Sequence[float], methods: Sequence[str]) -> Iterator[Piece]:
+    """Everything that the simulated cases ask for; those of more pairs are trained by the shortest budget."""
     for recipe in recipes:
         yield Piece(recipe.name, "", 0.0)
-        for budget in budgets:
-            yield from (Piece(recipe.name, method, budget) for method in TRAINED)
+        for budget in budgets if recipe not in MORE else budgets[:1]:
+            yield from (Piece(recipe.name, method, budget) for method in (methods if recipe not in MORE else TRAINED[:1]))
 
 
 def main() -> int:
@@ -112,17 +113,19 @@ def main() -> int:
     parser.add_argument("--only", type=lambda text: tuple(text.split(",")), default=("",))
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--real", type=Path)
+    parser.add_argument("--without-plain", action="store_true")
     parser.add_argument("--publish", action="store_true")
     parser.add_argument("--list", action="store_true")
     given = parser.parse_args()
     if given.publish and given.only != ("",):
         parser.error("a part of the cases is not published; leave out --only")
     budgets = given.budgets or ((10.0, 30.0, 120.0, 300.0) if given.full else (30.0, 120.0))
-    recipes = [one for one in (FULL if given.full else USUAL) if any(word in one.name for word in given.only)]
+    recipes = [one for one in (*(FULL if given.full else USUAL), *MORE) if any(word in one.name for word in given.only)]
     if given.list:
         print("\n".join(recipe.name for recipe in recipes))
         return 0
-    ledger, wanted = Ledger(RESULTS), list(pieces(recipes, budgets))
+    ledger = Ledger(RESULTS)
+    wanted = list(pieces(recipes, budgets, TRAINED[:1] if given.without_plain else TRAINED))
     for recipe in recipes:
         left = [piece for piece in wanted if piece.case == recipe.name and not ledger.has(piece)]
         case = simulated(recipe) if left else None

@@ -33,8 +33,9 @@ from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
 from film_recovery.pairs.targets import make_target
 
-PAIRS = 6  # of a simulated case, one of them held out from training
+PAIRS = 6  # of a simulated case unless it says otherwise, one of them held out from training
 RUN = 8  # frames in a row, for flicker
+MORE_PAIRS = "pairs"  # at the end of the name of a case of another number of pairs
 CLIPS = {"rabbit": ("bigbuckbunny.mp4", 132), "street": ("bikes.mp4", 250)}
 _STILL_FRAMES = 96
 KEPT_COLOUR = Fading(kept=(0.98, 0.99, 0.985), stain=(0.003, 0.005, 0.008))
@@ -55,16 +56,19 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Recipe:
-    """A simulated case: ``footage`` of :data:`CLIPS` or of the stills, ``elements`` of :data:`ELEMENTS`, the seed of chance."""
+    """A simulated case: ``footage`` of :data:`CLIPS` or of the stills, ``elements`` of :data:`ELEMENTS`, the seed of chance,
+    and how many pairs there are, the held-out one too."""
 
     footage: str
     elements: str
     seed: int = 3
+    pairs: int = PAIRS
 
     @property
     def name(self) -> str:
         """For files, tables and ``--only``."""
-        return f"{self.footage}-{self.elements}-{self.seed}"
+        plain = f"{self.footage}-{self.elements}-{self.seed}"
+        return plain if self.pairs == PAIRS else f"{plain}-{self.pairs - 1}{MORE_PAIRS}"
 
 
 USUAL = tuple(
@@ -74,6 +78,7 @@ USUAL = tuple(
         ("astronaut", "heavy"), ("coffee", "yellow"), ("motorcycle", "mild"),
     )
 )  # fmt: skip
+MORE = (Recipe("rabbit", "heavy", pairs=9), Recipe("astronaut", "heavy", pairs=9))
 FULL = (
     *USUAL,
     *(dataclasses.replace(recipe, seed=4) for recipe in USUAL),
@@ -126,7 +131,7 @@ def simulated(recipe: Recipe) -> Case:
     pairs = []
     for number, (source, reference) in enumerate(zip(parts["source"], parts["reference"], strict=True)):
         target = make_target("chroma", balance.apply(source), reference, "display", "709")
-        pairs.append(Pair(number, number == PAIRS - 1, source, reference, target))
+        pairs.append(Pair(number, number == recipe.pairs - 1, source, reference, target))
     dataset = Dataset(_manifest("display", balance.numbers, pairs), pairs)
     return Case(recipe.name, dataset, parts["judged"], parts["truth"], parts["run"], parts["run_truth"], _shot(recipe))
 
@@ -176,18 +181,18 @@ class _Places:
     run: range
 
     @classmethod
-    def of(cls, count: int) -> _Places:
+    def of(cls, count: int, pairs: int) -> _Places:
         """Frames to learn from spread evenly, those to judge by in the middles between them."""
-        learned = [(2 * place + 1) * count // (2 * PAIRS) for place in range(PAIRS)]
-        learned.append(learned.pop(PAIRS // 2))
-        first = count // PAIRS - RUN // 2
-        return cls(learned, [place * count // PAIRS for place in range(1, PAIRS)], range(first, first + RUN))
+        learned = [(2 * place + 1) * count // (2 * pairs) for place in range(pairs)]
+        learned.append(learned.pop(pairs // 2))
+        first = count // pairs - RUN // 2
+        return cls(learned, [place * count // pairs for place in range(1, pairs)], range(first, first + RUN))
 
 
 def _simulate(recipe: Recipe) -> dict[str, npt.NDArray[np.float16]]:
     pictures, pair = footage(recipe.footage), ELEMENTS[recipe.elements]
     faded, colourful = (ElementSimulator(one, SIZE, recipe.seed) for one in (pair.sharp, pair.colourful))
-    places = _Places.of(len(pictures))
+    places = _Places.of(len(pictures), recipe.pairs)
     parts: dict[str, list[FloatArray]] = {name: [] for name in ("source", "reference", "judged", "truth", "run", "run_truth")}
     for index in places.learned:
         ours, theirs = (simulator.simulate(pictures[index], index) for simulator in (faded, colourful))
@@ -212,7 +217,7 @@ def _simulate_light(recipe: Recipe) -> dict[str, npt.NDArray[np.float16]]:
 def _shot(recipe: Recipe) -> Shot:
     folder = CACHE / "learning" / "cases"
     light = made_once(folder / f"{recipe.name}-light.npz", lambda: _simulate_light(recipe))["light"]
-    places = _Places.of(len(light))
+    places = _Places.of(len(light), recipe.pairs)
     near = with_those_beside(places, len(light))
     around = made_once(folder / f"{recipe.name}-around.npz", lambda: _simulate_around(recipe, near))["around"]
     steadiness = Steadiness(list(range(len(light))), lambda frame: light[frame], "display")

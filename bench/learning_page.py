@@ -34,7 +34,7 @@ def write_page(folder: Path, shown: Sequence[Result], command: str, published: P
         "are what a training is told; what it took with start, probe and export stands below. *Steadied* is what `apply` hands",
         "out: without the flicker of whole frames, and averaged along the motion. Without it a frame is judged alone.", "",
         *_summary(results), "", *_cases(results, "psnr", "PSNR, dB"), "", *_cases(results, "delta_e", "ΔE2000"), "",
-        *_flicker(results), "", *_times(results), "", *_real(results), "",
+        *_more(results), "", *_flicker(results), "", *_times(results), "", *_real(results), "",
         "## Against the figures published before", "",
         *([f"- {line}" for line in worse] or ["No regression." if before else "There are none."]), "",
         "![PSNR above the LUT](learning.png)",
@@ -84,6 +84,19 @@ def _cases(results: Results, figure: str, name: str) -> list[str]:
         values = [results.of(case, method, budget, figure) for method, budget, _ in columns]
         lines.append(f"| {case} | {' | '.join(_number(value) for value in values)} |")
     return lines
+
+
+def _more(results: Results) -> list[str]:
+    lines = ["## More pairs", "", "ΔE2000 of the heavy fade with as many pairs, and how far it lies below that of the LUT.", ""]
+    columns = [column for column in results.columns() if column[0].removesuffix(STEADY) in ("lut", "start", "ours")]
+    columns = [one for one in columns if any(results.of(case, one[0], one[1]) is not None for case in results.more)]
+    lines += _head(("case", *(word for _, _, word in columns), "below the LUT"))
+    for case in results.more:
+        values = [results.of(case, method, budget, "delta_e") for method, budget, _ in columns]
+        lut, last = results.of(case, "lut", 0.0, "delta_e"), next((one for one in reversed(values) if one is not None), None)
+        cells = [*map(_number, values), "" if last is None else f"{100.0 * (1.0 - last / lut):.0f} %"]
+        lines.append(f"| {case} | {' | '.join(cells)} |")
+    return lines if results.more else [*lines[:2], "Not measured."]
 
 
 def _flicker(results: Results) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from learning_cases import MORE_PAIRS
 
 LOST_DB, LOST_SPEED = 0.2, 0.03  # what counts as a regression
 CLOSED = {"nothing": "nothing done", "density": "density model", "lut": "LUT", "start": "ours, untrained"}
@@ -49,7 +50,8 @@ class Results:
             if found:
                 self.all[case, f"lut{end}", 0.0] = max(found, key=lambda one: float(one.figures["psnr"]))
         whole = [case for case, method, _ in self.all if method == "lut"]
-        self.simulated = [case for case in whole if not case.startswith("real")]
+        self.simulated = [case for case in whole if not case.startswith("real") and not case.endswith(MORE_PAIRS)]
+        self.more = [case for case in whole if case.endswith(MORE_PAIRS)]
         self.real = [case for case in whole if case.startswith("real")]
         self.budgets = sorted({budget for _, method, budget in self.all if method in TRAINED})
 

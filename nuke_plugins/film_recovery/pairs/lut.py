@@ -108,19 +108,19 @@ def node_colours(nodes: int = NODES) -> FloatArray:
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
 
 
-def _corners(values: FloatArray, nodes: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+def _corners(values: FloatArray, nodes: int) -> tuple[npt.NDArray[np.int32], FloatArray]:
     """Flat node indices (N, 8) and trilinear weights (N, 8) of coded RGB (N, 3)."""
     position = np.clip(values, 0.0, 1.0) * np.float32(nodes - 1)
     low = np.minimum(position.astype(np.int64), nodes - 2)
-    fraction = (position - low).astype(np.float32)
-    index = np.empty((len(values), 8), np.int64)
-    weight = np.empty((len(values), 8), np.float32)
+    above = (position - low).astype(np.float32).T
+    share = np.stack([1.0 - above, above])  # of the lower and the upper node, for red, green, blue
+    base = (low @ np.array([nodes * nodes, nodes, 1])).astype(np.int32)
+    index, weight = np.empty((8, len(values)), np.int32), np.empty((8, len(values)), np.float32)
     for corner in range(8):
-        bits = np.array([corner >> 2 & 1, corner >> 1 & 1, corner & 1])
-        at = low + bits
-        index[:, corner] = (at[:, 0] * nodes + at[:, 1]) * nodes + at[:, 2]
-        weight[:, corner] = np.where(bits, fraction, 1.0 - fraction).prod(axis=1)
-    return index, weight
+        red, green, blue = corner >> 2 & 1, corner >> 1 & 1, corner & 1
+        index[corner] = base + ((red * nodes + green) * nodes + blue)
+        weight[corner] = share[red, 0] * share[green, 1] * share[blue, 2]
+    return np.ascontiguousarray(index.T), np.ascontiguousarray(weight.T)
 
 
 def fit_table(source: FloatArray, change: FloatArray, finest: int = NODES) -> FloatArray:
@@ -145,8 +145,8 @@ def equations(source: FloatArray, change: FloatArray, nodes: int) -> tuple[spars
     """The normal equations of a table with so many nodes a side; the penalties are those of the finest as integrals over the
     cube (a second difference is the square of the step times the curvature)."""
     index, weight = _corners(source, nodes)
-    rows = np.repeat(np.arange(len(source)), 8)
-    design = sparse.csr_matrix((weight.ravel(), (rows, index.ravel())), shape=(len(source), nodes**3), dtype=np.float64)
+    begins = np.arange(0, 8 * len(source) + 1, 8)
+    design = sparse.csr_matrix((weight.ravel().astype(np.float64), index.ravel(), begins), shape=(len(source), nodes**3))
     bend = sparse.diags([1.0, -2.0, 1.0], [0, 1, 2], shape=(nodes - 2, nodes), dtype=np.float64)
     stiff = bend.T @ bend
     same = sparse.identity(nodes)

@@ -27,7 +27,7 @@ class NetworkSize:
 
 
 SIZES: dict[str, NetworkSize] = {
-    "small": NetworkSize((32, 48, 64), 1),
+    "small": NetworkSize((16, 48, 64), 1),
     "medium": NetworkSize((64, 96, 128), 1),
     "large": NetworkSize((96, 160, 224), 2),
 }

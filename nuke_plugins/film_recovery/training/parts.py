@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 _TABLE_AREA = 300_000  # pixels of all pictures together, at least, that a table of colours is learned from
-LEARNED_AREA = 1_200_000  # that a filter is
+LEARNED_AREA = 600_000  # that a filter is
 STATISTICS_AREA = 150_000  # that mean and deviation are
 _TILE = 72  # side of a part of a picture: many small ones show more of it than a few large ones
 BELIEVED = 0.5  # trust from which on a pixel tells the level of its picture

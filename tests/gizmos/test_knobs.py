@@ -24,7 +24,7 @@ PINNED = {
     "RecoveryBalance": "encoding row0 row1 row2 offset frames align fitFromPairs resetBalance status",
     "RecoveryTarget": "task encoding matrix clampTarget dropAlpha bbox view",
     "RecoveryTrain": "task frames heldOut referenceFrames dataDirectory modelSize cropSize batchSize trainFor minutes steps "
-    "checkpointInterval imageInterval "
+    "stopWhenLevel checkpointInterval imageInterval "
     "initialWeights useGPUIfAvailable seed matrix encoding balance balanceNumbers align previewFrame previewOn "
     "verifyInputs startTraining stopTraining resumeTraining createInference run pairReasons status chart smoothness logScale "
     "model",

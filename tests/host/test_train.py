@@ -277,6 +277,24 @@ def test_an_equal_request_is_not_trained_twice(nuke: Any, worker: Path, make_nod
     assert len(request["pictures"]) == 10
 
 
+def test_knobs_become_options_of_the_command(nuke: Any, make_node: Any, tmp_path: Path) -> None:
+    node = make_node(nuke)
+    from film_recovery_nuke.nodes import train
+
+    def option(word: str) -> str | None:
+        words = train.plan_of(node).options
+        return words[words.index(word) + 1] if word in words else None
+
+    assert (option("--steps"), option("--size"), option("--patch")) == ("12", "small", "64")
+    assert option("--initial-weights") is None and "--stop-when-level" not in train.plan_of(node).options
+    node["initialWeights"].setValue("none")
+    assert option("--initial-weights") == "none"
+    node["initialWeights"].setValue("earlier/run")
+    assert option("--initial-weights") == str(tmp_path / "script" / "earlier" / "run")
+    node["stopWhenLevel"].setValue(True)
+    assert "--stop-when-level" in train.plan_of(node).options
+
+
 def test_a_reference_of_another_number_is_gathered_under_its_partners(nuke: Any, make_node: Any, tmp_path: Path) -> None:
     import numpy as np
     import OpenImageIO as oiio

@@ -173,7 +173,7 @@ def test_a_touched_frame_and_a_moved_folder_change_nothing(project: Path) -> Non
 def test_another_frame_needs_rendering_only(project: Path) -> None:
     brighten(project.parent / "sharp element" / "neg.1002.exr")
     assert states(project) == {"colour": "render", "detail": "train"}  # the detail pass may have learned from that frame
-    assert "frames 1002 are missing or stale" in reasons(project)
+    assert "frames 1001-1006 are missing or stale" in reasons(project)  # all of them were steadied by it
     work = project.parent / "work"
     model = (work / "passes" / "colour" / "all" / "run" / "export" / "chroma.onnx").read_bytes()
     run_project(project, only=["colour"])

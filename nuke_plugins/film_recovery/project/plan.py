@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from film_recovery.contract.errors import FilmRecoveryError
+from film_recovery.contract.job import KEPT
+from film_recovery.contract.steady import REACH
 from film_recovery.images.ranges import format_frames, parse_frames
-from film_recovery.images.sequence import Sequence, output_path
+from film_recovery.images.sequence import output_path
 from film_recovery.project.schema import Project, load_project
 from film_recovery.project.state import Hashes, Places, UnitState, load_state, training_settings
 
@@ -94,19 +97,24 @@ def frames_to_apply(project: Project, places: Places, name: str, unit: str) -> l
 def stale_frames(
     places: Places, hashes: Hashes, name: str, state: UnitState, frames: list[int], project: Project
 ) -> list[int]:
-    """Frames whose file is not the one that this model made of this source."""
-    source = places.open(project.passes[name].source)
-    stale = []
+    """Frames whose file is not the one that this model made of this source and of the frames beside it."""
+    found = frame_records(places, hashes, name, frames, project)
+    return [frame for frame in frames if state.frames.get(str(frame)) != found[frame]]
+
+
+def frame_records(places: Places, hashes: Hashes, name: str, frames: list[int], project: Project) -> dict[int, list[str]]:
+    """What is remembered of rendered frames: hashes of the source, of the frames that steady it and of the file, and how it was
+    merged."""
+    step, source = project.passes[name], places.open(project.passes[name].source)
+    reach = REACH if KEPT[step.task] == "luma" else 0  # only such a model's colour is steadied
+    sources = {frame: hashes.frame(source, frame) for frame in source.frames}
+    records = {}
     for frame in frames:
-        written = output_path(places.frames(name), frame)
-        if state.frames.get(str(frame)) != frame_record(hashes, source, frame, written, project.passes[name].merge):
-            stale.append(frame)
-    return stale
-
-
-def frame_record(hashes: Hashes, source: Sequence, frame: int, written: Path, merge: str) -> list[str]:
-    """What is remembered of a rendered frame: the hashes of its source and of the file, and how it was merged."""
-    return [hashes.frame(source, frame), hashes.file(written), merge]
+        beside = [sources.get(frame + away, "") for away in range(-reach, reach + 1)]
+        surroundings = hashlib.sha256(" ".join(beside).encode()).hexdigest()
+        written = hashes.file(output_path(places.frames(name), frame))
+        records[frame] = [sources.get(frame, ""), surroundings, written, step.merge]
+    return records
 
 
 def _changed_pair(places: Places, hashes: Hashes, name: str, project: Project, state: UnitState) -> str | None:

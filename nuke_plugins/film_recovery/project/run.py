@@ -20,7 +20,7 @@ from film_recovery.images.sequence import output_path
 from film_recovery.inference.sequence import apply_model
 from film_recovery.project.assemble import assemble
 from film_recovery.project.merge import merge
-from film_recovery.project.plan import Step, frame_record, frames_to_apply, plan_unit, stale_frames, stray_frames
+from film_recovery.project.plan import Step, frame_records, frames_to_apply, plan_unit, stale_frames, stray_frames
 from film_recovery.project.schema import Project, load_project
 from film_recovery.project.state import Hashes, Places, UnitState, load_state, training_settings
 from film_recovery.training.loop import resume, train
@@ -226,4 +226,5 @@ def _render(
             merged = merge(original.rgb, recovered.rgb, settings.merge, encoding, project.matrix)
             write_frame(written, Frame(merged, recovered.data_window, recovered.display_window, recovered.extra,
                                        recovered.metadata, recovered.pixel_type))  # fmt: skip
-        state.frames[str(frame)] = frame_record(hashes, source, frame, written, settings.merge)
+    records = frame_records(places, hashes, step.name, frames, project)
+    state.frames.update({str(frame): record for frame, record in records.items()})

@@ -133,6 +133,8 @@ def _options(node: Any, kind: str, chosen: Sequence[int], held_out: Sequence[int
         "--sheet-interval", str(int(node["imageInterval"].value())),
         "--device", preferences.get("device") if node["useGPUIfAvailable"].value() else "cpu",
     ]  # fmt: skip
+    if node["stopWhenLevel"].value():
+        words.append("--stop-when-level")
     weights = node["initialWeights"].evaluate() or ""
     if weights:
         words += ["--initial-weights", weights if weights == "none" else str(graph.resolved(weights))]

@@ -9,7 +9,8 @@ beside those lines, and with ``--publish`` beside this file.
     --only rabbit      cases whose names hold one of these words, divided by commas; --list names them
     --full             more cases and seeds: for a night
     --without-plain    leave the plain RGB network out of what is not yet measured, where time is short
-    --real FOLDER      real pairs too, <shot>/<row>_input.png and _target.png, one of three left out in turn: LUT against ours
+    --real FOLDER      real pairs too, <shot>/<row>_input.png and _target.png, one of three left out in turn: LUT against ours;
+                       without it the page shows what was last published of them, and when that was measured
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import torch
 from learning_cases import FULL, MORE, USUAL, Case, Recipe, real_folds, simulated
 from learning_figures import judge
 from learning_methods import closed_form, closed_form_seconds, trained
-from learning_page import write_page
+from learning_page import published, write_page
 from learning_results import Result
 from selection import processor
 from tolerance import CACHE
@@ -140,6 +141,8 @@ def main() -> int:
                 _do(case, piece, ledger)
     names = {(piece.case, piece.budget) for piece in wanted}
     shown = [one for one in ledger.results if (one.case, one.budget) in names]
+    if not given.real:
+        shown += [one for one in published(HERE / "learning.jsonl") if one.case.startswith("real")]
     words = " ".join("FOLDER" if word == str(given.real) else word for word in sys.argv[1:])
     folder = HERE if given.publish else RESULTS.parent
     regressions = write_page(folder, shown, f"bench/learning.py {words}".strip(), HERE / "learning.jsonl", _machine())

@@ -17,9 +17,14 @@ from film_recovery.contract.atomic import write_text
 from film_recovery.review.plots import REFERENCE, RESULT, SOURCE, STYLE, TRUTH, WIDTH, save_chart
 
 
-def write_page(folder: Path, shown: Sequence[Result], command: str, published: Path, machine: str) -> list[str]:
-    """Write ``learning.md``, ``learning.png`` and ``learning.jsonl``; returns the regressions against ``published``."""
-    before = [Result(**json.loads(line)) for line in published.read_text("utf-8").splitlines()] if published.exists() else []
+def published(path: Path) -> list[Result]:
+    """The results that a page was made of; none before there was one."""
+    return [Result(**json.loads(line)) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+
+def write_page(folder: Path, shown: Sequence[Result], command: str, last: Path, machine: str) -> list[str]:
+    """Write ``learning.md``, ``learning.png`` and ``learning.jsonl``; returns the regressions against those of ``last``."""
+    before = published(last)
     results = Results(shown)
     worse = regressions(Results(before), results)
     minutes = sum(one.facts.get("seconds", 0.0) for one in shown) / 60.0
@@ -153,7 +158,8 @@ def _real(results: Results) -> list[str]:
         shown = [*((name, 0.0, word) for name, word in CLOSED.items()), ("ours", budget, "ours")]
         lines += [
             f"{len(gains)} folds, {time_words(budget)}: LUT {lut:.2f} dB, ours {ours:.2f} dB, mean {ours - lut:+.2f}; "
-            f"worst fold {gains[worst]:+.2f} ({worst}); below the LUT: {sum(gain < 0.0 for gain in gains.values())}.", "",
+            f"worst fold {gains[worst]:+.2f} ({worst}); below the LUT: {sum(gain < 0.0 for gain in gains.values())}. "
+            f"Measured on {max(results.all[case, 'ours', budget].date for case in gains)}.", "",
             *_head(("fold", *(word for _, _, word in shown), "above the LUT")),
         ]  # fmt: skip
         for case, gain in gains.items():

@@ -7,64 +7,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from collections.abc import Sequence as Frames
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-import film_recovery
-from film_recovery.contract.errors import (
-    DivergedError,
-    FilmRecoveryError,
-    InputError,
-    MissingFrameError,
-    StoppedError,
-    UnreadableImageError,
-)  # fmt: skip
+from film_recovery.contract.errors import InputError, MissingFrameError
 from film_recovery.contract.progress import Reporter, SilentReporter
-from film_recovery.contract.steady import BESIDE
-from film_recovery.images.frame import FloatArray, Frame
-from film_recovery.images.ocio import aces_frame, to_aces
+from film_recovery.images.ocio import to_aces
 from film_recovery.images.ranges import format_frames
 from film_recovery.images.sequence import Sequence
-from film_recovery.inference.beside import Beside, source_sha256, with_those_beside
+from film_recovery.inference.beside import Beside, with_those_beside
 from film_recovery.inference.confidence import ConfidenceMaps
 from film_recovery.inference.early import EarlyFrames
-from film_recovery.inference.grain import check_grain, with_grain
+from film_recovery.inference.grain import check_grain
 from film_recovery.inference.outputs import Outputs
+from film_recovery.inference.pipeline import ApplyReport, Recovery, run
 from film_recovery.inference.session import InferenceOptions, ModelSession
-from film_recovery.inference.shimmer import Tie, small_chroma, unsteadiness
-from film_recovery.inference.steady import NO_DEVIATION, Deviation, may_steady, steadied, with_kept_luma
-from film_recovery.inference.tiles import recover
+from film_recovery.inference.steady import may_steady
 from film_recovery.modelfile.load import LoadedModel, load_model
-
-_AHEAD = 1  # frames read ahead of the network, and written behind it
-_BLACK = 1e-6
-
-
-@dataclass
-class ApplyReport:
-    """What became of the frames, and what it took. ``seconds`` is wall time, ``peak_memory_mb`` of the process so far.
-
-    ``unlike`` maps frames that were done with a confidence map to the share of their pixels whose confidence is below 0.5.
-    """
-
-    model: str
-    done: list[int] = field(default_factory=list)
-    skipped: list[int] = field(default_factory=list)
-    redone_in_single: list[int] = field(default_factory=list)
-    unlike: dict[int, float] = field(default_factory=dict)
-    megapixels: float = 0.0
-    seconds: float = 0.0
-    peak_memory_mb: float = 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
 
 
 def apply_model(
@@ -120,275 +81,17 @@ def apply_model(
     check_grain(loaded.card, grain)
     maps = ConfidenceMaps(loaded.card, outputs.pattern) if confidence else None
     session = ModelSession(loaded, options)
-    job = _Apply(
+    job = Recovery(
         loaded, session, early, outputs, frozenset(wanted), aces_from, skip_existing, beside, grain, maps, options.tile,
         reporter,
     )  # fmt: skip
     outputs.remove_leftovers()
     begin = time.monotonic()
-    report = _run(job, seen)
+    report = run(job, seen)
     session.rest()
     report.seconds = time.monotonic() - begin
     report.peak_memory_mb = _peak_memory_mb()
     return report
-
-
-@dataclass(frozen=True)
-class _Work:
-    frame: Frame
-    is_to_write: bool
-    origin: dict[str, str] = field(default_factory=dict)  # what the result is made of, for its header
-    deviation: Deviation = NO_DEVIATION  # from the frames around it, density
-    ties: list[Tie] = field(default_factory=list)  # to the frames that its colour is averaged with
-
-
-@dataclass
-class _Apply:
-    model: LoadedModel
-    session: ModelSession
-    source: EarlyFrames
-    outputs: Outputs
-    wanted: frozenset[int]
-    aces_from: str | None
-    skip_existing: bool
-    beside: Beside | None
-    grain: str
-    maps: ConfidenceMaps | None
-    tile: int | None  # becomes smaller when memory runs out, and stays so for the frames that follow
-    reporter: Reporter
-
-    def read(self, number: int) -> _Work | None:
-        """A frame and all that it depends on. One that only stands beside a wanted one is done without where it is unfit."""
-        if number in self.wanted:
-            return self._read_wanted(number)
-        try:
-            frame = self._read_fit(number)
-        except FilmRecoveryError:
-            return None  # told when it is wanted itself
-        return _Work(frame, False, deviation=NO_DEVIATION if self.beside is None else self.beside.deviation(number))
-
-    def _read_fit(self, number: int) -> Frame:
-        frame = self.source.take(number)
-        card = self.model.card
-        if frame.is_coded != (card.encoding == "none"):
-            kinds = ("display-coded integers", "linear light")
-            found, wanted = kinds if frame.is_coded else kinds[::-1]
-            raise InputError(
-                f"{frame.source} holds {found}, but {self.model.path.name} was trained on {wanted}; "
-                "convert the frames or choose a model trained on such files."
-            )
-        bad = int(np.count_nonzero(~np.isfinite(frame.rgb)))
-        if bad:
-            where = f"Frame {number} ({frame.source})"
-            raise InputError(f"{where} has {bad} values that are NaN or infinite; repair this frame first.")
-        return frame
-
-    def _read_wanted(self, number: int) -> _Work:
-        frame = self._read_fit(number)
-        self.outputs.type_for(frame)  # refuses what the files could not hold before any work
-        origin = {"model": self.model.sha256}
-        if self.aces_from is not None:
-            origin["aces_from"] = self.aces_from
-        if self.grain != "recovered":
-            origin["grain"] = self.grain
-        if self.maps is not None:
-            origin["confidence"] = "colours"
-        if self.beside is None:
-            origin["source_sha256"] = source_sha256(frame)
-            return _Work(frame, not self._is_current(number, frame, origin), origin)
-        origin["source_sha256"] = self.beside.source_sha256(number, frame)
-        ties, deviation = self.beside.ties(number), self.beside.deviation(number)
-        origin["steadied"] = " ".join(f"{value:.4f}" for value in deviation)
-        if ties:
-            origin["beside"] = self.beside.identity(number, ties)
-        return _Work(frame, not self._is_current(number, frame, origin), origin, deviation, ties)
-
-    def _is_current(self, number: int, frame: Frame, origin: dict[str, str]) -> bool:
-        return self.skip_existing and self.outputs.is_current(number, frame, origin)
-
-    def recover(self, work: _Work) -> tuple[FloatArray, bool]:
-        """What the model makes of the steadied frame, and whether it had to be done again in single precision."""
-        if not any(work.deviation):
-            return self._recover(work.frame)
-        return self._recover(replace(work.frame, rgb=steadied(work.frame.rgb, work.deviation, self.model.card.encoding)))
-
-    def _recover(self, frame: Frame) -> tuple[FloatArray, bool]:
-        result = self._tiled(frame.rgb, single=False)
-        if _is_sound(result, frame.rgb):
-            return result, False
-        if self.session.half:
-            result = self._tiled(frame.rgb, single=True)
-            if _is_sound(result, frame.rgb):
-                return result, True
-        raise DivergedError(
-            f"{self.model.path.name} gives NaN, infinite or black values for {frame.source}; look at this frame for extreme "
-            "values, or train again with it as a pair."
-        )
-
-    def write(self, number: int, work: _Work, result: FloatArray, change: FloatArray | None) -> float:
-        """Write a frame, with a ``change`` of its coded colour; returns the share of it that is unlike the pairs, 0 without a
-        confidence map."""
-        if any(work.deviation) or change is not None:
-            result = with_kept_luma(result, work.frame.rgb, self.model.card, change)
-        frame = replace(work.frame, rgb=with_grain(result, work.frame.rgb, self.model.card, self.grain, number))
-        if self.aces_from is not None:
-            frame = aces_frame(frame, self.aces_from)
-        unlike = 0.0
-        if self.maps is not None:
-            frame, unlike = self.maps.beside(frame, work.frame.rgb, work.deviation)
-        notes = {"task": self.model.card.task, "version": film_recovery.__version__}
-        self.outputs.write(number, frame, work.frame, work.origin, notes)
-        return unlike
-
-    def _tiled(self, rgb: FloatArray, *, single: bool) -> FloatArray:
-        card, first = self.model.card, True
-
-        def run(part: FloatArray) -> FloatArray:
-            nonlocal first
-            if not first and self.reporter.should_stop():  # a large frame takes long
-                raise _Stop
-            first = False
-            return self.session.run_single(part) if single else self.session.run(part)
-
-        return recover(run, rgb, self.tile, card.receptive_field, card.multiple, self._use_smaller)
-
-    def _use_smaller(self, side: int) -> None:
-        self.tile = side
-        self.reporter.note(f"Memory ran out; going on with tiles of {side} pixels.")
-
-
-class _Stop(Exception):
-    """The user asked to stop."""
-
-
-@dataclass
-class _Line:
-    """Frames on their way: read ahead, recovered, held back until those beside them are recovered, written behind.
-
-    Reading and writing have a thread each; all queues are short, so that memory is bounded.
-    """
-
-    job: _Apply
-    order: list[int]
-    readers: ThreadPoolExecutor
-    writers: ThreadPoolExecutor
-    report: ApplyReport
-    at: int = 0  # the frame whose turn it is
-    reading: dict[int, Future[_Work | None]] = field(default_factory=dict)
-    stale: set[int] = field(default_factory=set)  # frames met so far that are to be written
-    held: deque[tuple[int, _Work, FloatArray]] = field(default_factory=deque)
-    chroma: dict[int, FloatArray] = field(default_factory=dict)
-    writing: deque[tuple[int, float, Future[float]]] = field(default_factory=deque)
-
-    @property
-    def reach(self) -> int:
-        return 0 if self.job.beside is None else BESIDE
-
-    def go(self) -> None:
-        """Do all frames."""
-        ahead = max(_AHEAD, self.reach if self.job.skip_existing else 0)  # of which it has to be known whether they are current
-        for place, number in enumerate(self.order):
-            self.at = number
-            for following in self.order[place : place + 1 + ahead]:
-                if following not in self.reading:
-                    self.reading[following] = self.readers.submit(self.job.read, following)
-            if self.job.reporter.should_stop():
-                raise _Stop
-            work = self.reading[number].result()
-            if work is not None:
-                if number in self.job.wanted and not work.is_to_write:
-                    self.report.skipped.append(number)
-                    self.tell()
-                if self.is_asked_for(number):
-                    self.recover(number, work)
-            del self.reading[number]
-            self.hand_over(self.order[place + 1] if place + 1 < len(self.order) else None)
-        self.settle(0)
-
-    def is_asked_for(self, number: int) -> bool:
-        """Whether a frame that is to be written depends on this one."""
-        if not self.job.skip_existing:
-            return True
-        for other, pending in self.reading.items():
-            if other > number + self.reach or pending.exception() is not None:  # an error is told when it is its turn
-                continue
-            work = pending.result()
-            if work is not None and work.is_to_write:
-                self.stale.add(other)
-        return any(other in self.stale for other in range(number - self.reach, number + self.reach + 1))
-
-    def recover(self, number: int, work: _Work) -> None:
-        """Put a frame through the model; one that only stands beside others is done without where that fails."""
-        try:
-            result, redone = self.job.recover(work)
-        except DivergedError:
-            if number in self.job.wanted:
-                raise
-            return
-        if self.reach:
-            card = self.job.model.card
-            self.chroma[number] = small_chroma(result, card.encoding, card.matrix)
-        if work.is_to_write:
-            self.held.append((number, work, result))
-            if redone:
-                self.report.redone_in_single.append(number)
-                self.job.reporter.note(f"Frame {number} was not usable in half precision and was done again in single.")
-
-    def hand_over(self, following: int | None) -> None:
-        """Write the frames that wait for none of those from ``following`` on; None: all of them."""
-        while self.held and (following is None or self.held[0][0] + self.reach < following):
-            number, work, result = self.held.popleft()
-            beside = [(one, self.chroma[one.frame]) for one in work.ties if one.frame in self.chroma]
-            matrix = self.job.model.card.matrix
-            change = unsteadiness(self.chroma[number], beside, matrix) if beside else None
-            self.settle(_AHEAD)
-            megapixels = work.frame.rgb.shape[0] * work.frame.rgb.shape[1] / 1e6
-            self.writing.append((number, megapixels, self.writers.submit(self.job.write, number, work, result, change)))
-        if following is not None:
-            self.chroma = {frame: one for frame, one in self.chroma.items() if frame >= following - 2 * self.reach}
-
-    def settle(self, most: int) -> None:
-        """Wait until at most ``most`` frames are still being written. Only what is on disk counts as done."""
-        while self.writing and (len(self.writing) > most or self.writing[0][2].done()):
-            number, megapixels, pending = self.writing.popleft()
-            unlike = pending.result()
-            if self.job.maps is not None:
-                self.report.unlike[number] = round(unlike, 4)
-            self.report.done.append(number)
-            self.report.megapixels += megapixels
-            self.tell()
-
-    def tell(self) -> None:
-        self.job.reporter.progress(len(self.report.done) + len(self.report.skipped), len(self.job.wanted), "frame")
-
-
-def _run(job: _Apply, order: list[int]) -> ApplyReport:
-    report = ApplyReport(str(job.model.path))
-    with ThreadPoolExecutor(1, "read") as readers, ThreadPoolExecutor(1, "write") as writers:
-        line = _Line(job, order, readers, writers, report)
-        try:
-            line.go()
-        except _Stop as error:
-            line.settle(0)
-            done = format_frames(report.done) or "no frame"
-            left = min(job.wanted.difference(report.done, report.skipped))
-            advice = "Run again with --skip-existing to go on."
-            raise StoppedError(f"Stopped before frame {left}; {done} is done. {advice}") from error
-        except (InputError, MissingFrameError, UnreadableImageError, DivergedError):
-            line.hand_over(line.at + 1)  # as if the frame that cannot be done were a gap
-            raise
-        finally:
-            for waiting in line.reading.values():
-                waiting.cancel()
-    return report
-
-
-def _is_sound(result: FloatArray, source: FloatArray) -> bool:
-    """Finite, and not black where the source is not."""
-    lowest, highest = float(result.min()), float(result.max())  # NaN where there is any
-    if not np.isfinite([lowest, highest]).all():
-        return False
-    return bool(max(-lowest, highest) > _BLACK or np.abs(source).max() <= 1e-3)
 
 
 def _check_request(sequence: Sequence, wanted: list[int]) -> None:

@@ -133,7 +133,7 @@ class RunReader:
             state.task = str(event.get("task", state.task))
             state.steps = int(event.get("steps", state.steps) or 0)
             state.failure = ""
-        elif kind == "levelled":
+        elif kind in ("planned", "levelled"):
             state.steps = int(event.get("steps", state.steps) or 0)
         elif kind == "start":
             state.start_psnr = _number(event.get("held_out"))

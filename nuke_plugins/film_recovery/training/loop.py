@@ -41,7 +41,7 @@ from film_recovery.training.guidance.judge import judge_training, write_findings
 from film_recovery.training.initial import initial_weights, take_weights
 from film_recovery.training.monitor import Monitor, event_figures, run_graph
 from film_recovery.training.parts import STATISTICS_AREA, tiles_of
-from film_recovery.training.plan import choose_device, has_levelled, load_plan, make_plan
+from film_recovery.training.plan import Clock, choose_device, has_levelled, load_plan, make_plan
 from film_recovery.training.start import fit_start
 from film_recovery.training.trainer import Trainer
 
@@ -255,9 +255,10 @@ def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) ->
 
 
 def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: Reporter) -> None:
-    """Train to the end of the plan, which may come earlier (``stop_when_level``). Raises :class:`StoppedError`, with a
-    checkpoint saved."""
+    """Train to the end of the plan, which may come earlier (``stop_when_level``) or be moved by the clock. Raises
+    :class:`StoppedError`, with a checkpoint saved."""
     plan, job = trainer.plan, trainer.job
+    clock = Clock(job.minutes * 60.0, plan.steps) if job.minutes is not None and not trainer.done else None
     every = max(plan.whole // _PROGRESS_EVENTS, 1)
     held_out: float | None = None
     figures_so_far = [(int(event["step"]), float(event["psnr"])) for event in read_events(run.events, "held_out")]
@@ -266,6 +267,11 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
         while trainer.done < plan.steps:
             losses.append(trainer.step())
             done = trainer.done
+            if clock is not None and plan.cool_from is None and (steps := clock.steps(done)) is not None:
+                _save(trainer, run)  # so that a training that is killed does not come back to before the plan changed
+                plan.end_at(steps)
+                plan.save(run.plan)
+                monitor.log.append("planned", step=done, steps=steps)
             if done % plan.evaluation_interval == 0 or done == plan.steps:
                 held_out = trainer.evaluate()
                 if held_out is not None:

@@ -1,7 +1,8 @@
-"""The plan of a run: what the clock decides, decided once, at the start, and written down.
+"""The plan of a run: what the clock decides, decided early and written down.
 
-A timed probe turns minutes into steps and picks the faster precision; from then on the schedule and the bits depend on the
-plan alone, not on the clock.
+A timed probe turns minutes into steps and picks the faster precision. A probe sees a moment, and machines that are shared or
+grow warm become slower by half: so the steps that are left are counted anew after a tenth and after four tenths of the way.
+From then on the schedule and the bits depend on the plan alone, not on the clock.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _LEARNING_RATE = {"chroma": 5e-4, "spatial": 1e-3, "as-is": 1e-3}
 _WARM_UP = 50
 _COOLING = 0.1  # of the planned steps, in which a training that is cut short comes to its end
 _EARLIEST = 0.4  # of the planned steps, before which none is
+_LOOKS = (0.1, 0.4)  # of the steps or of the time, after which the steps that are left are counted anew
 _LEVEL = 0.05  # dB for each tenth of the planned steps: a held-out figure that gains less has levelled off
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -59,6 +61,10 @@ class TrainingPlan:
         self.planned_steps, self.cool_from = self.whole, step
         self.steps = min(step + max(round(_COOLING * self.whole), 1), self.whole)
 
+    def end_at(self, steps: int) -> None:
+        """Plan another number of steps than so far, before the training was cut short."""
+        self.steps, self.evaluation_interval = steps, max(min(self.evaluation_interval, steps // _EVALUATIONS[0]), 1)
+
     def save(self, path: Path) -> None:
         """Write the plan, whole or not at all."""
         save_record(path, self, SCHEMA, VERSION)
@@ -80,6 +86,29 @@ class TrainingPlan:
         return torch.autocast(
             torch.device(self.device).type, dtype=_PRECISIONS[self.precision], enabled=self.precision != "fp32"
         )
+
+
+class Clock:
+    """Keeps a training to its time, with everything that a step brings along: held-out figures, pictures, checkpoints.
+
+    Args:
+        seconds: that it was told, from now on.
+        steps: that were planned for them.
+    """
+
+    def __init__(self, seconds: float, steps: int) -> None:
+        self._begin, self._seconds, self._steps, self._looks = time.monotonic(), seconds, steps, list(_LOOKS)
+        self._last = (0.0, 0)  # seconds and steps when it looked last
+
+    def steps(self, done: int) -> int | None:
+        """How many steps there is time for altogether, after ``done`` of them; None when it is not the moment to count."""
+        used = time.monotonic() - self._begin
+        if not self._looks or max(done / self._steps, used / self._seconds) < self._looks[0]:
+            return None
+        del self._looks[0]
+        (before, first), self._last = self._last, (used, done)
+        self._steps = done + max(int((self._seconds - used) * (done - first) / (used - before)), 1)
+        return self._steps
 
 
 def has_levelled(held_out: Sequence[tuple[int, float]], whole: int) -> bool:

@@ -1,0 +1,70 @@
+"""A training that was told a time keeps it, also where the probe was wrong; what the clock decided is in the plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from film_recovery.contract.events import read_events
+from film_recovery.contract.job import TrainingJob
+from film_recovery.contract.run_folder import RunFolder
+from film_recovery.pairs.dataset import Dataset, Pair
+from film_recovery.pairs.manifest import Manifest
+from film_recovery.training import plan as plan_module
+from film_recovery.training.loop import train_dataset
+from film_recovery.training.plan import Clock, load_plan
+
+
+class Time:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(plan_module.time, "monotonic", lambda: self.now)
+
+
+def seconds_taken(seconds: float, planned: int, slower: float, turns: float) -> tuple[float, float]:
+    """How long a training takes, and its longest step, on a machine ``slower`` than the probe had it, which after a quarter of
+    the time becomes ``turns`` as slow again."""
+    with pytest.MonkeyPatch.context() as patch:
+        time = Time(patch)
+        clock, steps, done, usual = Clock(seconds, planned), planned, 0, seconds / planned * slower
+        while done < steps:
+            time.now += usual * (turns if time.now - 1000.0 > 0.25 * seconds else 1.0)
+            done += 1
+            steps = clock.steps(done) or steps
+        return time.now - 1000.0, usual * max(turns, 1.0)
+
+
+@settings(deadline=None)
+@given(st.floats(5.0, 3600.0), st.integers(50, 3000), st.floats(0.3, 20.0))
+def test_steps_fit_the_time_whatever_the_probe_said(seconds: float, planned: int, slower: float) -> None:
+    taken, step = seconds_taken(seconds, planned, slower, 1.0)
+    assert abs(taken - seconds) <= 2.0 * step
+
+
+@settings(deadline=None)
+@given(st.floats(5.0, 3600.0), st.integers(400, 3000), st.floats(0.5, 2.0))
+def test_a_machine_that_becomes_slower_or_faster_is_followed(seconds: float, planned: int, turns: float) -> None:
+    taken, step = seconds_taken(seconds, planned, 1.0, turns)
+    assert 0.75 * seconds - 2.0 * step <= taken <= 1.35 * seconds + 2.0 * step  # left to itself: 0.63 and 1.75
+
+
+def test_a_probe_that_was_wrong_costs_no_more_than_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(2)
+    pictures = [random.uniform(0.1, 0.8, (48, 64, 3)).astype(np.float32) for _ in range(3)]
+    pairs = [Pair(number, number == 2, one, one * 0.9, one * 0.9) for number, one in enumerate(pictures)]
+    manifest = Manifest("chroma", "display", "709", "luma", None, [0, 0, 64, 48], "", "", 0, {}, [], [])
+    monkeypatch.setattr(plan_module, "probe_step", lambda *_: 1e-5)  # a hundred times too fast
+    job = TrainingJob("chroma", "", "", minutes=0.05, size="small", patch=32, batch=2, device="cpu")
+    result = train_dataset(job, tmp_path / "run", Dataset(manifest, pairs))
+    run = RunFolder(tmp_path / "run")
+    started, planned = read_events(run.events, "started"), read_events(run.events, "planned")
+    assert len(planned) == 2 and result.steps == planned[-1]["steps"] == load_plan(run.plan).steps
+    assert result.steps < 0.1 * started[0]["steps"]
+    figures = read_events(run.events, "held_out")
+    assert len(figures) >= 3 and figures[-1]["step"] == result.steps

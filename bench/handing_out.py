@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from film_recovery.contract.card import ModelCard
 from film_recovery.contract.steady import BESIDE
-from film_recovery.inference.shimmer import Tie, small_chroma, tie, unsteadiness
+from film_recovery.inference.beside import ties_between
+from film_recovery.inference.shimmer import small_chroma, unsteadiness
 from film_recovery.inference.steady import Steadiness, steadied, with_kept_luma
 from film_recovery.pairs.manifest import Manifest
 
@@ -39,14 +40,7 @@ def handed_out(
     chroma = {frame: small_chroma(result, card.encoding, card.matrix) for frame, result in results.items()}
     found = {}
     for frame in sorted(asked):
-        ties: list[tuple[Tie, FloatArray]] = []
-        for other in near:
-            pictures = steadiness.picture(frame), steadiness.picture(other)
-            if other == frame or abs(other - frame) > BESIDE or pictures[0] is None or pictures[1] is None:
-                continue
-            tied = tie(pictures[0], pictures[1], (deviations[frame], deviations[other]), other)
-            if tied is not None:
-                ties.append((tied, chroma[other]))
+        ties = [(one, chroma[one.frame]) for one in ties_between(frame, deviations, steadiness.picture)]
         change = unsteadiness(chroma[frame], ties, card.matrix) if ties else None
         found[frame] = with_kept_luma(results[frame], sources[frame], card, change)
     return found

@@ -8,7 +8,6 @@ beside those lines, and with ``--publish`` beside this file.
     --budgets 30,120   seconds that a training is told; with --full 10,30,120,300
     --only rabbit      cases whose names hold one of these words, divided by commas; --list names them
     --full             more cases and seeds: for a night
-    --without-plain    leave the plain RGB network out of what is not yet measured, where time is short
     --real FOLDER      real pairs too, <shot>/<row>_input.png and _target.png, one of three left out in turn: LUT against ours;
                        without it the page shows what was last published of them, and when that was measured
 """
@@ -18,6 +17,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -99,12 +99,12 @@ def measure(case: Case, piece: Piece, ledger: Ledger) -> list[Result]:
     return [Result(piece.case, name, 0.0, *stamp, judge(name, method, case), facts) for name, method in methods.items()]
 
 
-def pieces(recipes: Sequence[Recipe], budgets: Sequence[float], methods: Sequence[str]) -> Iterator[Piece]:
-    """Everything that the simulated cases ask for; those of more pairs are trained by the shortest budget."""
+def pieces(recipes: Sequence[Recipe], budgets: Sequence[float]) -> Iterator[Piece]:
+    """Everything that the simulated cases ask for; of those of more pairs only ours, by the shortest budget."""
     for recipe in recipes:
         yield Piece(recipe.name, "", 0.0)
-        for budget in budgets if recipe not in MORE else budgets[:1]:
-            yield from (Piece(recipe.name, method, budget) for method in (methods if recipe not in MORE else TRAINED[:1]))
+        wanted = itertools.product(budgets, TRAINED) if recipe not in MORE else [(budgets[0], "ours")]
+        yield from (Piece(recipe.name, method, budget) for budget, method in wanted)
 
 
 def main() -> int:
@@ -114,7 +114,6 @@ def main() -> int:
     parser.add_argument("--only", type=lambda text: tuple(text.split(",")), default=("",))
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--real", type=Path)
-    parser.add_argument("--without-plain", action="store_true")
     parser.add_argument("--publish", action="store_true")
     parser.add_argument("--list", action="store_true")
     given = parser.parse_args()
@@ -125,8 +124,7 @@ def main() -> int:
     if given.list:
         print("\n".join(recipe.name for recipe in recipes))
         return 0
-    ledger = Ledger(RESULTS)
-    wanted = list(pieces(recipes, budgets, TRAINED[:1] if given.without_plain else TRAINED))
+    ledger, wanted = Ledger(RESULTS), list(pieces(recipes, budgets))
     for recipe in recipes:
         left = [piece for piece in wanted if piece.case == recipe.name and not ledger.has(piece)]
         case = simulated(recipe) if left else None

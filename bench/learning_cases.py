@@ -218,13 +218,13 @@ def _shot(recipe: Recipe) -> Shot:
     folder = CACHE / "learning" / "cases"
     light = made_once(folder / f"{recipe.name}-light.npz", lambda: _simulate_light(recipe))["light"]
     places = _Places.of(len(light), recipe.pairs)
-    near = with_those_beside(places, len(light))
+    near = _with_those_beside(places, len(light))
     around = made_once(folder / f"{recipe.name}-around.npz", lambda: _simulate_around(recipe, near))["around"]
     steadiness = Steadiness(list(range(len(light))), lambda frame: light[frame], "display")
     return Shot(dict(zip(near, around, strict=True)), places.judged, places.run, steadiness)
 
 
-def with_those_beside(places: _Places, count: int) -> list[int]:
+def _with_those_beside(places: _Places, count: int) -> list[int]:
     """The frames to judge by and those in a row, each with the frames that its colour is averaged with."""
     asked = {*places.judged, *places.run}
     return [frame for frame in range(count) if any(abs(frame - other) <= BESIDE for other in asked)]

@@ -16,7 +16,7 @@ from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
 from film_recovery.training import plan as plan_module
 from film_recovery.training.loop import train_dataset
-from film_recovery.training.plan import Clock, load_plan
+from film_recovery.training.plan import Clock, TrainingPlan, load_plan
 
 
 class Time:
@@ -59,12 +59,27 @@ def test_a_probe_that_was_wrong_costs_no_more_than_the_time(tmp_path: Path, monk
     pictures = [random.uniform(0.1, 0.8, (48, 64, 3)).astype(np.float32) for _ in range(3)]
     pairs = [Pair(number, number == 2, one, one * 0.9, one * 0.9) for number, one in enumerate(pictures)]
     manifest = Manifest("chroma", "display", "709", "luma", None, [0, 0, 64, 48], "", "", 0, {}, [], [])
-    monkeypatch.setattr(plan_module, "probe_step", lambda *_: 1e-5)  # a hundred times too fast
+    monkeypatch.setattr(plan_module, "probe_step", lambda *_: 1e-5)  # far too fast
     job = TrainingJob("chroma", "", "", minutes=0.05, size="small", patch=32, batch=2, device="cpu")
     result = train_dataset(job, tmp_path / "run", Dataset(manifest, pairs))
     run = RunFolder(tmp_path / "run")
     started, planned = read_events(run.events, "started"), read_events(run.events, "planned")
     assert len(planned) == 2 and result.steps == planned[-1]["steps"] == load_plan(run.plan).steps
     assert result.steps < 0.1 * started[0]["steps"]
-    figures = read_events(run.events, "held_out")
-    assert len(figures) >= 3 and figures[-1]["step"] == result.steps
+    assert read_events(run.events, "held_out")[-1]["step"] == result.steps
+
+
+def test_a_coarse_clock_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = Time(monkeypatch)
+    clock = Clock(10.0, 100)
+    assert [clock.steps(done) for done in (10, 11, 12)] == [None] * 3
+    time.now += 2.0
+    assert clock.steps(20) == 100
+
+
+def test_a_plan_that_ends_sooner_is_still_judged_on_its_way() -> None:
+    plan = TrainingPlan(1200, "fp32", "cpu", 1, 32, 1e-3, 100, 0.01)
+    plan.end_at(150)
+    assert (plan.steps, plan.evaluation_interval) == (150, 50)
+    plan.end_at(900)
+    assert (plan.steps, plan.evaluation_interval) == (900, 50)

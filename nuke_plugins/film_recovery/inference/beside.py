@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from film_recovery.contract.steady import BESIDE
 from film_recovery.images.frame import Frame
 from film_recovery.images.sequence import Sequence
 from film_recovery.inference.shimmer import Tie, tie
-from film_recovery.inference.steady import Deviation, source_steadiness
+from film_recovery.inference.steady import Deviation, SmallPicture, source_steadiness
 
 
 def with_those_beside(sequence: Sequence, wanted: Iterable[int]) -> list[int]:
@@ -45,15 +45,7 @@ class Beside:
         """To the frames beside it that show the same."""
         near = [other for other in range(frame - BESIDE, frame + BESIDE + 1) if other in self._there]
         deviations = {other: self.deviation(other) for other in near}  # rising, as small pictures are forgotten
-        ours, found = self._steadiness.picture(frame), []
-        for other in near:
-            theirs = self._steadiness.picture(other) if other != frame else None
-            if ours is None or theirs is None:
-                continue
-            tied = tie(ours, theirs, (deviations[frame], deviations[other]), other)
-            if tied is not None:
-                found.append(tied)
-        return found
+        return ties_between(frame, deviations, self._steadiness.picture)
 
     def identity(self, frame: int, ties: list[Tie]) -> str:
         """Changes when a frame that this one is tied to becomes another one, or is steadied in another way."""
@@ -70,6 +62,20 @@ class Beside:
         if number in self._seen:
             self.source_sha256(number, frame)
         self._keep(number, frame)
+
+
+def ties_between(frame: int, deviations: Mapping[int, Deviation], picture: Callable[[int], SmallPicture | None]) -> list[Tie]:
+    """To the frames beside ``frame`` whose deviation is known and that show the same; ``picture`` gives a frame's small picture,
+    None where there is none."""
+    ours, found = picture(frame), []
+    for other in sorted(deviations):
+        theirs = picture(other) if 0 < abs(other - frame) <= BESIDE else None
+        if ours is None or theirs is None:
+            continue
+        tied = tie(ours, theirs, (deviations[frame], deviations[other]), other)
+        if tied is not None:
+            found.append(tied)
+    return found
 
 
 def source_sha256(frame: Frame) -> str:

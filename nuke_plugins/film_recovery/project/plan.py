@@ -107,7 +107,8 @@ def frame_records(places: Places, hashes: Hashes, name: str, frames: list[int], 
     merged."""
     step, source = project.passes[name], places.open(project.passes[name].source)
     reach = REACH if KEPT[step.task] == "luma" else 0  # only such a model's colour is steadied
-    sources = {frame: hashes.frame(source, frame) for frame in source.frames}
+    near = {frame + away for frame in frames for away in range(-reach, reach + 1)}
+    sources = {frame: hashes.frame(source, frame) for frame in near.intersection(source.frames)}
     records = {}
     for frame in frames:
         beside = [sources.get(frame + away, "") for away in range(-reach, reach + 1)]

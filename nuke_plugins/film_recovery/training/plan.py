@@ -102,11 +102,13 @@ class Clock:
 
     def steps(self, done: int) -> int | None:
         """How many steps there is time for altogether, after ``done`` of them; None when it is not the moment to count."""
-        used = time.monotonic() - self._begin
+        used, (before, first) = time.monotonic() - self._begin, self._last
         if not self._looks or max(done / self._steps, used / self._seconds) < self._looks[0]:
             return None
+        if used <= before:  # a clock that ticks more coarsely than steps are done
+            return None
         del self._looks[0]
-        (before, first), self._last = self._last, (used, done)
+        self._last = (used, done)
         self._steps = done + max(int((self._seconds - used) * (done - first) / (used - before)), 1)
         return self._steps
 

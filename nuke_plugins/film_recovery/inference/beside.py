@@ -65,8 +65,8 @@ class Beside:
 
 
 def ties_between(frame: int, deviations: Mapping[int, Deviation], picture: Callable[[int], SmallPicture | None]) -> list[Tie]:
-    """To the frames beside ``frame`` whose deviation is known and that show the same; ``picture`` gives a frame's small picture,
-    None where there is none."""
+    """To the frames beside ``frame`` whose deviation is known and that show the same; ``picture`` gives small pictures, None
+    where there is none."""
     ours, found = picture(frame), []
     for other in sorted(deviations):
         theirs = picture(other) if 0 < abs(other - frame) <= BESIDE else None

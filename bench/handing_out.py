@@ -10,8 +10,9 @@ import numpy.typing as npt
 from film_recovery.contract.card import ModelCard
 from film_recovery.contract.steady import BESIDE
 from film_recovery.inference.beside import ties_between
+from film_recovery.inference.degrain import Averaged, average
 from film_recovery.inference.shimmer import small_chroma, unsteadiness
-from film_recovery.inference.steady import Steadiness, steadied, with_kept_luma
+from film_recovery.inference.steady import NO_DEVIATION, Steadiness, small_picture, steadied, with_kept_luma
 from film_recovery.pairs.manifest import Manifest
 
 FloatArray = npt.NDArray[np.float32]
@@ -44,3 +45,14 @@ def handed_out(
         change = unsteadiness(chroma[frame], ties, card.matrix) if ties else None
         found[frame] = with_kept_luma(results[frame], sources[frame], card, change)
     return found
+
+
+def averaged(
+    model: Callable[[FloatArray], FloatArray], sources: Mapping[int, FloatArray], frame: int, encoding: str
+) -> tuple[FloatArray, Averaged]:
+    """A frame's coded luma, (H, W), as ``model`` makes it of a picture, and what averaging does to it; ``sources`` holds the
+    frame and those within ``BESIDE`` of it."""
+    pictures = {number: small_picture(source, encoding) for number, source in sources.items()}
+    ties = ties_between(frame, dict.fromkeys(sources, NO_DEVIATION), pictures.get)
+    ours = model(sources[frame])
+    return ours, average(ours, [(one, model(sources[one.frame])) for one in ties])

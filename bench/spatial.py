@@ -4,7 +4,7 @@ A soft 16 mm print learns from a sharp 35 mm internegative, both with grain; jud
 done, a tuned deconvolution, the closed-form start and a plain U-Net; the same network under other losses; grain put back or
 made up; and how much more pairs help. Writes ``spatial.md`` and ``spatial.png``.
 
-    --steps 300        of every training
+    --steps 900        of every training: half a minute of one processor
     --only rabbit      cases whose names hold one of these words, divided by commas; --list names them
     --losses           the other losses too
     --out FOLDER       where to write; default beside this file
@@ -25,13 +25,15 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 import torch
+from handing_out import averaged
 from matplotlib.figure import Figure
 from spatial_cases import PAIRS, RECIPES, SpatialCase, simulated
 from spatial_methods import LOSSES, Recover, coded_luma, of_graph, plain, start, trained, tuned_deconvolution
 
 from film_recovery.contract.atomic import write_text
 from film_recovery.contract.card import ModelCard
-from film_recovery.inference.grain import TREATMENTS, with_grain
+from film_recovery.inference.degrain import with_luma_change
+from film_recovery.inference.grain import with_grain
 from film_recovery.review.bands import OCTAVES, measure_spatial
 from film_recovery.review.detail import RINGS, ring_energies
 from film_recovery.review.metrics import psnr
@@ -48,12 +50,16 @@ FloatArray = npt.NDArray[np.float32]
 Row = list[float]
 
 
-def figures(case: SpatialCase, recover: Recover) -> Row:
+def figures(case: SpatialCase, recover: Recover, steady: bool = False) -> Row:
     """Means over the frames judged: PSNR, detail, made up, halo, then of every octave transfer, coherence and made up."""
     rows = []
-    for source, reference, truth in zip(case.sources, case.references, case.truths, strict=True):
+    for sources, reference, truth in zip(case.sources, case.references, case.truths, strict=True):
         true = coded_luma(truth)
-        found = recover(source)
+        if steady:
+            ours, change = averaged(recover, sources, 0, "display")
+            found = ours + change.change
+        else:
+            found = recover(sources[0])
         one = measure_spatial(found, coded_luma(reference), true)
         octaves = [value for band in one.octaves for value in (band.transfer, band.coherence, band.hallucinated)]
         halo = np.nan if one.overshoot is None else one.overshoot
@@ -68,13 +74,15 @@ def methods(case: SpatialCase, steps: int, losses: bool) -> tuple[dict[str, Row]
     data = case.dataset(USUAL)
     deconvolution, tuned = tuned_deconvolution(case)
     found = {"nothing done": figures(case, coded_luma), f"tuned deconvolution ({tuned})": figures(case, deconvolution)}
+    found["tuned deconvolution, steadied"] = figures(case, deconvolution, steady=True)
     begun, ours = start(data), trained(data, steps, 0)
     found["closed-form start"] = figures(case, of_graph(begun))
     found["plain U-Net"] = figures(case, plain(data, steps, 0))
-    found["**ours**"] = figures(case, of_graph(ours))
+    found["ours, frame by frame"] = figures(case, of_graph(ours))
+    found["**ours**"] = figures(case, of_graph(ours), steady=True)
     for name, loss in LOSSES.items() if losses else ():
         if name != "ours":
-            found[f"ours, {name}"] = figures(case, of_graph(trained(data, steps, 0, loss)))
+            found[f"ours, {name}, frame by frame"] = figures(case, of_graph(trained(data, steps, 0, loss)))
     return found, ours
 
 
@@ -83,17 +91,22 @@ def grain_rows(case: SpatialCase, graph: RecoveryGraph) -> list[str]:
     card = ModelCard("bench", "spatial", "chroma", "display", "709", None, "small", 0, 16, 0)
     card.grain = measure_grain(graph, case.dataset(USUAL).training)
     rows = []
-    for treatment in TREATMENTS:
+    for treatment, steady in (("recovered", False), ("recovered", True), ("source", False), ("reference", True)):
         shares, values = [], []
-        for number, (source, reference, truth) in enumerate(zip(case.sources, case.references, case.truths, strict=True)):
-            result = coded_luma(with_grain(run_graph(graph, source), source, card, treatment, number))
+        for number, (sources, reference, truth) in enumerate(zip(case.sources, case.references, case.truths, strict=True)):
+            result, left = run_graph(graph, sources[0]), 1.0
+            if steady:
+                _, change = averaged(of_graph(graph), sources, 0, "display")
+                result, left = with_luma_change(result, change.change, card), change.left
+            result = coded_luma(with_grain(result, sources[0], card, treatment, number, left))
             true = coded_luma(truth)
-            element = coded_luma(source if treatment == "source" else reference)
+            element = coded_luma(sources[0] if treatment == "source" else reference)
             shares.append([a / max(b, 1e-30) for a, b in zip(_grain(result, true), _grain(element, true), strict=True)])
             values.append(psnr(result, true))
         against = "the source's" if treatment == "source" else "the reference's"
         octaves = " | ".join(f"{value:.2f}" for value in np.mean(shares, axis=0))
-        rows.append(f"| {case.name} | {treatment} | {against} | {np.mean(values):.2f} | {octaves} |")
+        called = f"{treatment}{', steadied' if steady else ''}"
+        rows.append(f"| {case.name} | {called} | {against} | {np.mean(values):.2f} | {octaves} |")
     return rows
 
 
@@ -120,10 +133,9 @@ def curve(cases: Sequence[SpatialCase], steps: int, tell: Callable[[str], None])
     """Our figures over the number of pairs, means over the cases; every training has the same steps."""
     found = {}
     for count in COUNTS:
-        found[count] = [
-            float(value)
-            for value in np.mean([figures(case, of_graph(trained(case.dataset(count), steps, 0))) for case in cases], axis=0)
-        ]
+        recovers = [of_graph(trained(case.dataset(count), steps, 0)) for case in cases]
+        rows = [figures(case, recover, steady=True) for case, recover in zip(cases, recovers, strict=True)]
+        found[count] = [float(value) for value in np.mean(rows, axis=0)]
         tell(row(f"{count} pairs", found[count]))
     return found
 
@@ -152,7 +164,7 @@ def plot(found: dict[int, Row], compared: dict[str, Row]) -> Figure:
 def main() -> int:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--only", type=lambda text: tuple(text.split(",")), default=("",))
     parser.add_argument("--losses", action="store_true")
     parser.add_argument("--list", action="store_true")
@@ -194,7 +206,8 @@ def main() -> int:
         "against the truth on frames not learned from. PSNR: coded luma. Detail: share of the reference's own signal energy",
         "from 1/16 cycle per pixel to where its grain is as strong. Made up: share of the result's energy from 1/16 to 1/2",
         "that no filter of the truth explains, grain that is left included. Halo: beyond the truth's own range beside strong",
-        "edges, in the mean profile. Each octave, cycles per pixel: transfer / coherence with the truth / made up, as",
+        "edges, in the mean profile. *Ours* and *steadied* as `apply` hands out: grain averaged along the motion over five",
+        "frames; everything else frame by frame. Each octave, cycles per pixel: transfer / coherence with the truth / made up, as",
         "`film_recovery.review.bands` has it.",
         *sections, "",
         "## Grain", "",

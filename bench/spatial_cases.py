@@ -17,6 +17,7 @@ from tolerance import CACHE
 
 from film_elements.elements import ElementSimulator
 from film_elements.parameters import Element, internegative_35mm, print_16mm
+from film_recovery.contract.steady import BESIDE
 from film_recovery.pairs.confidence import pair_trust
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
@@ -44,12 +45,13 @@ RECIPES = (
 @dataclass(frozen=True)
 class SpatialCase:
     """Pictures (H, W, 3) in linear light: ``pairs`` source and reference to learn from and ``held_out`` one more; of the frames
-    to judge by ``sources``, ``references`` and the ``truths`` behind both, all in the source's geometry."""
+    to judge by ``sources``, with those beside by their distance, 0 the frame's own, ``references`` and the ``truths`` behind
+    both, all in the source's geometry."""
 
     name: str
     pairs: list[tuple[FloatArray, FloatArray]]
     held_out: tuple[FloatArray, FloatArray]
-    sources: list[FloatArray]
+    sources: list[dict[int, FloatArray]]
     references: list[FloatArray]
     truths: list[FloatArray]
 
@@ -68,9 +70,12 @@ class SpatialCase:
 
 def simulated(recipe: Recipe) -> SpatialCase:
     """Make a case, or take it from the cache."""
-    parts = made_once(CACHE / "spatial" / f"{recipe.name}-{SIZE[0]}.npz", lambda: _simulate(recipe))
+    parts = made_once(CACHE / "spatial" / f"{recipe.name}-{SIZE[0]}-{BESIDE}.npz", lambda: _simulate(recipe))
     pairs = list(zip(parts["source"], parts["reference"], strict=True))
-    return SpatialCase(recipe.name, pairs[:-1], pairs[-1], parts["judged"], parts["judged_reference"], parts["truth"])
+    many = 2 * BESIDE + 1
+    runs = [parts["judged"][first : first + many] for first in range(0, len(parts["judged"]), many)]
+    sources = [dict(zip(range(-BESIDE, BESIDE + 1), run, strict=True)) for run in runs]
+    return SpatialCase(recipe.name, pairs[:-1], pairs[-1], sources, parts["judged_reference"], parts["truth"])
 
 
 def _simulate(recipe: Recipe) -> dict[str, npt.NDArray[np.float16]]:
@@ -81,7 +86,9 @@ def _simulate(recipe: Recipe) -> dict[str, npt.NDArray[np.float16]]:
     learned = [place for place in places if place not in judged]
     learned.append(learned.pop(len(learned) // 2))
     parts: dict[str, list[FloatArray]] = {}
-    for names, frames in ((("source", "reference", ""), learned), (("judged", "judged_reference", "truth"), judged)):
+    beside = [place + away for place in judged for away in range(-BESIDE, BESIDE + 1)]
+    kinds = ((("source", "reference", ""), learned), (("", "judged_reference", "truth"), judged), (("judged", "", ""), beside))
+    for names, frames in kinds:
         for index in frames:
             ours, theirs = (simulator.simulate(pictures[index], index) for simulator in simulators)
             for name, picture in zip(names, (ours.scan, laid(ours, theirs), ours.truth), strict=True):

@@ -259,7 +259,7 @@ def _pass(
     script.note("Takes the pairs' frames as they are\nlaid, trains outside Nuke.\nVerify, then Start.", (left + 1260, 640))
     recovered = script.node("RecoveryInference", f"Recover_{key}", (left + 1790, 500), [whole[0]],
                             modelFile=f"[value {trainer.name()}.model]", bakeFrames=format_frames(baked),
-                            steadyColour=task == "chroma")  # fmt: skip
+                            steady=True)  # fmt: skip
     recovered["status"].setValue("No model.")
     recovered["tile_color"].setValue(0x9A6A3AFF)  # as the gizmo has it: nothing is baked yet
     script.note("Follows the training's newest model.\nBake here, or headless.", (left + 1680, 640))

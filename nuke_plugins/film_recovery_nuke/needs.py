@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 import nuke
+from film_recovery.contract.job import KEPT
 from film_recovery.contract.steady import REACH
 
 INFERENCE = "RecoveryInference"
@@ -50,12 +51,20 @@ def needed(ends: Sequence[Any], frames: Iterable[int]) -> Needs:
 
 
 def neighbours(node: Any, frame: int) -> list[int]:
-    """The frames of its input, within the input's range, by which an inference node steadies the colour of a frame."""
+    """The frames of its input, within the input's range, by which an inference node steadies a frame."""
     source = node.input(0) if node.Class() == INFERENCE else None
-    if source is None or not node["steadyColour"].value() or node["cardTask"].value() != "chroma":
+    if source is None or not steadies(node):
         return []
-    first, last = max(frame - REACH, source.firstFrame()), min(frame + REACH, source.lastFrame())
+    reach = REACH[KEPT[str(node["cardTask"].value())]]
+    first, last = max(frame - reach, source.firstFrame()), min(frame + reach, source.lastFrame())
     return [beside for beside in range(first, last + 1) if beside != frame]
+
+
+def steadies(node: Any) -> bool:
+    """Whether an inference node steadies what its model recovers: where that can be, and the source's grain is not put back."""
+    task = str(node["cardTask"].value())
+    is_grain_put_back = task == "spatial" and node["grain"].value() == "source"
+    return bool(node["steady"].value()) and KEPT[task] != "nothing" and not is_grain_put_back
 
 
 def shown_frame(branch: Any, frame: int) -> int | None:

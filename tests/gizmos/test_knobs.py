@@ -28,7 +28,7 @@ PINNED = {
     "initialWeights useGPUIfAvailable seed matrix encoding balance balanceNumbers align previewFrame previewOn "
     "verifyInputs startTraining stopTraining resumeTraining createInference run pairReasons status chart smoothness logScale "
     "model",
-    "RecoveryInference": "modelFile useGPUIfAvailable precision tileSize steadyColour grain confidence cacheFolder mix output "
+    "RecoveryInference": "modelFile useGPUIfAvailable precision tileSize steady grain confidence cacheFolder mix output "
     "missingFrames bakeFrame bakeRange clearCache bakeFrames status cacheKey",
     "RecoveryCompare": "mode label0 label1 label2 label3 showLabels wipe vertical differenceGain inputCount columns gap "
     "firstFrame frameColumns",

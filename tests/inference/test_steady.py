@@ -20,8 +20,9 @@ from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.movie import write_movie
 from film_recovery.images.sequence import open_sequence
+from film_recovery.inference.beside import may_steady
 from film_recovery.inference.sequence import apply_model
-from film_recovery.inference.steady import Steadiness, source_steadiness
+from film_recovery.inference.steady import Steadiness, source_reader
 from film_recovery.modelfile.check import kept_change
 from film_recovery.modelfile.export import export_model
 from film_recovery.modelfile.load import load_model
@@ -213,17 +214,16 @@ def test_a_movie_is_steadied_without_losing_its_place(photograph: FloatArray, tm
     write_movie(tmp_path / "shot.mp4", [np.asarray(np.clip(one, 0, 1) * 255 + 0.5, np.uint8) for one in coded], 24.0)
     sequence = open_sequence(tmp_path / "shot.mp4")
     card = ModelCard("t", "chroma", "luma", "none", "709", None, "small", 0, 16, 1)
-    steadiness, found = source_steadiness(sequence, card), []
+    read, found = source_reader(sequence, card, lambda number, frame: None), []
+    steadiness = Steadiness(sequence.frames, read, card.encoding)
     for frame in sequence.frames:
         assert sequence.read(frame).source.endswith(f"#{frame}")
         found.append(steadiness.deviation(frame))
     assert ((flicker - found).std(axis=0) < 0.5 * flicker.std(axis=0)).all()
 
 
-def test_a_model_that_keeps_chroma_cannot_be_steadied(photograph: FloatArray, tmp_path: Path) -> None:
-    spatial = make_model(tmp_path / "spatial.onnx", "spatial")
-    sequence = open_sequence(written(tmp_path / "in", dict(enumerate(panned(photograph, 2), start=1001))))
-    with pytest.raises(UsageError, match="keeps chroma"):
-        apply_model(spatial, sequence, tmp_path / "out" / "r.####.exr", steady=True)
-    apply_model(spatial, sequence, tmp_path / "out" / "r.####.exr", [1001])
-    assert "film_recovery/steadied" not in read_frame(tmp_path / "out" / "r.1001.exr").metadata
+def test_a_model_that_keeps_nothing_cannot_be_steadied() -> None:
+    card = ModelCard("t", "as-is", "nothing", "display", "709", None, "small", 0, 16, 1)
+    with pytest.raises(UsageError, match="keeps nothing"):
+        may_steady(card, True, "recovered")
+    assert not may_steady(card, None, "recovered")

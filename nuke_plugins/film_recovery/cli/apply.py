@@ -18,7 +18,8 @@ from film_recovery.cli.console import frames_option, stoppable
 @click.option("--skip-existing", is_flag=True, help="Leave frames alone that are whole and come from this model and source.")
 @click.option("--float", "as_float", is_flag=True, help="Write EXR as 32-bit float instead of half.")
 @click.option("--aces-from", metavar="SPACE", help="Write ACES2065-1; SPACE is the files' own, as OCIO names it.")
-@click.option("--steady/--no-steady", default=None, help="Take whole frames' flicker out of the colour; default for chroma.")
+@click.option("--steady/--no-steady", default=None,
+              help="Chroma: take flicker out of the colour; spatial: average the grain that is left.  [default: on]")
 @click.option("--grain", type=click.Choice(["recovered", "source", "reference"]), default="recovered", show_default=True,
               help="Of a spatial recovery: as recovered, the source's own put back, or made up as the reference's.")
 @click.option("--confidence", is_flag=True, help="Beside the colour a layer confidence.Y: how like the pairs' each pixel's is.")

@@ -1,4 +1,4 @@
-"""What a frame owes to those beside it: the flicker that it is steadied by, and the frames that its colour is averaged with."""
+"""What a frame owes to those beside it: the flicker that it is steadied by, and the frames that it is averaged with."""
 
 from __future__ import annotations
 
@@ -8,15 +8,34 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from film_recovery.contract.card import ModelCard
+from film_recovery.contract.errors import UsageError
 from film_recovery.contract.steady import BESIDE
 from film_recovery.images.frame import Frame
 from film_recovery.images.sequence import Sequence
 from film_recovery.inference.shimmer import Tie, tie
-from film_recovery.inference.steady import Deviation, SmallPicture, source_steadiness
+from film_recovery.inference.steady import (
+    NO_DEVIATION,
+    Deviation,
+    FloatArray,
+    SmallPicture,
+    Steadiness,
+    small_picture,
+    source_reader,
+)
+
+
+def may_steady(card: ModelCard, asked: bool | None, grain: str) -> bool:
+    """Whether a frame is to depend on those beside it: as ``asked``, or wherever a model keeps luma or chroma, unless it is the
+    ``source``'s own grain that is put back. Raises :class:`UsageError` where it cannot."""
+    if asked and card.kept == "nothing":
+        raise UsageError("Only a chroma or a spatial recovery can be steadied; this model keeps nothing. Leave --steady out.")
+    if asked and grain == "source":
+        raise UsageError("Steadying averages grain away and --grain source puts it back; leave one of them out.")
+    return card.kept != "nothing" and grain != "source" if asked is None else asked
 
 
 def with_those_beside(sequence: Sequence, wanted: Iterable[int]) -> list[int]:
-    """The wanted frames and those that their colour is averaged with, as far as there are any: what a model has to see."""
+    """The wanted frames and those that they are averaged with, as far as there are any: what a model has to see."""
     near = {other for frame in wanted for other in range(frame - BESIDE, frame + BESIDE + 1)}
     return sorted(near.intersection(sequence.frames))
 
@@ -31,7 +50,9 @@ class Beside:
 
     def __init__(self, sequence: Sequence, card: ModelCard, seen: Iterable[int], keep: Callable[[int, Frame], None]) -> None:
         self._there, self._seen, self._keep = frozenset(sequence.frames), frozenset(seen), keep
-        self._steadiness = source_steadiness(sequence, card, self._read)
+        read = source_reader(sequence, card, self._read)
+        steadies = card.kept == "luma"  # a spatial recovery keeps the source's flicker
+        self._steadiness = Steadiness(sequence.frames, read, card.encoding) if steadies else _AsItIs(read, card.encoding)
         self._deviations: dict[int, Deviation] = {}
         self._hashes: dict[int, str] = {}
 
@@ -62,6 +83,24 @@ class Beside:
         if number in self._seen:
             self.source_sha256(number, frame)
         self._keep(number, frame)
+
+
+class _AsItIs:
+    """In the place of a :class:`Steadiness` where flicker stays; for one thread, asked in rising order."""
+
+    def __init__(self, read: Callable[[int], FloatArray | None], encoding: str) -> None:
+        self._read, self._encoding = read, encoding
+        self._pictures: dict[int, SmallPicture | None] = {}
+
+    def deviation(self, frame: int) -> Deviation:
+        self._pictures = {other: one for other, one in self._pictures.items() if other >= frame - 2 * BESIDE}
+        return NO_DEVIATION
+
+    def picture(self, frame: int) -> SmallPicture | None:
+        if frame not in self._pictures:
+            rgb = self._read(frame)
+            self._pictures[frame] = None if rgb is None else small_picture(rgb, self._encoding)
+        return self._pictures[frame]
 
 
 def ties_between(frame: int, deviations: Mapping[int, Deviation], picture: Callable[[int], SmallPicture | None]) -> list[Tie]:

@@ -3,8 +3,9 @@
 ``source`` puts the source's own grain back as far as it was lost: the source less the recovered luma as blurred as the source
 is, which is grain where the recovery is true, filtered to what is missing. With a the share of the grain's amplitude that the
 recovery still has and H the blur, it is ``(1 - a) / (1 - H a)`` of it. ``reference`` adds grain that is made up: noise with the
-spectrum of the reference's grain, less what the recovery still has, stronger and weaker with luma as the reference's is; where
-the recovery is the grainier of the two it adds none. The header names which it was.
+spectrum of the reference's grain, less what the recovery still has (little, once it has been averaged, see ``degrain``),
+stronger and weaker with luma as the reference's is; where the recovery is the grainier of the two it adds none. The header
+names which it was.
 
 Either changes luma alone, by adding the same to red, green and blue of the coded picture: Cb and Cr stay as they are.
 """
@@ -42,11 +43,14 @@ def check_grain(card: ModelCard, treatment: str) -> None:
         raise UsageError("This model balances the source, so that its grain is another's; choose --grain reference.")
 
 
-def with_grain(recovered: FloatArray, source: FloatArray, card: ModelCard, treatment: str, frame: int) -> FloatArray:
+def with_grain(
+    recovered: FloatArray, source: FloatArray, card: ModelCard, treatment: str, frame: int, left: float = 1.0
+) -> FloatArray:
     """A recovered picture with the grain asked for, (H, W, 3), working space, any range; a pure function of its arguments.
 
-    ``treatment`` has passed :func:`check_grain`. The grain of ``reference`` depends on the frame's number alone, so that chunks
-    and repeated runs give the same bits, and two frames never the same grain.
+    ``treatment`` has passed :func:`check_grain`. ``left`` is the share of the power of the recovery's grain that averaging has
+    left; so much more is missing of the reference's. The grain of ``reference`` depends on the frame's number alone, so that
+    chunks and repeated runs give the same bits, and two frames never the same grain.
     """
     if treatment == "recovered":
         return recovered
@@ -56,7 +60,7 @@ def with_grain(recovered: FloatArray, source: FloatArray, card: ModelCard, treat
         ours = np.asarray(luma(encode(source, card.encoding), card.matrix), np.float32)
         change = _put_back(ours - _blurred(bright, card.grain["softness"][0]), card)
     else:
-        change = _made(bright, card, frame)
+        change = _made(bright, card, frame, left)
     return np.asarray(decode(coded + change[..., None], card.encoding), np.float32)
 
 
@@ -68,9 +72,9 @@ def _put_back(grain: FloatArray, card: ModelCard) -> FloatArray:
     return np.asarray(cv2.filter2D(grain, cv2.CV_32F, _kernel(frequency, share), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
-def _made(bright: FloatArray, card: ModelCard, frame: int) -> FloatArray:
+def _made(bright: FloatArray, card: ModelCard, frame: int, left: float) -> FloatArray:
     grain = {name: np.asarray(values, np.float64) for name, values in card.grain.items()}
-    missing = np.maximum(grain["reference"] - grain["recovered"], 0.0)
+    missing = np.maximum(grain["reference"] - left * grain["recovered"], 0.0)
     random = np.random.Generator(np.random.Philox(key=[_SEED, frame & 0xFFFFFFFFFFFFFFFF]))
     white = random.standard_normal(bright.shape, dtype=np.float32)
     noise = cv2.filter2D(white, cv2.CV_32F, grain_kernel(grain["frequency"], missing), borderType=cv2.BORDER_REFLECT)

@@ -1,4 +1,4 @@
-"""The way of frames through a model: read ahead, recovered, averaged with those beside them, written behind."""
+"""The way of frames through a model: read ahead, recovered, averaged with those beside them and written behind."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from film_recovery.images.ocio import aces_frame
 from film_recovery.images.ranges import format_frames
 from film_recovery.inference.beside import Beside, source_sha256
 from film_recovery.inference.confidence import ConfidenceMaps
+from film_recovery.inference.degrain import average, coded_luma, with_luma_change
 from film_recovery.inference.early import EarlyFrames
 from film_recovery.inference.grain import with_grain
 from film_recovery.inference.outputs import Outputs
@@ -34,6 +35,7 @@ from film_recovery.inference.steady import NO_DEVIATION, Deviation, steadied, wi
 from film_recovery.inference.tiles import recover
 from film_recovery.modelfile.load import LoadedModel
 
+_Tied = tuple[Tie, FloatArray]  # a frame beside, and what was learned of it
 _AHEAD = 1  # frames read ahead of the network, and written behind it
 _BLACK = 1e-6
 
@@ -65,7 +67,7 @@ class _Work:
     is_to_write: bool
     origin: dict[str, str] = field(default_factory=dict)  # what the result is made of, for its header
     deviation: Deviation = NO_DEVIATION  # from the frames around it, density
-    ties: list[Tie] = field(default_factory=list)  # to the frames that its colour is averaged with
+    ties: list[Tie] = field(default_factory=list)  # to the frames that it is averaged with
 
 
 @dataclass
@@ -126,7 +128,8 @@ class Recovery:
             return _Work(frame, not self._is_current(number, frame, origin), origin)
         origin["source_sha256"] = self.beside.source_sha256(number, frame)
         ties, deviation = self.beside.ties(number), self.beside.deviation(number)
-        origin["steadied"] = " ".join(f"{value:.4f}" for value in deviation)
+        if self.model.card.kept == "luma":
+            origin["steadied"] = " ".join(f"{value:.4f}" for value in deviation)
         if ties:
             origin["beside"] = self.beside.identity(number, ties)
         return _Work(frame, not self._is_current(number, frame, origin), origin, deviation, ties)
@@ -153,12 +156,25 @@ class Recovery:
             "values, or train again with it as a pair."
         )
 
-    def write(self, number: int, work: _Work, result: FloatArray, change: FloatArray | None) -> float:
-        """Write a frame, with a ``change`` of its coded colour; returns the share of it that is unlike the pairs, 0 without a
-        confidence map."""
-        if any(work.deviation) or change is not None:
-            result = with_kept_luma(result, work.frame.rgb, self.model.card, change)
-        frame = replace(work.frame, rgb=with_grain(result, work.frame.rgb, self.model.card, self.grain, number))
+    def learned(self, result: FloatArray) -> FloatArray:
+        """Of what was recovered that which frames are averaged by: small Cb and Cr, (h, w, 2), or coded luma, (H, W)."""
+        card = self.model.card
+        return small_chroma(result, card.encoding, card.matrix) if card.kept == "luma" else coded_luma(result, card)
+
+    def write(self, number: int, work: _Work, result: FloatArray, ours: FloatArray | None, beside: list[_Tied]) -> float:
+        """Average a frame, whose :meth:`learned` is ``ours``, with those beside it and write it.
+
+        Returns the share of it that is unlike the pairs, 0 without a confidence map.
+        """
+        card, left = self.model.card, 1.0
+        if card.kept == "luma":
+            change = unsteadiness(ours, beside, card.matrix) if ours is not None and beside else None
+            if any(work.deviation) or change is not None:
+                result = with_kept_luma(result, work.frame.rgb, card, change)
+        elif ours is not None and beside:
+            averaged = average(ours, beside)
+            result, left = with_luma_change(result, averaged.change, card), averaged.left
+        frame = replace(work.frame, rgb=with_grain(result, work.frame.rgb, card, self.grain, number, left))
         if self.aces_from is not None:
             frame = aces_frame(frame, self.aces_from)
         unlike = 0.0
@@ -205,7 +221,7 @@ class _Line:
     reading: dict[int, Future[_Work | None]] = field(default_factory=dict)
     stale: set[int] = field(default_factory=set)  # frames met so far that are to be written
     held: deque[tuple[int, _Work, FloatArray]] = field(default_factory=deque)
-    chroma: dict[int, FloatArray] = field(default_factory=dict)
+    learned: dict[int, FloatArray] = field(default_factory=dict)
     writing: deque[tuple[int, float, Future[float]]] = field(default_factory=deque)
 
     @property
@@ -254,8 +270,7 @@ class _Line:
                 raise
             return
         if self.reach:
-            card = self.job.model.card
-            self.chroma[number] = small_chroma(result, card.encoding, card.matrix)
+            self.learned[number] = self.job.learned(result)
         if work.is_to_write:
             self.held.append((number, work, result))
             if redone:
@@ -266,14 +281,13 @@ class _Line:
         """Write the frames that wait for none of those from ``following`` on; None: all of them."""
         while self.held and (following is None or self.held[0][0] + self.reach < following):
             number, work, result = self.held.popleft()
-            beside = [(one, self.chroma[one.frame]) for one in work.ties if one.frame in self.chroma]
-            matrix = self.job.model.card.matrix
-            change = unsteadiness(self.chroma[number], beside, matrix) if beside else None
+            ours = self.learned.get(number)
+            beside = [(one, self.learned[one.frame]) for one in work.ties if one.frame in self.learned]
             self.settle(_AHEAD)
             megapixels = work.frame.rgb.shape[0] * work.frame.rgb.shape[1] / 1e6
-            self.writing.append((number, megapixels, self.writers.submit(self.job.write, number, work, result, change)))
+            self.writing.append((number, megapixels, self.writers.submit(self.job.write, number, work, result, ours, beside)))
         if following is not None:
-            self.chroma = {frame: one for frame, one in self.chroma.items() if frame >= following - 2 * self.reach}
+            self.learned = {frame: one for frame, one in self.learned.items() if frame >= following - 2 * self.reach}
 
     def settle(self, most: int) -> None:
         """Wait until at most ``most`` frames are still being written. Only what is on disk counts as done."""

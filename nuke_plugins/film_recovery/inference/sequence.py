@@ -17,14 +17,13 @@ from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.images.ocio import to_aces
 from film_recovery.images.ranges import format_frames
 from film_recovery.images.sequence import Sequence
-from film_recovery.inference.beside import Beside, with_those_beside
+from film_recovery.inference.beside import Beside, may_steady, with_those_beside
 from film_recovery.inference.confidence import ConfidenceMaps
 from film_recovery.inference.early import EarlyFrames
 from film_recovery.inference.grain import check_grain
 from film_recovery.inference.outputs import Outputs
 from film_recovery.inference.pipeline import ApplyReport, Recovery, run
 from film_recovery.inference.session import InferenceOptions, ModelSession
-from film_recovery.inference.steady import may_steady
 from film_recovery.modelfile.load import LoadedModel, load_model
 
 
@@ -48,9 +47,11 @@ def apply_model(
     Channels beside RGB, windows and metadata are carried; the model's and the source's hashes are written into the header, so
     that ``skip_existing`` can tell a whole, current frame (by reading it) from anything else.
     ``aces_from`` names the working space of the files: the result is then written as ACES2065-1, through OpenColorIO.
-    ``steady`` takes the flicker of whole frames out of what the model sees, see :mod:`film_recovery.inference.steady`, and
-    averages the recovered colour along the motion, see :mod:`film_recovery.inference.shimmer`; the luma that is kept stays that
-    of the source as it is. None: wherever the model keeps luma, which it needs.
+    ``steady``: where the model keeps luma, takes the flicker of whole frames out of what the model sees, see
+    :mod:`film_recovery.inference.steady`, and averages the recovered colour along the motion, see
+    :mod:`film_recovery.inference.shimmer`; the luma that is kept stays that of the source as it is. Where it keeps chroma,
+    averages the grain that is left in the recovered luma, see :mod:`film_recovery.inference.degrain`. None: wherever it can,
+    but not where ``grain`` is the source's.
     ``grain`` of a spatial recovery: as ``recovered``, the ``source``'s own put back, or made up as the ``reference``'s, see
     :mod:`film_recovery.inference.grain`; the header tells which.
     ``confidence`` writes a layer ``confidence.Y`` beside the colour, see :mod:`film_recovery.images.familiar`.
@@ -58,8 +59,8 @@ def apply_model(
     Raises:
         MissingFrameError: a frame is not there; nothing has been written.
         InputError: the model is not for these files, the output would overwrite the input, or pixels are NaN.
-        UsageError: ``steady`` is asked of a model that does not keep luma, ``grain`` or ``confidence`` of one that cannot have
-            it, or ``confidence`` in files that cannot hold it.
+        UsageError: ``steady`` is asked of a model that keeps nothing or together with the source's grain, ``grain`` or
+            ``confidence`` of a model that cannot have it, or ``confidence`` in files that cannot hold it.
         DivergedError: the model gives values that are not finite even in single precision.
         BusyError: another process writes the same frames with another model.
         StoppedError: stopped on request; all frames written so far are whole.
@@ -74,11 +75,11 @@ def apply_model(
     outputs.refuse_overwriting(sequence)
     if aces_from is not None:
         to_aces(np.zeros((1, 1, 3), np.float32), aces_from)  # an unknown space is told before anything is written
-    steadies = may_steady(loaded.card, steady)
+    check_grain(loaded.card, grain)
+    steadies = may_steady(loaded.card, steady, grain)
     seen = with_those_beside(sequence, wanted) if steadies else wanted
     early = EarlyFrames(sequence, seen)
     beside = Beside(sequence, loaded.card, seen, early.keep) if steadies else None
-    check_grain(loaded.card, grain)
     maps = ConfidenceMaps(loaded.card, outputs.pattern) if confidence else None
     session = ModelSession(loaded, options)
     job = Recovery(

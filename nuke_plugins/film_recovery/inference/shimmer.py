@@ -51,7 +51,7 @@ def tie(ours: SmallPicture, theirs: SmallPicture, deviations: tuple[Deviation, D
     median = float(np.median(away))
     if not median <= _ANOTHER:
         return None
-    return Tie(frame, at, _falling(away / np.float32(np.clip(_USUAL * median, _NARROWEST, _WIDEST))))
+    return Tie(frame, at, falling(away / np.float32(np.clip(_USUAL * median, _NARROWEST, _WIDEST))))
 
 
 def small_chroma(recovered: FloatArray, encoding: str, matrix: str) -> FloatArray:
@@ -68,13 +68,13 @@ def unsteadiness(ours: FloatArray, beside: Sequence[tuple[Tie, FloatArray]], mat
     total, weights = ours.copy(), np.ones(ours.shape[:2], np.float32)
     for tied, theirs in beside:
         chroma = followed(theirs, tied.at)
-        weight = tied.weight * _falling(np.abs(chroma - ours).max(axis=-1) / np.float32(_SHIMMER))
+        weight = tied.weight * falling(np.abs(chroma - ours).max(axis=-1) / np.float32(_SHIMMER))
         total += chroma * weight[..., None]
         weights += weight
     change = total / weights[..., None] - ours
     return np.asarray(cv2.transform(change, ycbcr_to_rgb_matrix(matrix)[:, 1:].astype(np.float32)), np.float32)
 
 
-def _falling(ratio: FloatArray) -> FloatArray:
-    """A quarter at 1, next to nothing from 3 on: a squared Cauchy weight."""
+def falling(ratio: FloatArray) -> FloatArray:
+    """A weight of 1 at 0, a quarter at 1, next to nothing from 3 on: a squared Cauchy weight."""
     return np.asarray(1.0 / np.square(1.0 + np.square(ratio)), np.float32)

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from film_recovery.contract.card import ModelCard
-from film_recovery.contract.errors import MissingFrameError, UnreadableImageError, UsageError
+from film_recovery.contract.errors import MissingFrameError, UnreadableImageError
 from film_recovery.contract.steady import WINDOW
 from film_recovery.images import single
 from film_recovery.images.colour import luma_coefficients
@@ -169,17 +169,10 @@ class Steadiness:
         self._changes = {pair: change for pair, change in self._changes.items() if pair[0] in window and pair[1] in window}
 
 
-def may_steady(card: ModelCard, asked: bool | None) -> bool:
-    """Whether to steady what a model sees: as ``asked``, or where the model keeps luma. Raises :class:`UsageError`."""
-    if asked and card.kept != "luma":
-        raise UsageError(f"Only a chroma recovery can be steadied; this model keeps {card.kept}. Leave --steady out.")
-    return card.kept == "luma" if asked is None else asked
-
-
-def source_steadiness(
-    sequence: Sequence, card: ModelCard, keep: Callable[[int, Frame], None] = lambda number, frame: None
-) -> Steadiness:
-    """The deviations of a sequence's frames. Neighbours that are gone, unreadable or of another kind count as gaps.
+def source_reader(
+    sequence: Sequence, card: ModelCard, keep: Callable[[int, Frame], None]
+) -> Callable[[int], FloatArray | None]:
+    """Reads a sequence's frames for :class:`Steadiness`; None for those that are gone, unreadable or of another kind.
 
     ``keep`` is given every frame that was read, so that who needs it later need not read it again. While a frame is looked at,
     a thread of its own reads the next: at the beginning of a run everything waits for the first window.
@@ -202,7 +195,7 @@ def source_steadiness(
         keep(number, frame)
         return frame.rgb if frame.is_coded == (card.encoding == "none") else None
 
-    return Steadiness(sequence.frames, read, card.encoding)
+    return read
 
 
 def steadied(rgb: FloatArray, deviation: Deviation, encoding: str) -> FloatArray:

@@ -103,10 +103,10 @@ def stale_frames(
 
 
 def frame_records(places: Places, hashes: Hashes, name: str, frames: list[int], project: Project) -> dict[int, list[str]]:
-    """What is remembered of rendered frames: hashes of the source, of the frames that steady it and of the file, and how it was
+    """What is remembered of rendered frames: hashes of the source, of the frames around it and of the file, and how it was
     merged."""
     step, source = project.passes[name], places.open(project.passes[name].source)
-    reach = REACH if KEPT[step.task] == "luma" else 0  # only such a model's colour is steadied
+    reach = REACH[KEPT[step.task]]
     near = {frame + away for frame in frames for away in range(-reach, reach + 1)}
     sources = {frame: hashes.frame(source, frame) for frame in near.intersection(source.frames)}
     records = {}

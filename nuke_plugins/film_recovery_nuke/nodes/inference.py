@@ -144,7 +144,7 @@ def keep_key(node: Any) -> None:
 
 def settings_of(node: Any) -> str:
     """What of the node's settings changes pixels, as text. Tiles do not."""
-    steady = ", steady colour" if node["steadyColour"].value() else ""
+    steady = ", steady" if needs.steadies(node) else ""
     grain = str(node["grain"].value())
     grain = "" if grain == "recovered" else f", grain {grain}"
     confidence = ", confidence" if node["confidence"].value() else ""
@@ -262,8 +262,7 @@ def _recover(
         "--skip-existing", "--precision", str(node["precision"].value()),
         "--device", preferences.get("device") if node["useGPUIfAvailable"].value() else "cpu",
     ]  # fmt: skip
-    steady = node["steadyColour"].value() and node["cardTask"].value() == "chroma"
-    words.append("--steady" if steady else "--no-steady")
+    words.append("--steady" if needs.steadies(node) else "--no-steady")
     if node["cardTask"].value() == "spatial":
         words += ["--grain", str(node["grain"].value())]
     if node["confidence"].value():

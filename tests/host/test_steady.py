@@ -1,4 +1,4 @@
-"""Steadied colour in the graph: whatever is baked first, the frames are those of the command line on the whole element."""
+"""Steadied recoveries in the graph: whatever is baked first, the frames are those of the command line on the whole element."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def picture(node: Any, frame: int) -> Any:
 def shot(nuke: Any, reads: Callable[..., Any], tiny_model: Path, tmp_path: Path) -> Any:
     """A saved script with a RecoveryInference that steadies."""
     source, _ = reads(nuke)
-    node = nuke.nodes.RecoveryInference(inputs=[source], name="Chroma", steadyColour=True, useGPUIfAvailable=False)
+    node = nuke.nodes.RecoveryInference(inputs=[source], name="Chroma", steady=True, useGPUIfAvailable=False)
     (tmp_path / "shot").mkdir()
     nuke.scriptSaveAs(str(tmp_path / "shot" / "shot.nk"), overwrite=1)
     node["modelFile"].setValue(tiny_model.as_posix())
@@ -52,7 +52,7 @@ def test_parts_of_a_range_are_what_the_command_line_gives_of_the_whole(
         assert np.array_equal(picture(shot, frame), picture(expected, 1)), frame
 
     steadied = picture(shot, 1007)
-    shot["steadyColour"].setValue(False)
+    shot["steady"].setValue(False)
     assert inference.bake(shot, [1007]).baked == [1007], "the frame is another one"
     assert not np.array_equal(picture(shot, 1007), steadied)
 
@@ -71,11 +71,15 @@ def test_a_changed_neighbour_makes_a_frame_new(nuke: Any, shot: Any) -> None:
 def test_neighbours_are_asked_of_a_pass_above(nuke: Any, shot: Any, tiny_model: Path) -> None:
     from film_recovery_nuke import needs
 
-    shot["steadyColour"].setValue(False)
+    shot["steady"].setValue(False)
     second = nuke.nodes.RecoveryInference(inputs=[shot], name="Second", modelFile=tiny_model.as_posix())
     assert needs.needed([second], [1005]).of(shot) == [1005]
-    second["steadyColour"].setValue(True)
+    second["steady"].setValue(True)
     assert needs.needed([second], [1005]).of(shot) == list(range(1001, 1013)), "within the range of the element"
     assert needs.needed([second], [1005]).of(second) == [1005]
     second["cardTask"].setValue("spatial")
-    assert needs.needed([second], [1005]).of(shot) == [1005], "only chroma recovery steadies"
+    assert needs.needed([second], [1005]).of(shot) == list(range(1003, 1008)), "those that grain is averaged over"
+    second["grain"].setValue("source")
+    assert needs.needed([second], [1005]).of(shot) == [1005], "the source's grain is put back"
+    second["cardTask"].setValue("as-is")
+    assert needs.needed([second], [1005]).of(shot) == [1005]

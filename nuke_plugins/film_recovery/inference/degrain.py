@@ -26,10 +26,11 @@ from film_recovery.images import single
 from film_recovery.images.colour import luma_coefficients
 from film_recovery.inference.shimmer import Tie, falling
 
-_FLOW_WIDTH = 1024  # pixels: finer motion is not worth its time
+_FLOW_WIDTH = 768  # pixels: finer motion is not worth its time
 _FLOW_BLUR = 1.0  # of those pixels
 _EXPOSED = (0.5, 99.5)  # percentiles of luma that the flow sees apart
 _LEVEL = 6.0  # pixels: what a Gaussian of this deviation leaves is level and not averaged
+_COARSER = 4  # so much smaller is the picture that the level is taken of
 _PATCH = 7  # pixels a side
 _SAMPLED = 4  # every fourth patch a side tells what patches usually differ by
 _SMALLEST = 32  # pixels a side of what flow is taken of; of less than 16 OpenCV's crashes
@@ -37,6 +38,7 @@ _LEAST = 1e-6  # coded luma: keeps a quotient of nothing by nothing finite
 _TRUSTED = 0.5  # a small picture's weight from which it says nothing against a neighbour: half of all are under 0.64 by grain
 
 FloatArray = npt.NDArray[np.float32]
+Plane = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,10 @@ def average(ours: FloatArray, beside: Sequence[tuple[Tie, FloatArray]]) -> Avera
     """
     if min(_flow_size(ours)) < _SMALLEST:
         return Averaged(np.zeros_like(ours), 1.0)
+    seen = _plane(ours)
     total, weights, squares = np.zeros_like(ours), np.ones_like(ours), np.ones_like(ours)
     for tied, theirs in beside:
-        difference = _without_level(_laid_on(ours, theirs) - ours)
+        difference = _without_level(_laid_on(seen, theirs) - ours)
         squared = cv2.blur(np.square(difference), (_PATCH, _PATCH), borderType=cv2.BORDER_REFLECT)
         away = np.sqrt(np.maximum(squared, 0.0))  # OpenCV's running sums go below zero by rounding
         usual = max(float(np.median(away[::_SAMPLED, ::_SAMPLED])), _LEAST)
@@ -85,22 +88,30 @@ def with_luma_change(rgb: FloatArray, change: FloatArray, card: ModelCard) -> Fl
 
 
 def _without_level(picture: FloatArray) -> FloatArray:
-    return np.asarray(picture - cv2.GaussianBlur(picture, (0, 0), _LEVEL, borderType=cv2.BORDER_REFLECT), np.float32)
+    height, width = picture.shape
+    size = (max(width // _COARSER, 1), max(height // _COARSER, 1))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), _LEVEL / _COARSER, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(picture - cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _laid_on(ours: FloatArray, theirs: FloatArray) -> FloatArray:
-    """``theirs`` where it shows what ``ours`` does."""
-    (height, width), size = ours.shape, _flow_size(ours)
-    small = [np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.float32) for luma in (ours, theirs)]
-    small = [np.asarray(cv2.GaussianBlur(luma, (0, 0), _FLOW_BLUR), np.float32) for luma in small]
-    low, high = np.percentile(small[0][::_SAMPLED, ::_SAMPLED], _EXPOSED)
-    scale = 255.0 / max(float(high - low), _LEAST)
-    planes = [np.asarray(np.clip((luma - low) * scale, 0.0, 255.0), np.uint8) for luma in small]
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(planes[0], planes[1], None)
+def _laid_on(seen: Plane, theirs: FloatArray) -> FloatArray:
+    """``theirs`` where it shows what is ``seen``, the :func:`_plane` of a frame of the same size."""
+    height, width = theirs.shape
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(seen, _plane(theirs), None)
     large = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
-    y, x = np.indices(ours.shape, np.float32)
-    at_x, at_y = x + large[..., 0] * np.float32(width / size[0]), y + large[..., 1] * np.float32(height / size[1])
-    return np.asarray(cv2.remap(theirs, at_x, at_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    y, x = np.indices(theirs.shape, np.float32)
+    x += large[..., 0] * np.float32(width / seen.shape[1])
+    y += large[..., 1] * np.float32(height / seen.shape[0])
+    return np.asarray(cv2.remap(theirs, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _plane(luma: FloatArray) -> Plane:
+    """What flow is taken of: small, with little grain, from the darkest to the brightest that there is."""
+    small = cv2.GaussianBlur(cv2.resize(luma, _flow_size(luma), interpolation=cv2.INTER_AREA), (0, 0), _FLOW_BLUR)
+    low, high = np.percentile(small[::_SAMPLED, ::_SAMPLED], _EXPOSED)
+    scale = 255.0 / max(float(high - low), _LEAST)
+    return np.asarray(np.clip((small - low) * scale, 0.0, 255.0), np.uint8)
 
 
 def _flow_size(luma: FloatArray) -> tuple[int, int]:

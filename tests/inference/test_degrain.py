@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.inference.test_shimmer import slowly
-from tests.inference.test_steady import files, make_model, panned, written
+from tests.inference.test_shimmer import check_chunks, slowly
+from tests.inference.test_steady import make_model, panned, written
 
 from film_elements.clip import moving_still
 from film_recovery.contract.card import ModelCard
@@ -129,13 +129,7 @@ def test_any_chunks_equal_the_whole(
 ) -> None:
     folder = tmp_path_factory.mktemp("chunks")
     moving = grainy([np.maximum(one, 0.01) for one in list(moving_still(photograph, (96, 64), 40, 0.8))[16:24]])  # cut at 20
-    sequence = open_sequence(written(folder / "in", dict(enumerate(moving, start=1001))))
-    apply_model(model, sequence, folder / "whole" / "r.####.exr")
-    for chunk in range(3):
-        asked = [frame for frame, part in zip(range(1001, 1009), parts, strict=True) if part == chunk]
-        if asked:
-            apply_model(model, sequence, folder / "parts" / "r.####.exr", asked)
-    assert files(folder / "whole") == files(folder / "parts")
+    check_chunks(model, moving, parts, folder)
 
 
 def test_a_spatial_recovery_is_averaged_and_says_so(model: Path, photograph: FloatArray, tmp_path: Path) -> None:

@@ -67,7 +67,9 @@ class Results:
 
     def columns(self) -> list[tuple[str, float, str]]:
         """Methods with their budgets, and what they are called."""
-        trained = [(name, b, f"{word}, {time_words(b)}") for name, word in TRAINED.items() for b in self.budgets]
+        done = {(name, budget) for _, name, budget in self.all}
+        every = ((name, b, f"{word}, {time_words(b)}") for name, word in TRAINED.items() for b in self.budgets)
+        trained = [one for one in every if one[:2] in done]
         alone = [*((name, 0.0, word) for name, word in CLOSED.items()), *trained]
         steady = {(name, budget) for _, name, budget in self.all if name.endswith(STEADY)}
         both = [((name, b, word), (name + STEADY, b, word + STEADY)) for name, b, word in alone]

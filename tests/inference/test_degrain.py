@@ -100,6 +100,13 @@ def test_a_cut_and_things_that_come_and_go_leave_no_ghost(photograph: FloatArray
     assert rms(averaged(flashing, 2).change[40:90, 60:120]) < 0.01 < rms(luma(flashing[2]) - luma(first))
 
 
+def test_frames_of_another_size_count_nothing(photograph: FloatArray) -> None:
+    frames = grainy(slowly(photograph, 3))
+    larger = np.asarray(cv2.resize(frames[0], None, fx=2.0, fy=2.0), np.float32)
+    mixed, without = averaged([larger, *frames[1:]], 1), averaged(frames[1:], 0)
+    assert np.array_equal(mixed.change, without.change) and mixed.left == without.left < 1.0
+
+
 def test_colour_stays_where_luma_is_changed(photograph: FloatArray) -> None:
     frames = grainy(slowly(photograph))
     change = averaged(frames, 4).change

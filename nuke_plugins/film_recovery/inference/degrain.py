@@ -58,13 +58,15 @@ def coded_luma(rgb: FloatArray, card: ModelCard) -> FloatArray:
 def average(ours: FloatArray, beside: Sequence[tuple[Tie, FloatArray]]) -> Averaged:
     """What averaging does to a frame's recovered :func:`coded_luma`; ``beside`` are those of the frames that it is tied to.
 
-    Pictures that are too small for flow stay as they are.
+    Pictures that are too small for flow stay as they are, and those of another size count nothing.
     """
     if min(_flow_size(ours)) < _SMALLEST:
         return Averaged(np.zeros_like(ours), 1.0)
     seen = _plane(ours)
     total, weights, squares = np.zeros_like(ours), np.ones_like(ours), np.ones_like(ours)
     for tied, theirs in beside:
+        if theirs.shape != ours.shape:  # their small pictures may be of one size
+            continue
         difference = _without_level(_laid_on(seen, theirs) - ours)
         squared = cv2.blur(np.square(difference), (_PATCH, _PATCH), borderType=cv2.BORDER_REFLECT)
         away = np.sqrt(np.maximum(squared, 0.0))  # OpenCV's running sums go below zero by rounding

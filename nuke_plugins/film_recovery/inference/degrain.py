@@ -3,8 +3,8 @@
 Grain is another one in every frame and the picture is not, so what follows the motion adds up and grain does not. The recovered
 luma of the two frames before and after is laid on the frame's own by optical flow (DIS; Kroeger et al., *Fast Optical Flow
 using Dense Inverse Search*, ECCV 2016), taken between recovered lumas, where there is less grain to mislead it. A neighbour
-counts as far as it shows the same: its weight falls off where a patch differs by more than patches usually do, which is grain,
-and where the small pictures of the source differ.
+counts as far as it shows the same: its weight falls off where a patch differs by more than quiet patches do, which is grain, and
+where the small pictures of the source differ.
 
 Only what is finer than about sixteen pixels is averaged. The level of every place stays the frame's own, and with it flicker,
 fades and flashes. Colour stays as it is.
@@ -32,6 +32,8 @@ _EXPOSED = (0.5, 99.5)  # percentiles of luma that the flow sees apart
 _LEVEL = 6.0  # pixels: what a Gaussian of this deviation leaves is level and not averaged
 _COARSER = 4  # so much smaller is the picture that the level is taken of
 _PATCH = 7  # pixels a side
+_QUIET = 0.25  # share of the patches that show the same and hardly move, so that they differ by grain alone, in any picture
+_TO_MEDIAN = 1.15  # what patches usually differ by, over what so many of them do, where there is nothing but grain
 _SAMPLED = 4  # every fourth patch a side tells what patches usually differ by
 _SMALLEST = 32  # pixels a side of what flow is taken of; of less than 16 OpenCV's crashes
 _LEAST = 1e-6  # coded luma: keeps a quotient of nothing by nothing finite
@@ -70,7 +72,7 @@ def average(ours: FloatArray, beside: Sequence[tuple[Tie, FloatArray]]) -> Avera
         difference = _without_level(_laid_on(seen, theirs) - ours)
         squared = cv2.blur(np.square(difference), (_PATCH, _PATCH), borderType=cv2.BORDER_REFLECT)
         away = np.sqrt(np.maximum(squared, 0.0))  # OpenCV's running sums go below zero by rounding
-        usual = max(float(np.median(away[::_SAMPLED, ::_SAMPLED])), _LEAST)
+        usual = max(_TO_MEDIAN * float(np.quantile(away[::_SAMPLED, ::_SAMPLED], _QUIET)), _LEAST)
         weight = falling(np.maximum(away / np.float32(usual) - 1.0, 0.0))
         trust = cv2.resize(tied.weight, ours.shape[::-1], interpolation=cv2.INTER_LINEAR)
         weight *= np.minimum(trust / np.float32(_TRUSTED), 1.0)

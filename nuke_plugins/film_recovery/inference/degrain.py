@@ -3,8 +3,8 @@
 Grain is another one in every frame and the picture is not, so what follows the motion adds up and grain does not. The recovered
 luma of the two frames before and after is laid on the frame's own by optical flow (DIS; Kroeger et al., *Fast Optical Flow
 using Dense Inverse Search*, ECCV 2016), taken between recovered lumas, where there is less grain to mislead it. A neighbour
-counts as far as it shows the same: its weight falls off where a patch differs by more than quiet patches do, which is grain, and
-where the small pictures of the source differ.
+counts as far as it shows the same: its weight falls off where a patch differs by more than quiet patches do, which is grain,
+and where the small pictures of the source differ.
 
 Only what is finer than about sixteen pixels is averaged. The level of every place stays the frame's own, and with it flicker,
 fades and flashes. Colour stays as it is.

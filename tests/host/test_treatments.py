@@ -105,7 +105,8 @@ def test_grain_is_the_command_lines(
 
     shot["modelFile"].setValue(spatial_model.as_posix())
     assert inference.bake(shot, [1003]).baked == [1003]
-    for treatment in ("source", "reference"):
+    shot["steady"].setValue(True)
+    for treatment in ("recovered", "source", "reference"):
         shot["grain"].setValue(treatment)
         assert inference.bake(shot, [1003]).baked == [1003], "the frame is another one"
         applied(worker, spatial_model, elements["source"], tmp_path / f"{treatment}.####.exr", "--grain", treatment)
@@ -114,6 +115,10 @@ def test_grain_is_the_command_lines(
         assert np.array_equal(colour(rendered(shot, 1003)), colour(rendered(expected, 1))), treatment
     shot["grain"].setValue("recovered")
     assert inference.bake(shot, [1003]).baked == [1003]
+    shot["grain"].setValue("source")
+    assert inference.bake(shot, [1003]).baked == [1003]
+    shot["steady"].setValue(False)
+    assert inference.bake(shot, [1003]).kept == [1003], "with the source's grain nothing is averaged"
 
 
 def test_grain_of_a_chroma_recovery_is_left_alone(nuke: Any, shot: Any, tiny_model: Path) -> None:

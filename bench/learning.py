@@ -101,7 +101,8 @@ def measure(case: Case, piece: Piece, ledger: Ledger) -> list[Result]:
 
 
 def pieces(recipes: Sequence[Recipe], budgets: Sequence[float], full: bool) -> Iterator[Piece]:
-    """Everything that the simulated cases ask for; of those of more pairs only ours, by the shortest budget."""
+    """Everything that the simulated cases ask for: plain RGB for two minutes at most unless ``full``; of those of more pairs
+    only ours, by the shortest budget."""
     for recipe in recipes:
         yield Piece(recipe.name, "", 0.0)
         wanted = itertools.product(budgets, TRAINED) if recipe not in MORE else [(budgets[0], "ours")]

@@ -32,7 +32,7 @@ from film_recovery.images.encodings import decode, encode
 from film_recovery.images.familiar import FamiliarColours, cells_of
 from film_recovery.inference.steady import steadied
 from film_recovery.pairs.dataset import Dataset, Pair
-from film_recovery.training.loop import build_graph
+from film_recovery.training.build import build_graph
 from film_recovery.training.monitor import run_graph
 
 PAGE = Path(__file__).with_name("confidence.md")

@@ -46,11 +46,11 @@ from film_recovery.pairs.balance import fit_balance
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
 from film_recovery.pairs.targets import make_target
+from film_recovery.training.build import build_graph
 from film_recovery.training.checkpoint import CheckpointInfo, save_checkpoint
 from film_recovery.training.data import PreparedPair, cut, draw_crops, levelled, prepare
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.initial import SHIPPED, with_share
-from film_recovery.training.loop import build_graph
 from film_recovery.training.losses import recovery_loss
 from film_recovery.training.network import SIZES
 

@@ -28,9 +28,10 @@ from film_recovery.pairs.balance import DensityBalance
 from film_recovery.pairs.dataset import Dataset, Pair, apply_balance
 from film_recovery.pairs.lut import ColourLut
 from film_recovery.review.baselines import fit_from_pairs
+from film_recovery.training.build import build_graph
 from film_recovery.training.data import prepare
 from film_recovery.training.graph import RecoveryGraph
-from film_recovery.training.loop import build_graph, train_dataset
+from film_recovery.training.loop import train_dataset
 from film_recovery.training.monitor import run_graph
 
 FloatArray = npt.NDArray[np.float32]

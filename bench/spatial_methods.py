@@ -24,8 +24,9 @@ from film_recovery.inference.tiles import recover
 from film_recovery.modelfile.load import load_model
 from film_recovery.pairs.dataset import Dataset
 from film_recovery.training import trainer as trainer_module
+from film_recovery.training.build import build_graph
 from film_recovery.training.graph import RecoveryGraph
-from film_recovery.training.loop import build_graph, train_dataset
+from film_recovery.training.loop import train_dataset
 from film_recovery.training.monitor import run_graph
 from film_recovery.training.plan import make_plan
 from film_recovery.training.spatial_losses import spatial_loss

@@ -32,9 +32,9 @@ from film_recovery.pairs.confidence import pair_trust
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
 from film_recovery.pairs.targets import make_target
+from film_recovery.training.build import build_graph
 from film_recovery.training.data import PreparedPair, prepare
 from film_recovery.training.evaluate import recover_learned
-from film_recovery.training.loop import build_graph
 from film_recovery.training.plan import make_plan
 from film_recovery.training.trainer import Trainer
 

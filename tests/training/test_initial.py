@@ -12,8 +12,8 @@ import torch
 from film_recovery.contract.job import TrainingJob
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
+from film_recovery.training.build import build_graph
 from film_recovery.training.initial import SHIPPED, initial_weights
-from film_recovery.training.loop import build_graph
 
 _SHIPPED = sorted(SHIPPED.glob("initial_*.safetensors"))
 

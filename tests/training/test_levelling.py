@@ -20,11 +20,12 @@ from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import write_frame
 from film_recovery.pairs.dataset import load_dataset
+from film_recovery.training.build import build_graph
 from film_recovery.training.checkpoint import load_checkpoint
 from film_recovery.training.data import PreparedPair
 from film_recovery.training.evaluate import level_spread, middle
 from film_recovery.training.graph import RecoveryGraph
-from film_recovery.training.loop import build_graph, resume, train
+from film_recovery.training.loop import resume, train
 from film_recovery.training.plan import TrainingPlan, has_levelled, load_plan
 from film_recovery.training.trainer import Trainer
 

@@ -23,9 +23,10 @@ from film_recovery.images.frame import Frame
 from film_recovery.images.io import write_frame
 from film_recovery.modelfile.load import load_model
 from film_recovery.pairs.dataset import Dataset, load_dataset
+from film_recovery.training.build import build_graph
 from film_recovery.training.checkpoint import load_checkpoint
 from film_recovery.training.graph import RecoveryGraph
-from film_recovery.training.loop import build_graph, resume, train, train_dataset
+from film_recovery.training.loop import resume, train, train_dataset
 
 STEPS = 30
 

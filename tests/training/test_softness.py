@@ -10,7 +10,7 @@ import scipy.ndimage
 import torch
 
 from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
-from film_recovery.training.softness import measure_softness, soften
+from film_recovery.training.softness import measure_softness, soften, softest
 from film_recovery.training.start import fit_start
 
 FloatArray = npt.NDArray[np.float32]
@@ -48,6 +48,43 @@ def test_lying_off_is_like_softness(components: FloatArray) -> None:
 def test_too_little_to_tell_is_none() -> None:
     flat = np.full((128, 128), 0.4, np.float32)
     assert measure_softness([flat], [np.stack([flat, flat])], [np.stack([flat, flat])]) == 0.0
+
+
+def film(coded: FloatArray, seed: int) -> FloatArray:
+    """A scan of coded RGB (H, W, 3) as YCbCr (3, H, W): every layer has a grain of its own."""
+    layers = cv2.GaussianBlur(grain(coded.shape, 0.03, seed), (0, 0), 0.7)
+    return np.ascontiguousarray(rgb_to_ycbcr(coded + layers, "709").transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("kind", ["print", "video"])
+def test_a_reference_says_itself_how_soft_its_colour_is(components: FloatArray, kind: str, sigma: float) -> None:
+    picture = ycbcr_to_rgb(components.transpose(1, 2, 0), "709")
+    reference = film(cv2.GaussianBlur(picture, (0, 0), sigma) if kind == "print" else picture, 2)
+    if kind == "video":
+        reference[1:] = blurred(reference[1:], sigma)
+    assert softest([film(picture, 1)[0]], [reference]) == pytest.approx(sigma, abs=0.3 * sigma)
+
+
+def test_references_that_lie_off_are_as_soft_as_that_makes_them(components: FloatArray) -> None:
+    picture = ycbcr_to_rgb(components.transpose(1, 2, 0), "709")
+    shifts = [(2, 0), (-1, 2), (0, -2), (-2, 1)]
+    references = [np.roll(film(picture, 10 + seed), shift, axis=(1, 2)) for seed, shift in enumerate(shifts)]
+    assert 1.0 < softest([film(picture, seed)[0] for seed in range(4)], references) < 2.6
+
+
+def test_colour_of_a_source_that_is_fine_and_wrong_does_not_make_a_sharp_reference_soft(components: FloatArray) -> None:
+    """Colour that is smooth in truth has taken on some of the source's luma, as a table of colours does to it."""
+    truth = np.stack([components[0], *blurred(components[1:], 3.0)])
+    source, reference = (film(ycbcr_to_rgb(truth.transpose(1, 2, 0), "709"), seed) for seed in (1, 2))
+    detail = truth[0] - cv2.GaussianBlur(truth[0], (0, 0), 6.0)
+    source[1:] += 0.15 * detail * np.sign(truth[1:])
+    assert measure_softness([source[0]], [source[1:]], [reference[1:]]) > 1.0
+    most = softest([source[0]], [reference])
+    assert most < 0.6
+    pictures = [ycbcr_to_rgb(part.transpose(1, 2, 0), "709") for part in (source, reference)]
+    start = fit_start("chroma", pictures[:1], pictures[1:], "709", 0, softest=most)
+    assert float(start.softness) == 0.0
 
 
 def test_softening_is_a_gaussian(components: FloatArray) -> None:

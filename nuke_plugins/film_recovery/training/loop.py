@@ -25,12 +25,11 @@ from film_recovery.contract.findings import Finding
 from film_recovery.contract.job import TrainingJob, load_job
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.contract.run_folder import RunFolder
-from film_recovery.images.encodings import encode, from_linear, to_linear
 from film_recovery.images.familiar import FamiliarColours, cells_of
 from film_recovery.images.sequence import open_sequence
 from film_recovery.modelfile.export import export_model
-from film_recovery.pairs.balance import DensityBalance
 from film_recovery.pairs.dataset import Dataset, Pair, build_dataset, load_dataset
+from film_recovery.training.build import build_graph
 from film_recovery.training.checkpoint import graph_from_checkpoint, load_checkpoint, save_checkpoint
 from film_recovery.training.data import PreparedPair, largest_patch, prepare
 from film_recovery.training.evaluate import held_out_figure
@@ -38,11 +37,9 @@ from film_recovery.training.grain import measure_grain
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.guidance.curve import Curve
 from film_recovery.training.guidance.judge import judge_training, write_findings
-from film_recovery.training.initial import initial_weights, take_weights
+from film_recovery.training.initial import initial_weights
 from film_recovery.training.monitor import Monitor, event_figures, run_graph
-from film_recovery.training.parts import STATISTICS_AREA, tiles_of
 from film_recovery.training.plan import Clock, choose_device, has_levelled, load_plan, make_plan
-from film_recovery.training.start import fit_start
 from film_recovery.training.trainer import Trainer
 
 _PROGRESS_EVENTS = 200  # over a run
@@ -220,40 +217,6 @@ def _restored(job: TrainingJob, run: RunFolder, dataset: Dataset) -> tuple[Train
     return trainer, start
 
 
-def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) -> RecoveryGraph:
-    """The graph that a training begins with: balance, closed-form start and statistics from the job's training pairs, and the
-    network with the initial weights that the job asks for; without any its correction is zero. Raises as
-    :func:`take_weights` does.
-
-    ``tolerant`` as for :func:`fit_start`.
-    """
-    manifest = dataset.manifest
-    balance = DensityBalance.from_numbers(manifest.balance) if manifest.balance else None
-    pairs = [(pair.source, pair.target, pair.trust) for pair in dataset.training]
-    columns: list[list[Any]] = [list(column) for column in zip(*pairs, strict=True)]
-
-    def coded_target(target: FloatArray) -> FloatArray:
-        return np.asarray(encode(target, manifest.encoding), np.float32)
-
-    start = fit_start(
-        job.task, columns[0], columns[1], manifest.matrix, job.seed, trust=columns[2], tolerant=tolerant,
-        unbalanced=None if balance else manifest.encoding,
-        code=(lambda source: _coded(source, manifest.encoding, balance), coded_target),
-    )  # fmt: skip
-    graph = RecoveryGraph(
-        job.task, size=job.size, encoding=manifest.encoding, matrix=manifest.matrix, balance=balance, start=start
-    )
-    parts = tiles_of(columns[0], columns[1], columns[2], STATISTICS_AREA)
-    prepared = [prepare(graph, Pair(0, False, part[0], part[1], part[1], part[2]), torch.device("cpu")) for part in parts]
-    features = torch.cat([part.features.flatten(1)[:, ::7] for part in prepared], dim=1)
-    change = torch.cat([(part.target - part.features[3:]).flatten(1)[:, ::7] for part in prepared], dim=1)
-    graph.standardise(features.mean(1), features.std(1).clamp_min(1e-3), change.abs().mean(1).clamp_min(1e-3))
-    weights = initial_weights(job)
-    if weights is not None:
-        take_weights(graph, weights)
-    return graph.eval()
-
-
 def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: Reporter) -> None:
     """Train to the end of the plan, which may come earlier (``stop_when_level``) or be moved by the clock. Raises
     :class:`StoppedError`, with a checkpoint saved."""
@@ -368,11 +331,6 @@ def _preview(job: TrainingJob, dataset: Dataset) -> FloatArray | None:
     return np.ascontiguousarray(picture[y : y + height, x : x + width])
 
 
-def _coded(source: FloatArray, encoding: str, balance: DensityBalance | None) -> FloatArray:
-    balanced = from_linear(balance.apply(to_linear(source, encoding)), encoding) if balance else source
-    return np.asarray(encode(balanced, encoding), np.float32)
-
-
 @contextlib.contextmanager
 def _signals() -> Iterator[list[int]]:
     """Collect SIGTERM and SIGINT instead of dying by them; outside the main thread there are none to collect."""
@@ -403,4 +361,4 @@ def _failures_recorded(run: RunFolder) -> Iterator[None]:
         raise
 
 
-__all__ = ["DivergedError", "TrainingResult", "build_graph", "resume", "train", "train_dataset"]
+__all__ = ["DivergedError", "TrainingResult", "resume", "train", "train_dataset"]

@@ -7,11 +7,17 @@ such targets pixel by pixel learns to bleed. So its colour is blurred as much be
 Softness is measured against luma, which the source has sharp: the cross-spectra of both colours with luma, averaged over all
 directions, fall together with frequency for as long as both are equally sharp; noise, which luma does not share, leaves them
 alone.
+
+A source's colour can also be finer than its targets' because it is wrong: a layer that is less sharp than the others fringes
+every edge, and a table of colours makes a little colour of luma. Such targets are right, and to be copied. What tells the two
+apart is the reference itself. A print that is soft or lies off is so in its luma too, and film has grain as fine in its colour
+as in its luma, which video has not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -39,25 +45,69 @@ def measure_softness(luma: Sequence[FloatArray], colour: Sequence[FloatArray], t
     Tiles of 64 pixels; the ratio of both cross-spectra is fitted by ``exp(-2 (pi sigma f)^2)``, the transfer function of a
     Gaussian, times a gain; each ring counts by the root of the first's strength.
     """
+    return noticeable(_blur(luma, colour, target))
+
+
+def softest(luma: Sequence[FloatArray], reference: Sequence[FloatArray]) -> float:
+    """How much softer than the source's colour the reference's can be, pixels: as much as its luma is, by the same measure,
+    and as its colour is softer than its own luma.
+
+    ``luma`` is the source's, coded, (H, W) each, and ``reference`` coded YCbCr on the same pixels, (3, H, W) each. The latter
+    softness is that of a Gaussian fitted to the ratio of both powers, which grain lifts and video's narrow colour ends.
+    """
+    lying = _blur(luma, [ours[None] for ours in luma], [theirs[:1] for theirs in reference])
+    own = np.zeros((2, _BINS))
+    for picture in reference:
+        for part in _parts(picture.shape[1:], len(reference)):
+            powers = [_in_rings(np.abs(_spectrum(channel[part])) ** 2) for channel in picture]
+            own += [powers[0], powers[1] + powers[2]]
+    of_power = _fit(own[0], own[1], own[0] > 0.0)
+    return math.hypot(lying, of_power / math.sqrt(2.0))
+
+
+def noticeable(sigma: float) -> float:
+    """A blur worth minding, pixels, else 0."""
+    return round(sigma, 1) if sigma >= NEGLIGIBLE else 0.0
+
+
+def _blur(luma: Sequence[FloatArray], colour: Sequence[FloatArray], target: Sequence[FloatArray]) -> float:
     sharp, soft = np.zeros(_BINS), np.zeros(_BINS)
-    ring, inside = _rings()
-    window = np.outer(np.hanning(_TILE), np.hanning(_TILE))
     for ours, given, wanted in zip(luma, colour, target, strict=True):
-        height, width = ours.shape
-        places = [(y, x) for y in range(0, height - _TILE + 1, _TILE // 2) for x in range(0, width - _TILE + 1, _TILE // 2)]
-        step = max(len(places) * len(luma) // _TILES, 1)
-        for y, x in places[::step]:
-            part = (slice(y, y + _TILE), slice(x, x + _TILE))
-            guide = np.conj(np.fft.fft2((ours[part] - ours[part].mean()) * window))
+        for part in _parts(ours.shape, len(luma)):
+            guide = np.conj(_spectrum(ours[part]))
             for channel in range(len(given)):
-                first, second = (np.fft.fft2((p[channel][part] - p[channel][part].mean()) * window) for p in (given, wanted))
-                own = (first * guide).real
-                sign = 1.0 if np.bincount(ring, own.ravel()[inside], _BINS)[:4].sum() >= 0.0 else -1.0
-                sharp += sign * np.bincount(ring, own.ravel()[inside], _BINS)
-                soft += sign * np.bincount(ring, (second * guide).real.ravel()[inside], _BINS)
-    return _fit(sharp, soft)
+                own, other = (_in_rings((_spectrum(p[channel][part]) * guide).real) for p in (given, wanted))
+                sign = 1.0 if own[:4].sum() >= 0.0 else -1.0
+                sharp += sign * own
+                soft += sign * other
+    return _fit(sharp, soft, sharp > 0.01 * sharp.max(), np.sqrt(np.abs(sharp)))
 
 
+def _parts(shape: tuple[int, ...], pictures: int) -> Iterator[tuple[slice, slice]]:
+    """Tiles of one of so many pictures, evenly over it."""
+    height, width = shape
+    places = [(y, x) for y in range(0, height - _TILE + 1, _TILE // 2) for x in range(0, width - _TILE + 1, _TILE // 2)]
+    step = max(len(places) * pictures // _TILES, 1)
+    return ((slice(y, y + _TILE), slice(x, x + _TILE)) for y, x in places[::step])
+
+
+def _spectrum(tile: FloatArray) -> npt.NDArray[np.complex128]:
+    """Of a tile under a window, without its mean."""
+    return np.asarray(np.fft.fft2((tile - tile.mean()) * _window()), np.complex128)
+
+
+@lru_cache(maxsize=1)
+def _window() -> npt.NDArray[np.float64]:
+    return np.outer(np.hanning(_TILE), np.hanning(_TILE))
+
+
+def _in_rings(power: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Sums over rings of equal width, (_BINS,)."""
+    ring, inside = _rings()
+    return np.asarray(np.bincount(ring, power.ravel()[inside], _BINS), np.float64)
+
+
+@lru_cache(maxsize=1)
 def _rings() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     axis = np.fft.fftfreq(_TILE)
     radius = np.hypot(axis[:, None], axis[None, :]).ravel()
@@ -65,14 +115,20 @@ def _rings() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     return np.minimum((radius[inside] / _HIGHEST * _BINS).astype(np.int64), _BINS - 1), inside
 
 
-def _fit(sharp: npt.NDArray[np.float64], soft: npt.NDArray[np.float64]) -> float:
-    """The blur whose transfer function, times any gain, fits the ratio of the spectra best among a fine row of blurs."""
-    frequency = (np.arange(_BINS) + 0.5) * _HIGHEST / _BINS
-    weight = np.where(sharp > 0.01 * sharp.max(), np.abs(sharp), 0.0)
-    if not (weight > 0.0).sum() >= 4:
+def _fit(
+    sharp: npt.NDArray[np.float64],
+    soft: npt.NDArray[np.float64],
+    told: npt.NDArray[np.bool_],
+    weight: npt.NDArray[np.float64] | float = 1.0,
+) -> float:
+    """The blur whose transfer function, times any gain, fits the ratio of two spectra best among a fine row of blurs, by the
+    rings that are ``told``; 0 where they are too few."""
+    told = told & (np.arange(_BINS) > 0)  # a tile without its mean has nothing in the lowest
+    if told.sum() < 4:
         return 0.0
-    ratio = np.where(weight > 0.0, soft / np.where(weight > 0.0, sharp, 1.0), 0.0)
-    weight = np.sqrt(weight)  # or the lowest ring, where nothing can be told, would decide alone
+    frequency = (np.arange(_BINS)[told] + 0.5) * _HIGHEST / _BINS
+    ratio = soft[told] / sharp[told]
+    weight = np.broadcast_to(weight, _BINS)[told]  # of the strength its root: or the lowest rings would decide alone
     best, least = 0.0, np.inf
     for sigma in np.arange(0.0, LARGEST + 0.01, 0.1):
         shape = np.exp(-2.0 * (np.pi * sigma * frequency) ** 2)
@@ -80,7 +136,7 @@ def _fit(sharp: npt.NDArray[np.float64], soft: npt.NDArray[np.float64]) -> float
         left = float((weight * (ratio - gain * shape) ** 2).sum())
         if left < least:
             best, least = float(sigma), left
-    return round(best, 1) if best >= NEGLIGIBLE else 0.0
+    return best
 
 
 def soften(channels_BCHW: torch.Tensor, sigma: float) -> torch.Tensor:

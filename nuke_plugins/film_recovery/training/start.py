@@ -23,7 +23,7 @@ from film_recovery.pairs.lut import ColourLut, change_at, fit_table, sampled, sa
 from film_recovery.training.expectation import expected_change
 from film_recovery.training.levels import flicker_levels
 from film_recovery.training.parts import BELIEVED, LEARNED_AREA, Coder, Part, as_it_is, thinned, tiles_of
-from film_recovery.training.softness import measure_softness, soften
+from film_recovery.training.softness import LARGEST, measure_softness, noticeable, soften
 from film_recovery.training.start_module import FILTER_SIDE, Start
 
 _FILTER_SAMPLES = 60_000
@@ -44,6 +44,7 @@ def fit_start(
     *,
     trust: Sequence[FloatArray | None] | None = None,
     tolerant: bool = True,
+    softest: float = LARGEST,
     unbalanced: str | None = None,
     code: tuple[Coder, Coder] = (as_it_is, as_it_is),
 ) -> Start:
@@ -51,7 +52,8 @@ def fit_start(
 
     ``code`` makes coded values of a picture's and of a target's, pixel by pixel; of large pictures only the parts that are
     learned from go through it. ``unbalanced`` is the encoding of pictures to which no density balance was applied: the table
-    then expects what :mod:`expectation` says. Without ``tolerant`` soft targets are copied pixel by pixel, to compare with.
+    then expects what :mod:`expectation` says. ``softest`` is by how many pixels the targets' colour can be softer at most, see
+    :mod:`softness`. Without ``tolerant`` soft targets are copied pixel by pixel, to compare with.
     """
     start, believed = Start(task), trust or [None] * len(source)
     levels = np.zeros((len(source), 3), np.float32)  # by which targets are too high
@@ -82,6 +84,7 @@ def fit_start(
         softness = measure_softness(
             [part[0] for part in looked_up], [part[learned] for part in looked_up], [part[learned] for part in goals]
         )
+        softness = noticeable(min(softness, softest))
         start.softness.fill_(softness)
         if softness:
             noise[learned] = _GRAIN * grain

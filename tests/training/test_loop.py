@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from film_recovery.contract.errors import BusyError, InputError, ModelFileError, StoppedError
+from film_recovery.contract.errors import BusyError, DivergedError, InputError, ModelFileError, StoppedError
 from film_recovery.contract.events import read_events
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.progress import SilentReporter
@@ -130,6 +130,20 @@ def test_a_stopped_and_resumed_run_has_the_same_bits(elements: Path, whole: RunF
     steps = [event["step"] for event in read_events(run.events, "held_out")]
     assert steps == sorted(set(steps)) == [event["step"] for event in read_events(whole.events, "held_out")]
     assert run.model("chroma").read_bytes() != b""
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_spoils_nothing_that_was_saved(elements: Path, tmp_path: Path) -> None:
+    """Its step is known one later than it was done; what is on disk is from before."""
+    run = RunFolder(tmp_path / "diverged")
+    wanted = job(elements, learning_rate=1e37, checkpoint_interval=1, sheet_interval=1000)
+    with pytest.raises(DivergedError, match=r"at step \d+ \(frames \[.*\b[135]\b.*\]\)"):
+        train(wanted, run.path)
+    info, groups = load_checkpoint(run.last_checkpoint)
+    failed = read_events(run.events, "failed")
+    assert len(failed) == 1
+    assert f"at step {info.step} " in str(failed[0]["text"])  # steps count from 0: the first that is not saved
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in groups["best"].values())
+    assert not run.model("chroma").exists()
 
 
 class _StopInTraining(StopAfter):

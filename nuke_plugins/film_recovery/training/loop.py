@@ -225,10 +225,9 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
     every = max(plan.whole // _PROGRESS_EVENTS, 1)
     held_out: float | None = None
     figures_so_far = [(int(event["step"]), float(event["psnr"])) for event in read_events(run.events, "held_out")]
-    losses: list[float] = []
     with _signals() as asked:
         while trainer.done < plan.steps:
-            losses.append(trainer.step())
+            trainer.step()
             done = trainer.done
             if clock is not None and plan.cool_from is None and (steps := clock.steps(done)) is not None:
                 _save(trainer, run)  # so that a training that is killed does not come back to before the plan changed
@@ -247,10 +246,10 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
                     monitor.log.append("levelled", step=done, steps=plan.steps)
                     reporter.note(f"The held-out figure has levelled off: the training ends at step {plan.steps}.")
             if done % every == 0 or done == plan.steps:
+                losses = trainer.read_losses()
                 figures = {"loss": sum(losses) / len(losses), **({} if held_out is None else {"held_out": held_out})}
                 monitor.log.append("progress", step=done, **event_figures(figures))
                 reporter.progress(done, plan.steps, "step", figures)
-                losses.clear()
             if done % job.sheet_interval == 0 or done == plan.steps:
                 graph = trainer.with_weights(trainer.averaged.state_dict())
                 monitor.contact_sheet(graph, done)

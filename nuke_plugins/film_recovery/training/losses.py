@@ -47,8 +47,9 @@ def recovery_loss(
 
 
 def check_finite(loss: torch.Tensor, step: int, frames: list[int]) -> float:
-    """The loss as a number. Raises :class:`DivergedError` naming the frames of the step when it is not finite."""
-    value = float(loss.detach())
+    """The loss as a number; waits for the device. Raises :class:`DivergedError`, which names the frames of the step, when it is
+    not finite."""
+    value = float(loss)
     if value != value or value in (float("inf"), float("-inf")):
         raise DivergedError(
             f"The loss is not finite at step {step} (frames {sorted(set(frames))}); check these frames for extreme values, "

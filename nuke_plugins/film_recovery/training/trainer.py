@@ -48,6 +48,8 @@ class Trainer:
         self.watched = [middle(pair) for pair in (*self.training, *self.held_out)]
         self.restless = _RESTLESS * level_spread(self.graph, self.watched, start_only=True) + _LEAST_SPREAD
         self.done = 0
+        self._unread: tuple[torch.Tensor, int, list[int]] | None = None  # the last step's loss, and its frames
+        self._losses: list[float] = []
         self.best: float | None = None
         self.best_step: int | None = None
         self.share = 1.0  # of the best correction that is handed out
@@ -62,8 +64,9 @@ class Trainer:
         self.best_weights = with_share(self.best_weights, 0.0)
         self.evaluate()
 
-    def step(self) -> float:
-        """Train one step; returns the loss. Raises :class:`DivergedError` when it is not finite."""
+    def step(self) -> None:
+        """Train one step. Raises :class:`DivergedError` when the loss of the step before was not finite: this one's is not
+        waited for, so that the device always has work."""
         step, plan = self.done, self.plan
         pairs: Sequence[PreparedPair] = self.coarse if self.coarse and step < plan.whole * _COARSE_SHARE else self.training
         turn = self.job.task != "spatial"  # a scan is not blurred alike along and across its lines
@@ -77,7 +80,6 @@ class Trainer:
         predicted = features[:, 3:] + self.graph.bounded(correction.float()) * self.graph.gain
         softness = self.softness * (0.5 if pairs is self.coarse else 1.0)
         loss = recovery_loss(self.job.task, predicted, features[:, 3:], target, self.graph.gain, softness, trust)
-        value = check_finite(loss, step, [pairs[crop.pair].frame for crop in crops])
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.graph.network.parameters(), 1.0)
@@ -87,14 +89,28 @@ class Trainer:
             for mean, weight in zip(self.averaged.parameters(), self.graph.network.parameters(), strict=True):
                 mean.lerp_(weight, 1.0 - decay)
         self.done += 1
-        return value
+        self._read_loss()
+        self._unread = (loss.detach(), step, [pairs[crop.pair].frame for crop in crops])
+
+    def read_losses(self) -> list[float]:
+        """The losses of the steps since this was last called; waits for the device. Raises :class:`DivergedError`."""
+        self._read_loss()
+        losses, self._losses = self._losses, []
+        return losses
+
+    def _read_loss(self) -> None:
+        """What was spoiled by a loss that is not finite must not be judged or saved."""
+        if self._unread is not None:
+            (loss, step, frames), self._unread = self._unread, None
+            self._losses.append(check_finite(loss, step, frames))
 
     def evaluate(self) -> float | None:
         """The held-out figure of the averaged weights in dB; remembers the best weights. None without held-out pairs.
 
         Weights with which the levels of frames spread clearly more than the start's, which is what flickers, must be better by
-        more than a tenth of a dB.
+        more than a tenth of a dB. Raises :class:`DivergedError`.
         """
+        self._read_loss()
         if not self.held_out:
             self.best_weights = copy.deepcopy(self.averaged.state_dict())
             self.best_step = self.done
@@ -139,7 +155,8 @@ class Trainer:
         )
 
     def state(self) -> dict[str, dict[str, torch.Tensor]]:
-        """Every tensor that the next step depends on, in groups."""
+        """Every tensor that the next step depends on, in groups. Raises :class:`DivergedError`."""
+        self._read_loss()
         names = [name for name, _ in self.graph.network.named_parameters()]
         moments: dict[str, dict[str, torch.Tensor]] = {"first": {}, "second": {}, "count": {}}
         for name, parameter in zip(names, self.graph.network.parameters(), strict=True):

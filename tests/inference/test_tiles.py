@@ -76,6 +76,13 @@ def test_a_2k_scan_is_done_as_a_whole() -> None:
     assert largest_tile(1556, 2048, 112, 16) == (1556, 2048)
 
 
+@pytest.mark.parametrize(("margin", "more"), [(112, 1.07), (192, 1.11)])  # of small and medium, and of large networks
+def test_a_4k_frame_takes_two_tiles(margin: int, more: float) -> None:
+    down, across = largest_tile(2160, 4096, margin, 16)
+    assert down >= 2160 and len(tile_starts(4096, across, margin, 16)) == 2
+    assert 2 * down * across <= more * 2160 * 4096
+
+
 @settings(max_examples=200)
 @given(st.integers(1, 400), st.integers(0, 12), st.sampled_from([16, 32]), st.integers(0, 100))
 def test_tiles_cover_everything_from_the_grid(blocks: int, more: int, multiple: int, margin: int) -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from film_recovery.contract.errors import DeviceError
 
 FloatArray = npt.NDArray[np.float32]
-WHOLE_PIXELS = 3_300_000  # up to a 2K scan of the full aperture a frame goes through as a whole, and so large are tiles
+WHOLE_PIXELS = 4_900_000  # up to 2K a frame goes through as a whole, 4K in two tiles, which share a tenth
 _FEATHER = 16  # pixels
 
 

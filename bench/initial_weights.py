@@ -202,9 +202,9 @@ def judged() -> str:
     head = [
         "# Initial weights", "",
         f"{datetime.date.today().isoformat()}, {machine}. Written by `bench/initial_weights.py --judge`.", "",
-        "PSNR of colour, dB, on frames not learned from, single frames, of the cases of `learning.py`, none of whose footage the",
-        "weights have seen: the closed-form start, a training told 20 seconds without and with the weights in `models/`, and",
-        "one told 60 seconds without them.", "",
+        "PSNR of colour, dB, on frames not learned from, single frames, of the cases of `learning.py`, none of whose footage",
+        "the weights have seen: the closed-form start, a training told 20 seconds without and with the weights in `models/`,",
+        "and one told 60 seconds without them.", "",
         f"| {' | '.join(['case', 'start', *trainings])} |", "|---" * (2 + len(trainings)) + "|",
     ]  # fmt: skip
     return "\n".join([*head, *lines, _row("mean", np.mean(rows, axis=0))]) + "\n"

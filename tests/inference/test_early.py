@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,17 @@ def test_a_kept_frame_is_the_frame_of_the_file(tmp_path: Path) -> None:
         assert (found.metadata, found.data_window, found.pixel_type) == (whole.metadata, whole.data_window, whole.pixel_type)
         assert found.extra.keys() == whole.extra.keys()
         assert all(np.array_equal(found.extra[name], whole.extra[name]) for name in whole.extra)
+
+
+def test_rgb_that_is_finer_than_the_halves_of_its_file_is_kept_as_it_is(tmp_path: Path) -> None:
+    """As of luminance and chroma; it takes the room that it needs."""
+    sequence = written(tmp_path, ".exr")
+    frame = sequence.read(2)
+    finer = dataclasses.replace(frame, rgb=frame.rgb * np.float32(1.0 / 3.0))
+    for room, is_kept in ((20 * 30 * (3 * 4 + 4), True), (20 * 30 * (3 * 4 + 4) - 1, False)):
+        early = EarlyFrames(sequence, [2], most=room)
+        early.keep(2, finer)
+        assert np.array_equal(early.take(2).rgb, finer.rgb if is_kept else frame.rgb)
 
 
 def test_what_does_not_fit_or_is_not_wanted_is_read_at_its_turn(tmp_path: Path) -> None:

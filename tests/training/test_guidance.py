@@ -27,7 +27,7 @@ from film_recovery.training.guidance.alignment import lie_of
 from film_recovery.training.guidance.curve import Curve, judge_curve
 from film_recovery.training.guidance.judge import judge_pairs, without_symptoms
 from film_recovery.training.guidance.picture import WORST, error_map, heat, with_scale
-from film_recovery.training.guidance.views import means, view_of, views_of
+from film_recovery.training.guidance.views import cells_of, means, view_of, views_of
 from film_recovery.training.loop import train_dataset
 
 FloatArray = npt.NDArray[np.float32]
@@ -99,6 +99,18 @@ def test_a_spoiled_set_is_named_with_its_frames(sides: Sides, case: str) -> None
     assert [finding.name for finding in found] == [name]
     assert set(found[0].frames) <= set(frames) and found[0].frames
     assert str(found[0].frames[0]) in found[0].sentence
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 2600), st.integers(1, 400))
+@example(1920, 1080)
+@example(2048, 1556)
+@example(1828, 1332)
+def test_what_a_model_gives_has_the_cells_of_the_view(width: int, height: int) -> None:
+    picture = np.random.default_rng(0).random((height, width, 3), np.float32)
+    whole = dataset([])
+    pair = Pair(1, True, picture, picture, picture)
+    np.testing.assert_array_equal(cells_of(picture, whole), view_of(pair, whole).wanted)
 
 
 @pytest.mark.parametrize("side", ["source", "reference"])

@@ -132,18 +132,29 @@ def test_a_stopped_and_resumed_run_has_the_same_bits(elements: Path, whole: RunF
     assert run.model("chroma").read_bytes() != b""
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_and_spoils_nothing_that_was_saved(elements: Path, tmp_path: Path) -> None:
-    """Its step is known one later than it was done; what is on disk is from before."""
+@pytest.mark.parametrize(("steps", "interval"), [(30, 1), (30, 7), (14, 7)])  # judged every second step, every step
+def test_a_training_that_diverges_ends_and_spoils_nothing_that_was_saved(
+    elements: Path, tmp_path: Path, steps: int, interval: int
+) -> None:
     run = RunFolder(tmp_path / "diverged")
-    wanted = job(elements, learning_rate=1e37, checkpoint_interval=1, sheet_interval=1000)
+    wanted = job(elements, learning_rate=1e37, steps=steps, checkpoint_interval=interval, sheet_interval=1)
     with pytest.raises(DivergedError, match=r"at step \d+ \(frames \[.*\b[135]\b.*\]\)"):
         train(wanted, run.path)
     info, groups = load_checkpoint(run.last_checkpoint)
-    failed = read_events(run.events, "failed")
-    assert len(failed) == 1
-    assert f"at step {info.step} " in str(failed[0]["text"])  # steps count from 0: the first that is not saved
-    assert all(bool(torch.isfinite(tensor).all()) for tensor in groups["best"].values())
+    assert [event["event"] for event in read_events(run.events)][-1] == "failed"
+    assert info.step < 3
+    for group in ("averaged", "best"):
+        assert all(bool(torch.isfinite(tensor).all()) for tensor in groups[group].values())
     assert not run.model("chroma").exists()
+
+
+def test_a_finished_run_that_is_resumed_tells_its_end_once(elements: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "again")
+    train(job(elements, frames=[3], steps=4), run.path)  # one pair: there is something to warn of
+    before = read_events(run.events)
+    assert {"warning", "exported", "finished"} <= {str(event["event"]) for event in before}
+    resume(run.path)
+    assert [event["event"] for event in read_events(run.events)] == [event["event"] for event in before]
 
 
 class _StopInTraining(StopAfter):

@@ -9,7 +9,11 @@ import pytest
 import scipy.ndimage
 import torch
 
+from film_recovery.contract.job import TrainingJob
 from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
+from film_recovery.pairs.dataset import Dataset, Pair
+from film_recovery.pairs.manifest import Manifest
+from film_recovery.training.build import build_graph
 from film_recovery.training.softness import measure_softness, soften, softest
 from film_recovery.training.start import fit_start
 
@@ -87,11 +91,32 @@ def test_colour_of_a_source_that_is_fine_and_wrong_does_not_make_a_sharp_referen
     assert float(start.softness) == 0.0
 
 
+@pytest.mark.parametrize("kind", ["sharp", "video"])
+def test_a_training_compares_as_softly_as_its_references_are(components: FloatArray, kind: str) -> None:
+    """The source's colour has fine errors, by which any reference would pass for soft."""
+    truth = np.stack([components[0], *blurred(components[1:], 3.0 if kind == "sharp" else 0.0)])
+    detail = truth[0] - cv2.GaussianBlur(truth[0], (0, 0), 6.0)
+    pairs = []
+    for number in range(2):
+        source, reference = (film(ycbcr_to_rgb(truth.transpose(1, 2, 0), "709"), 2 * number + side) for side in (1, 2))
+        if kind == "sharp":
+            source[1:] += 0.15 * detail * np.sign(truth[1:])
+        else:
+            reference[1:] = blurred(reference[1:], 2.0)
+        sides = (source, reference, np.stack([source[0], *reference[1:]]))
+        pairs.append(Pair(number, False, *(ycbcr_to_rgb(part.transpose(1, 2, 0), "709") for part in sides)))
+    height, width = truth.shape[1:]
+    manifest = Manifest("chroma", "none", "709", "luma", None, [0, 0, width, height], "", "", 0, {}, [], [])
+    graph = build_graph(TrainingJob("chroma", "", "", steps=1, device="cpu", size="small"), Dataset(manifest, pairs))
+    assert float(graph.start.softness) == pytest.approx(2.0 if kind == "video" else 0.0, abs=0.6 if kind == "video" else 0.0)
+
+
 def test_softening_is_a_gaussian(components: FloatArray) -> None:
     ours = soften(torch.from_numpy(components)[None], 1.7)[0].numpy()
     theirs = np.stack([scipy.ndimage.gaussian_filter(part, 1.7, mode="nearest", truncate=3.0) for part in components])
     np.testing.assert_allclose(ours, theirs, atol=2e-4)
-    assert soften(torch.from_numpy(components)[None], 0.0).numpy() is not None
+    as_it_is = torch.from_numpy(components)[None]
+    assert soften(as_it_is, 0.0) is as_it_is
 
 
 @pytest.mark.parametrize("kind", ["video colour", "lies off"])

@@ -25,7 +25,7 @@ from film_recovery.cli.console import frames_option, stoppable
 @click.option("--confidence", is_flag=True, help="Beside the colour a layer confidence.Y: how like the pairs' each pixel's is.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "fp16"]), default="auto", show_default=True)
-@click.option("--tile", type=int, help="Tile side in pixels; default: whole frames up to 2K, tiles as large above.")
+@click.option("--tile", type=int, help="Tile side in pixels; default: frames up to 4.9 megapixels whole.")
 @click.option("--threads", type=int, help="Processor threads; default all.")
 def apply(
     model: Path, source: str, output: str, frames: str | None, skip_existing: bool, as_float: bool,

@@ -16,6 +16,8 @@ from typing import Any
 
 from film_recovery.contract.atomic import storage_errors, write_text
 
+_OF_THE_END = ("warning", "exported", "finished")
+
 
 class EventLog:
     """Appends events to one file. Lines are short and written in one call, so a reader never sees half an event twice."""
@@ -47,8 +49,10 @@ def read_events(path: Path, kind: str | None = None) -> list[dict[str, Any]]:
 
 
 def truncate_after_step(path: Path, step: int) -> None:
-    """Drop events of steps later than ``step``: a resumed run writes them again. Raises nothing if the file is absent."""
-
-    kept = [event for event in read_events(path) if int(event.get("step", 0)) <= step]
+    """Drop events of steps later than ``step``, and of a run's end: a resumed run writes them again. Raises nothing if the file
+    is absent."""
+    kept = [
+        event for event in read_events(path) if int(event.get("step", 0)) <= step and event.get("event") not in _OF_THE_END
+    ]
     if Path(path).is_file():
         write_text(path, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in kept))

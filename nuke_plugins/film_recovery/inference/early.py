@@ -35,11 +35,13 @@ class EarlyFrames:
 
     def keep(self, number: int, frame: Frame) -> None:
         """Keep a frame that was read for its neighbours' sake, if it is still to be taken and there is room."""
-        if number not in self._wanted or number in self._kept or self._room < _size(frame):
+        if number not in self._wanted or number in self._kept or self._room < frame.rgb.nbytes // 2:
             return
-        pixels: npt.NDArray[Any] = to_half(frame.rgb) if frame.pixel_type == "half" else frame.rgb
+        pixels = _compact(frame)
+        if self._room < _size(frame, pixels):
+            return
         self._kept[number] = replace(frame, rgb=np.empty((0, 0, 3), np.float32)), pixels
-        self._room -= _size(frame)
+        self._room -= _size(frame, pixels)
 
     def take(self, number: int) -> Frame:
         """A frame, kept or read; it is not kept any more. Raises as :meth:`Sequence.read`."""
@@ -48,11 +50,18 @@ class EarlyFrames:
             return self._sequence.read(number)
         frame, pixels = self._kept.pop(number)
         frame = replace(frame, rgb=from_half(pixels) if pixels.dtype == np.float16 else pixels)
-        self._room += _size(frame)
+        self._room += _size(frame, pixels)
         return frame
 
 
-def _size(frame: Frame) -> int:
-    """Bytes of a frame while it is kept."""
-    colour = frame.rgb.nbytes // 2 if frame.pixel_type == "half" else frame.rgb.nbytes
-    return colour + sum(plane.nbytes for plane in frame.extra.values())
+def _compact(frame: Frame) -> npt.NDArray[Any]:
+    """Its pixels, as halves where they are; of luminance and chroma that the file holds as halves, RGB is computed finer."""
+    if frame.pixel_type != "half":
+        return frame.rgb
+    half = to_half(frame.rgb)
+    return half if np.array_equal(from_half(half), frame.rgb) else frame.rgb
+
+
+def _size(frame: Frame, pixels: npt.NDArray[Any]) -> int:
+    """Bytes of a frame that is kept with these pixels."""
+    return pixels.nbytes + sum(plane.nbytes for plane in frame.extra.values())

@@ -223,8 +223,8 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
     plan, job = trainer.plan, trainer.job
     clock = Clock(job.minutes * 60.0, plan.steps) if job.minutes is not None and not trainer.done else None
     every = max(plan.whole // _PROGRESS_EVENTS, 1)
-    held_out: float | None = None
     figures_so_far = [(int(event["step"]), float(event["psnr"])) for event in read_events(run.events, "held_out")]
+    held_out = figures_so_far[-1][1] if figures_so_far else None
     with _signals() as asked:
         while trainer.done < plan.steps:
             trainer.step()

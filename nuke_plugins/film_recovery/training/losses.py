@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn import functional
 
@@ -46,13 +48,13 @@ def recovery_loss(
     return loss
 
 
-def check_finite(loss: torch.Tensor, step: int, frames: list[int]) -> float:
-    """The loss as a number; waits for the device. Raises :class:`DivergedError`, which names the frames of the step, when it is
-    not finite."""
-    value = float(loss)
-    if value != value or value in (float("inf"), float("-inf")):
+def check_finite(value: torch.Tensor, step: int, frames: list[int]) -> float:
+    """A loss, or the sum of all weights, as a number; waits for the device. Raises :class:`DivergedError`, which names the
+    frames of the step, when it is not finite."""
+    number = float(value)
+    if not math.isfinite(number):
         raise DivergedError(
-            f"The loss is not finite at step {step} (frames {sorted(set(frames))}); check these frames for extreme values, "
-            "or train again with a lower learning rate or precision fp32."
+            f"The training diverged at step {step} (frames {sorted(set(frames))}): its loss or weights are not finite. Check "
+            "these frames for extreme values, or train again with a lower learning rate or precision fp32."
         )
-    return value
+    return number

@@ -48,8 +48,9 @@ class Trainer:
         self.watched = [middle(pair) for pair in (*self.training, *self.held_out)]
         self.restless = _RESTLESS * level_spread(self.graph, self.watched, start_only=True) + _LEAST_SPREAD
         self.done = 0
-        self._unread: tuple[torch.Tensor, int, list[int]] | None = None  # the last step's loss, and its frames
-        self._losses: list[float] = []
+        self._unread: list[tuple[torch.Tensor, int, list[int]]] = []  # losses on the device, with their steps and frames
+        self._losses: list[float] = []  # read, and not yet told
+        self._last: tuple[int, list[int]] | None = None  # of the steps whose losses were read, and its frames
         self.best: float | None = None
         self.best_step: int | None = None
         self.share = 1.0  # of the best correction that is handed out
@@ -65,8 +66,7 @@ class Trainer:
         self.evaluate()
 
     def step(self) -> None:
-        """Train one step. Raises :class:`DivergedError` when the loss of the step before was not finite: this one's is not
-        waited for, so that the device always has work."""
+        """Train one step. Its loss is not waited for, so that a GPU always has work: see :meth:`read_losses`."""
         step, plan = self.done, self.plan
         pairs: Sequence[PreparedPair] = self.coarse if self.coarse and step < plan.whole * _COARSE_SHARE else self.training
         turn = self.job.task != "spatial"  # a scan is not blurred alike along and across its lines
@@ -89,20 +89,22 @@ class Trainer:
             for mean, weight in zip(self.averaged.parameters(), self.graph.network.parameters(), strict=True):
                 mean.lerp_(weight, 1.0 - decay)
         self.done += 1
-        self._read_loss()
-        self._unread = (loss.detach(), step, [pairs[crop.pair].frame for crop in crops])
+        self._unread.append((loss.detach(), step, [pairs[crop.pair].frame for crop in crops]))
 
     def read_losses(self) -> list[float]:
-        """The losses of the steps since this was last called; waits for the device. Raises :class:`DivergedError`."""
-        self._read_loss()
+        """The losses of the steps since this was last called; waits for the device. Raises :class:`DivergedError` when one is
+        not finite, or the weights are not."""
+        self._check()
         losses, self._losses = self._losses, []
         return losses
 
-    def _read_loss(self) -> None:
-        """What was spoiled by a loss that is not finite must not be judged or saved."""
-        if self._unread is not None:
-            (loss, step, frames), self._unread = self._unread, None
-            self._losses.append(check_finite(loss, step, frames))
+    def _check(self) -> None:
+        """What is not finite must not be judged, shown or saved. Raises :class:`DivergedError`."""
+        unread, self._unread = self._unread, []
+        self._losses += [check_finite(loss, step, frames) for loss, step, frames in unread]
+        if unread:  # the last step can have spoiled the weights after its loss
+            self._last = unread[-1][1:]
+            check_finite(sum((weight.double().sum() for weight in self.averaged.parameters()), torch.zeros(())), *self._last)
 
     def evaluate(self) -> float | None:
         """The held-out figure of the averaged weights in dB; remembers the best weights. None without held-out pairs.
@@ -110,13 +112,15 @@ class Trainer:
         Weights with which the levels of frames spread clearly more than the start's, which is what flickers, must be better by
         more than a tenth of a dB. Raises :class:`DivergedError`.
         """
-        self._read_loss()
+        self._check()
         if not self.held_out:
             self.best_weights = copy.deepcopy(self.averaged.state_dict())
             self.best_step = self.done
             return None
         graph = self.with_weights(self.averaged.state_dict())
         figure = held_out_figure(graph, self.held_out)
+        if self._last is not None:
+            check_finite(torch.tensor(figure), *self._last)
         is_better = self.best is None or figure > self.best
         if is_better and self.best is not None and figure <= self.best + _FOR_FLICKER:
             is_better = level_spread(graph, self.watched) <= self.restless
@@ -135,7 +139,8 @@ class Trainer:
         self.best = held_out_figure(self.with_weights(self.best_weights), self.held_out)
 
     def with_weights(self, weights: dict[str, torch.Tensor]) -> RecoveryGraph:
-        """A copy of the graph that runs with the given weights."""
+        """A copy of the graph that runs with the given weights. Raises :class:`DivergedError`."""
+        self._check()
         graph = copy.deepcopy(self.graph).requires_grad_(False)
         graph.network.load_state_dict(weights)
         return graph.eval()
@@ -156,7 +161,7 @@ class Trainer:
 
     def state(self) -> dict[str, dict[str, torch.Tensor]]:
         """Every tensor that the next step depends on, in groups. Raises :class:`DivergedError`."""
-        self._read_loss()
+        self._check()
         names = [name for name, _ in self.graph.network.named_parameters()]
         moments: dict[str, dict[str, torch.Tensor]] = {"first": {}, "second": {}, "count": {}}
         for name, parameter in zip(names, self.graph.network.parameters(), strict=True):

@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from film_recovery.contract.findings import Finding, save_findings
 from film_recovery.contract.run_folder import RunFolder
-from film_recovery.images.colour import rgb_to_ycbcr
-from film_recovery.images.encodings import encode
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.overlays import Box
 from film_recovery.training.guidance.alignment import judge_alignment
@@ -21,7 +19,7 @@ from film_recovery.training.guidance.hues import judge_hues
 from film_recovery.training.guidance.picture import draw_finding
 from film_recovery.training.guidance.picture_faults import judge_clipping, judge_overlays, overlays_of, pinned_of
 from film_recovery.training.guidance.selection import judge_selection
-from film_recovery.training.guidance.views import View, means, view_of, views_of
+from film_recovery.training.guidance.views import View, cells_of, view_of, views_of
 
 _LOOKED_AT = 4  # held-out pairs that the model is run on
 # A symptom is not told beside what explains it, anywhere or in the same frames.
@@ -53,7 +51,7 @@ def judge_training(dataset: Dataset, curve: Curve, recover: Recover) -> list[Fin
     views = views_of(dataset)
     findings = judge_pairs(views, dataset.manifest.task)
     if dataset.manifest.task != "spatial":
-        recovered = {pair.frame: _cells(recover(pair.source), dataset) for pair in dataset.held_out[:_LOOKED_AT]}
+        recovered = {pair.frame: cells_of(recover(pair.source), dataset) for pair in dataset.held_out[:_LOOKED_AT]}
         findings += judge_hues(views, recovered)
     return without_symptoms([*findings, *judge_curve(curve)])
 
@@ -98,9 +96,3 @@ def _boxes(pair: Pair, dataset: Dataset) -> list[Box]:
     ratio = views[0].ratio
     return [(round(x * ratio), round(y * ratio), round(width * ratio), round(height * ratio))
             for x, y, width, height in overlays_of(views).get(pair.frame, [])]  # fmt: skip
-
-
-def _cells(recovered: FloatArray, dataset: Dataset) -> FloatArray:
-    """The model's cells as those of a view: coded YCbCr."""
-    coded = np.asarray(encode(recovered, dataset.manifest.encoding), np.float32)
-    return means(rgb_to_ycbcr(coded, dataset.manifest.matrix))

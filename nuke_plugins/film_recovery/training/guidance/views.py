@@ -52,9 +52,7 @@ def view_of(pair: Pair, dataset: Dataset) -> View:
     """One pair of a dataset."""
     encoding, matrix = dataset.manifest.encoding, dataset.manifest.matrix
     balance = dataset.manifest.balance
-    height, width = pair.source.shape[:2]
-    ratio = max(width / _WIDEST, 1.0)
-    size = (max(round(width / ratio), 1), max(round(height / ratio), 1))
+    ratio, size = _view(pair.source)
     small = [_shrunk(part, size) for part in (pair.source, pair.reference, pair.target)]
     balanced = apply_balance(small[0], DensityBalance.from_numbers(balance) if balance else None, encoding)
     source, reference, target, seen = (np.asarray(encode(part, encoding), np.float32) for part in (*small, balanced))
@@ -63,6 +61,19 @@ def view_of(pair: Pair, dataset: Dataset) -> View:
         pair.frame, pair.held_out, source, reference, target, ratio,
         means(rgb_to_ycbcr(seen, matrix)), means(rgb_to_ycbcr(target, matrix)), means(trust) >= _BELIEVED,
     )  # fmt: skip
+
+
+def cells_of(picture: FloatArray, dataset: Dataset) -> FloatArray:
+    """What is given for a picture of the dataset, working space (H, W, 3), in the cells of its view: coded YCbCr, (h, w, 3)."""
+    coded = encode(_shrunk(picture, _view(picture)[1]), dataset.manifest.encoding)
+    return means(rgb_to_ycbcr(np.asarray(coded, np.float32), dataset.manifest.matrix))
+
+
+def _view(picture: FloatArray) -> tuple[float, tuple[int, int]]:
+    """How many pixels of a picture go to one of its view, 1 or more, and the view's width and height."""
+    height, width = picture.shape[:2]
+    ratio = max(width / _WIDEST, 1.0)
+    return ratio, (max(round(width / ratio), 1), max(round(height / ratio), 1))
 
 
 def means(picture: FloatArray) -> FloatArray:

@@ -27,7 +27,7 @@ from film_recovery.training.guidance.alignment import lie_of
 from film_recovery.training.guidance.curve import Curve, judge_curve
 from film_recovery.training.guidance.judge import judge_pairs, without_symptoms
 from film_recovery.training.guidance.picture import WORST, error_map, heat, with_scale
-from film_recovery.training.guidance.views import cells_of, means, view_of, views_of
+from film_recovery.training.guidance.views import cells_in_view, means, view_of, views_of
 from film_recovery.training.loop import train_dataset
 
 FloatArray = npt.NDArray[np.float32]
@@ -110,7 +110,7 @@ def test_what_a_model_gives_has_the_cells_of_the_view(width: int, height: int) -
     picture = np.random.default_rng(0).random((height, width, 3), np.float32)
     whole = dataset([])
     pair = Pair(1, True, picture, picture, picture)
-    np.testing.assert_array_equal(cells_of(picture, whole), view_of(pair, whole).wanted)
+    np.testing.assert_array_equal(cells_in_view(picture, whole), view_of(pair, whole).wanted)
 
 
 @pytest.mark.parametrize("side", ["source", "reference"])

@@ -34,15 +34,11 @@ def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) ->
     balance = DensityBalance.from_numbers(manifest.balance) if manifest.balance else None
     pairs = [(pair.source, pair.target, pair.trust) for pair in dataset.training]
     columns: list[list[Any]] = [list(column) for column in zip(*pairs, strict=True)]
-
-    def coded_target(target: FloatArray) -> FloatArray:
-        return np.asarray(encode(target, manifest.encoding), np.float32)
-
     start = fit_start(
         job.task, columns[0], columns[1], manifest.matrix, job.seed, trust=columns[2], tolerant=tolerant,
         softest=_softest(dataset, balance) if job.task == "chroma" and tolerant else LARGEST,
         unbalanced=None if balance else manifest.encoding,
-        code=(lambda source: _coded(source, manifest.encoding, balance), coded_target),
+        code=(lambda source: _coded(source, manifest.encoding, balance), lambda target: _coded(target, manifest.encoding)),
     )  # fmt: skip
     graph = RecoveryGraph(
         job.task, size=job.size, encoding=manifest.encoding, matrix=manifest.matrix, balance=balance, start=start
@@ -63,13 +59,13 @@ def _softest(dataset: Dataset, balance: DensityBalance | None) -> float:
     manifest, luma, reference = dataset.manifest, [], []
     sources, references = ([getattr(pair, side) for pair in dataset.training] for side in ("source", "reference"))
     for ours, theirs, _, _ in tiles_of(sources, references, [pair.trust for pair in dataset.training], LEARNED_AREA):
-        coded = (_coded(ours, manifest.encoding, balance), np.asarray(encode(theirs, manifest.encoding), np.float32))
+        coded = (_coded(ours, manifest.encoding, balance), _coded(theirs, manifest.encoding))
         ycc = [rgb_to_ycbcr(picture, manifest.matrix).transpose(2, 0, 1) for picture in coded]
         luma.append(ycc[0][0])
         reference.append(ycc[1])
     return softest(luma, reference)
 
 
-def _coded(source: FloatArray, encoding: str, balance: DensityBalance | None) -> FloatArray:
-    balanced = from_linear(balance.apply(to_linear(source, encoding)), encoding) if balance else source
+def _coded(picture: FloatArray, encoding: str, balance: DensityBalance | None = None) -> FloatArray:
+    balanced = from_linear(balance.apply(to_linear(picture, encoding)), encoding) if balance else picture
     return np.asarray(encode(balanced, encoding), np.float32)

@@ -51,7 +51,7 @@ def measure_softness(luma: Sequence[FloatArray], colour: Sequence[FloatArray], t
 def softest(luma: Sequence[FloatArray], reference: Sequence[FloatArray]) -> float:
     """How much softer than the source's colour the reference's can be at most, pixels: as much as its luma is, by the same
     measure, and as its colour is softer than its own luma. Grain of the source, which its luma shares with itself, makes this
-    larger than it is: 0.3 pixels by a grain of 0.02 coded, 0.8 by 0.04.
+    larger than it is: up to 0.5 pixels by a grain of 0.02 coded, up to 0.8 by 0.04.
 
     ``luma`` is the source's, coded, (H, W) each, and ``reference`` coded YCbCr on the same pixels, (3, H, W) each. The latter
     softness is that of a Gaussian fitted to the ratio of both powers, which grain lifts and video's narrow colour ends.

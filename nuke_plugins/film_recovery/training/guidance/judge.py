@@ -19,7 +19,7 @@ from film_recovery.training.guidance.hues import judge_hues
 from film_recovery.training.guidance.picture import draw_finding
 from film_recovery.training.guidance.picture_faults import judge_clipping, judge_overlays, overlays_of, pinned_of
 from film_recovery.training.guidance.selection import judge_selection
-from film_recovery.training.guidance.views import View, cells_of, view_of, views_of
+from film_recovery.training.guidance.views import View, cells_in_view, view_of, views_of
 
 _LOOKED_AT = 4  # held-out pairs that the model is run on
 # A symptom is not told beside what explains it, anywhere or in the same frames.
@@ -51,7 +51,7 @@ def judge_training(dataset: Dataset, curve: Curve, recover: Recover) -> list[Fin
     views = views_of(dataset)
     findings = judge_pairs(views, dataset.manifest.task)
     if dataset.manifest.task != "spatial":
-        recovered = {pair.frame: cells_of(recover(pair.source), dataset) for pair in dataset.held_out[:_LOOKED_AT]}
+        recovered = {pair.frame: cells_in_view(recover(pair.source), dataset) for pair in dataset.held_out[:_LOOKED_AT]}
         findings += judge_hues(views, recovered)
     return without_symptoms([*findings, *judge_curve(curve)])
 

@@ -63,7 +63,7 @@ def view_of(pair: Pair, dataset: Dataset) -> View:
     )  # fmt: skip
 
 
-def cells_of(picture: FloatArray, dataset: Dataset) -> FloatArray:
+def cells_in_view(picture: FloatArray, dataset: Dataset) -> FloatArray:
     """What is given for a picture of the dataset, working space (H, W, 3), in the cells of its view: coded YCbCr, (h, w, 3)."""
     coded = encode(_shrunk(picture, _view(picture)[1]), dataset.manifest.encoding)
     return means(rgb_to_ycbcr(np.asarray(coded, np.float32), dataset.manifest.matrix))

@@ -1,8 +1,10 @@
-"""What all tests share: real pictures, and quiet threads."""
+"""What all tests share: real pictures, a disk that fills up, and quiet threads."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable, Iterator
 
 for library in ("OMP", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
@@ -30,3 +32,21 @@ def portrait() -> npt.NDArray[np.float32]:
     from film_recovery.images.encodings import decode
 
     return np.asarray(decode(skimage.data.astronaut().astype(np.float32) / 255.0, "display"), np.float32)
+
+
+@contextlib.contextmanager
+def _file_size_limit(most: int) -> Iterator[None]:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+def full_disk_after() -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    """Within it the operating system refuses every file byte beyond the given number, as a full disk does."""
+    return _file_size_limit

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import resource
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,19 +49,3 @@ def write_sampled_exr() -> Callable[..., None]:
         path.write_bytes(head + struct.pack(f"<{height}Q", *ends[:-1]) + b"".join(chunks))
 
     return write
-
-
-@contextlib.contextmanager
-def _file_size_limit(most: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@pytest.fixture
-def full_disk_after() -> Callable[[int], contextlib.AbstractContextManager[None]]:
-    """Within it the operating system refuses every file byte beyond the given number, as a full disk does."""
-    return _file_size_limit

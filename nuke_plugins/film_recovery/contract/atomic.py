@@ -17,7 +17,7 @@ from typing import Any
 from film_recovery.contract.errors import StorageError
 
 _TEMPORARY = re.compile(r"^\..+\.\d+\.partial(\.[A-Za-z0-9]+)?$")
-_STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
+_STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from film_recovery.contract.atomic import atomic_path
 from film_recovery.contract.errors import ModelFileError
@@ -43,14 +43,16 @@ def save_checkpoint(path: Path, info: CheckpointInfo, groups: dict[str, dict[str
         for name, tensor in members.items()
     }
     with atomic_path(path) as temporary:
-        save_file(tensors, str(temporary), metadata={_KEY: json.dumps(asdict(info))})
+        # not by the library, whose files are for their owner alone and which tells of a full disk in an error of its own
+        temporary.write_bytes(save(tensors, metadata={_KEY: json.dumps(asdict(info))}))
 
 
 def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, dict[str, torch.Tensor]]]:
-    """Read a checkpoint. Raises :class:`ModelFileError` when it is absent, damaged or not ours."""
+    """Read a checkpoint. Raises :class:`ModelFileError` when it is absent, not readable, damaged or not ours."""
     if not path.is_file():
         raise ModelFileError(f"{path} does not exist; the run has no checkpoint yet, so start it anew.")
     try:
+        path.open("rb").close()  # the library calls a file absent that may not be read
         with safe_open(str(path), framework="pt") as stream:
             header = json.loads((stream.metadata() or {})[_KEY])
             groups: dict[str, dict[str, torch.Tensor]] = {}
@@ -58,6 +60,8 @@ def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, dict[str, tor
                 group, _, name = key.partition("/")
                 groups.setdefault(group, {})[name] = stream.get_tensor(key)
         return CheckpointInfo(**header), groups
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}; check the permissions of the file.") from error
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{path} is not a whole checkpoint of this program; restore it or start the run anew.") from error
 

@@ -61,7 +61,7 @@ def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, dict[str, tor
                 groups.setdefault(group, {})[name] = stream.get_tensor(key)
         return CheckpointInfo(**header), groups
     except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror}; check the permissions of the file.") from error
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}; check the permissions of the file.") from error
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{path} is not a whole checkpoint of this program; restore it or start the run anew.") from error
 

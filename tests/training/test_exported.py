@@ -32,6 +32,10 @@ def learned(task: str, encoding: str = "display", matrix: str = "709", balance: 
             graph.start.set_table(change[..., graph.learned])
         graph.start.kernel.normal_(std=0.01)
         graph.start.offset.normal_(std=0.01)
+        if graph.start.context is not None:
+            for name, spread in (("mixing", 0.5), ("shift", 0.3), ("weight", 0.02), ("bias", 0.01)):
+                getattr(graph.start.context, name).normal_(std=spread)
+            graph.start.context.limit.fill_(0.03)
         inputs = graph.network.inputs
         graph.standardise(torch.rand(inputs) * 0.4, torch.rand(inputs) * 0.3 + 0.1, torch.full_like(graph.gain.ravel(), 0.05))
         for name, parameter in graph.network.named_parameters():

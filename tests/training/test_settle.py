@@ -50,6 +50,10 @@ def test_of_a_correction_that_is_as_often_wrong_as_right_little_is_handed_out() 
     assert share_to_hand_out(_graph, [_pair(gains, 0.02)]) == min(SHARES)
 
 
+def test_half_of_a_correction_is_handed_out_that_nothing_judges() -> None:
+    assert share_to_hand_out(_graph, []) == 0.5
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_no_more_than_a_tenth_of_a_decibel_is_given_up_and_nothing_against_the_start(seed: int) -> None:
     random = np.random.default_rng(seed)

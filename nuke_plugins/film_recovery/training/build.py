@@ -13,6 +13,7 @@ from film_recovery.images.colour import rgb_to_ycbcr
 from film_recovery.images.encodings import encode, from_linear, to_linear
 from film_recovery.pairs.balance import DensityBalance
 from film_recovery.pairs.dataset import Dataset, Pair
+from film_recovery.training.context_fit import fit_context
 from film_recovery.training.data import prepare
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.initial import initial_weights, take_weights
@@ -48,6 +49,8 @@ def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) ->
     features = torch.cat([part.features.flatten(1)[:, ::7] for part in prepared], dim=1)
     change = torch.cat([(part.target - part.features[3:]).flatten(1)[:, ::7] for part in prepared], dim=1)
     graph.standardise(features.mean(1), features.std(1).clamp_min(1e-3), change.abs().mean(1).clamp_min(1e-3))
+    if start.context is not None:
+        fit_context(graph, columns[0], columns[1], columns[2], job.seed)
     weights = initial_weights(job)
     if weights is not None:
         take_weights(graph, weights)

@@ -27,6 +27,8 @@ from torch.nn import functional
 from film_recovery.images import encodings
 from film_recovery.images.colour import rgb_to_ycbcr_matrix, ycbcr_to_rgb_matrix
 from film_recovery.pairs.lut import NODES
+from film_recovery.training.context import CELL as CONTEXT_CELL
+from film_recovery.training.context import SURROUNDINGS, means_around
 from film_recovery.training.network import CELL, MULTIPLE, CorrectionNetwork
 from film_recovery.training.start_module import NO_LIMIT
 
@@ -52,15 +54,11 @@ class ExportedRecovery(nn.Module):
         super().__init__()
         self.encoding, self.balance = graph.encoding, None if graph.balance is None else _Balance(graph.balance.numbers)
         self.start = _CellStart(graph)
+        self.context = None if graph.start.context is None else _CellContext(graph)
         self.network = _CellNetwork(graph)
         mean, deviation = (_numbers(part).ravel() for part in (graph.mean, graph.deviation))
         first, last = graph.learned.start, graph.learned.stop
-        # Features: standardised Y, Cb, Cr of the source, then the start.
-        ycc, outputs = rgb_to_ycbcr_matrix(graph.matrix), last - first
-        source = np.hstack([ycc, np.zeros((3, outputs))])
-        start = np.hstack([ycc[first:last], np.eye(outputs)])  # the source's and what the start adds to it
-        rows = np.vstack([source, start]) / deviation[:, None]
-        self.register_buffer("to_features", _tensor(rows))
+        self.register_buffer("to_features", _tensor(_to_features(graph) / deviation[:, None]))
         self.register_buffer("shift", _tensor((-mean / deviation)[:, None]))
         self.register_buffer("to_rgb", _tensor(ycbcr_to_rgb_matrix(graph.matrix)[:, first:last]))
 
@@ -69,9 +67,10 @@ class ExportedRecovery(nn.Module):
         height, width, margin = coded.shape[2], coded.shape[3], self.start.margin
         padding = (margin, margin + -width % MULTIPLE, margin, margin + -height % MULTIPLE)
         around = functional.pad(coded, padding, mode="replicate")
-        start = self.start(around)
-        inner = torch.cat([around[:, :, margin:-margin, margin:-margin], start], dim=1)
-        change = start + self.network(mixed(self.to_features, inner, self.shift))
+        inner, start = around[:, :, margin:-margin, margin:-margin], self.start(around)
+        if self.context is not None:
+            start = start + self.context(torch.cat([inner, start], dim=1))
+        change = start + self.network(mixed(self.to_features, torch.cat([inner, start], dim=1), self.shift))
         recovered = coded + mixed(self.to_rgb, change[:, :, :height, :width])
         return decoded(recovered, self.encoding)
 
@@ -168,6 +167,42 @@ class _CellStart(nn.Module):
         return change.reshape(1, self.outputs, coded.shape[2], coded.shape[3])
 
 
+class _CellContext(nn.Module):
+    """What surroundings add to the learned channels, of coded RGB and the change by table and filter, (1, 3 + outputs, H, W).
+
+    Means are the same of features made before or after, so features are made of means."""
+
+    mixing: torch.Tensor
+    shift: torch.Tensor
+    weight: torch.Tensor
+    bias: torch.Tensor
+    limit: torch.Tensor
+    enlarging: torch.Tensor
+
+    def __init__(self, graph: RecoveryGraph) -> None:
+        super().__init__()
+        context = graph.start.context
+        assert context is not None
+        to_means = np.kron(np.eye(1 + len(SURROUNDINGS)), _to_features(graph))
+        weight, limit = _numbers(context.weight), _numbers(context.limit)
+        scale = np.maximum(limit, 1e-9)
+        ours, random = weight[:, : context.means] @ to_means, weight[:, context.means :]
+        self.register_buffer("mixing", _tensor((_numbers(context.mixing) @ to_means)[:, :, None, None]))
+        self.register_buffer("shift", _tensor(_numbers(context.shift)))
+        self.register_buffer("weight", _tensor((np.hstack([ours, random]) / scale[:, None])[:, :, None, None]))
+        self.register_buffer("bias", _tensor(_numbers(context.bias) / scale))
+        enlarging = _enlarging(CONTEXT_CELL)
+        self.register_buffer("limit", _tensor(scale[:, None, None]))
+        self.register_buffer("enlarging", _tensor(np.kron(np.eye(len(scale))[:, :, None, None], enlarging)))
+
+    def forward(self, planes: torch.Tensor) -> torch.Tensor:
+        means = means_around(planes)
+        told = torch.cat([means, functional.relu(functional.conv2d(means, self.mixing, self.shift))], dim=1)
+        change = torch.clamp(functional.conv2d(told, self.weight, self.bias), -1.0, 1.0) * self.limit
+        around = functional.pad(change, (1, 1, 1, 1), mode="replicate")
+        return functional.pixel_shuffle(functional.conv2d(around, self.enlarging), CONTEXT_CELL)
+
+
 class _CellNetwork(nn.Module):
     """The correction of the learned channels, coded, from standardised features."""
 
@@ -196,7 +231,7 @@ class _CellNetwork(nn.Module):
         order = np.concatenate([place[:, :inputs].ravel(), place[:, inputs]])
         self.affine = _chosen(network.affine, order, np.concatenate([np.repeat(gain, inputs), gain]))
         self.direct = _chosen(network.direct, np.arange(outputs * _PIXELS), np.repeat(gain, _PIXELS))
-        bilinear = _enlarging()
+        bilinear = _enlarging(CELL)
         self.register_buffer("enlarging", _tensor(np.tile(bilinear, (outputs * inputs, 1, 1, 1))))
         self.register_buffer("adding", _tensor(np.kron(np.eye(outputs)[:, :, None, None], bilinear)))
 
@@ -308,11 +343,19 @@ def _over_pixels(kernel: Numbers) -> Numbers:
     return np.ascontiguousarray(parted.reshape(outputs, inputs, side * CELL, side * CELL))
 
 
-def _enlarging() -> Numbers:
-    """Bilinear enlargement by 4 between the middles of pixels, as a filter that gives cells: (16, 1, 3, 3)."""
-    before = np.clip(0.5 - (np.arange(CELL) + 0.5) / CELL, 0.0, None)
+def _enlarging(times: int) -> Numbers:
+    """Bilinear enlargement between the middles of pixels, as a filter that gives cells so many times as wide and high:
+    (times * times, 1, 3, 3)."""
+    before = np.clip(0.5 - (np.arange(times) + 0.5) / times, 0.0, None)
     taps = np.stack([before, 1.0 - before - before[::-1], before[::-1]])  # of the cell before, the middle, the cell after
-    return np.ascontiguousarray(np.einsum("ia,jb->abij", taps, taps).reshape(_PIXELS, 1, 3, 3))
+    return np.ascontiguousarray(np.einsum("ia,jb->abij", taps, taps).reshape(times**2, 1, 3, 3))
+
+
+def _to_features(graph: RecoveryGraph) -> Numbers:
+    """Rows that make, of coded RGB and a change of the learned channels, YCbCr and then the learned channels so changed."""
+    ycc = rgb_to_ycbcr_matrix(graph.matrix)
+    outputs = graph.learned.stop - graph.learned.start
+    return np.vstack([np.hstack([ycc, np.zeros((3, outputs))]), np.hstack([ycc[graph.learned], np.eye(outputs)])])
 
 
 def _as_convolution(layer: nn.Module) -> nn.Conv2d:

@@ -16,6 +16,8 @@ from torch.nn import functional
 
 from film_recovery.images.colour import rgb_to_ycbcr_matrix, ycbcr_to_rgb_matrix
 from film_recovery.pairs.lut import NODES
+from film_recovery.training.context import BLOCK, SURROUNDINGS, Context
+from film_recovery.training.context import CELL as CONTEXT_CELL
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.network import CELL, MULTIPLE
 
@@ -67,6 +69,11 @@ class ScriptedRecovery(nn.Module):
     offset: torch.Tensor
     limit: torch.Tensor
     table: torch.Tensor
+    mixing: torch.Tensor
+    shift: torch.Tensor
+    weight: torch.Tensor
+    bias: torch.Tensor
+    context_limit: torch.Tensor
 
     def __init__(self, graph: RecoveryGraph) -> None:
         super().__init__()
@@ -88,6 +95,11 @@ class ScriptedRecovery(nn.Module):
         self.register_buffer("limit", graph.start.limit[:, None, None].clone())
         table = graph.start.table.clone() if graph.start.uses_table else torch.zeros(1, self.outputs)
         self.register_buffer("table", table)
+        self.sees_surroundings, context = graph.start.context is not None, graph.start.context or Context(1, self.outputs)
+        self.context_cell, self.context_block, self.surroundings = CONTEXT_CELL, BLOCK, list(SURROUNDINGS)
+        for name in ("mixing", "shift", "weight", "bias"):
+            self.register_buffer(name, getattr(context, name).clone())
+        self.register_buffer("context_limit", context.limit[:, None, None].clone())
         network = graph.network
         self.stem, self.affine, self.direct = network.stem, network.affine, network.direct
         self.fine_in, self.middle_in, self.coarse = network.encode[0], network.encode[1], network.encode[2]
@@ -144,7 +156,29 @@ class ScriptedRecovery(nn.Module):
         change = functional.conv2d(around, self.kernel.to(torch.float32), self.offset.to(torch.float32))
         limit = self.limit.to(torch.float32)
         change = torch.minimum(torch.maximum(change, -limit), limit)
-        return looked_up[:, self.first : self.first + self.outputs] + change
+        found = looked_up[:, self.first : self.first + self.outputs] + change
+        if self.sees_surroundings:
+            found = found + self.context_change(torch.cat([ycc, found], dim=1))
+        return found
+
+    def context_change(self, features: torch.Tensor) -> torch.Tensor:
+        """What the surroundings say; H and W are multiples of 16."""
+        cells = functional.avg_pool2d(features, self.context_cell)
+        blocks = functional.avg_pool2d(cells, self.context_block)
+        means: list[torch.Tensor] = [cells]
+        for side in self.surroundings:
+            pad = side // 2
+            mean = functional.avg_pool2d(replicated(blocks, pad, pad, pad, pad), side, 1)
+            means.append(enlarged(enlarged(mean, 2, self.context_block), 3, self.context_block))
+        told = torch.cat(means, dim=1)
+        mixing, weight = self.mixing.to(torch.float32), self.weight.to(torch.float32)
+        random = torch.relu(functional.conv2d(told, mixing.unsqueeze(2).unsqueeze(3), self.shift.to(torch.float32)))
+        change = functional.conv2d(
+            torch.cat([told, random], dim=1), weight.unsqueeze(2).unsqueeze(3), self.bias.to(torch.float32)
+        )
+        limit = self.context_limit.to(torch.float32)
+        change = torch.minimum(torch.maximum(change, -limit), limit)
+        return enlarged(enlarged(change, 2, self.context_cell), 3, self.context_cell)
 
     def table_change(self, coded: torch.Tensor) -> torch.Tensor:
         """Trilinear between the table's nodes."""

@@ -18,16 +18,20 @@ from film_recovery.training.evaluate import error_map
 from film_recovery.training.graph import RecoveryGraph
 
 SHARES = (0.5, 0.75, 1.0)  # with less, what is lost of a good correction outweighs what is saved of a bad one
+UNJUDGED = 0.5  # where no pair is held out
 _PLACES = 4  # a side, of each held-out picture, whose errors are compared
 _NEIGHBOURS = 4.0  # places that show the same things, and count as one
 _MOST_LOST = 0.1  # dB of the held-out figure, at most
 
 
 def share_to_hand_out(graph_with: Callable[[float], RecoveryGraph], pairs: Sequence[PreparedPair]) -> float:
-    """The smallest of :data:`SHARES` that does as well on the held-out ``pairs`` as can be told, and no worse than the start.
+    """The smallest of :data:`SHARES` that does as well on the held-out ``pairs`` as can be told, and no worse than the start;
+    :data:`UNJUDGED` without any.
 
     ``graph_with`` makes the recovery with a share of its correction, 0..1; with 0 it is the start.
     """
+    if not pairs:
+        return UNJUDGED
     errors = {share: _errors(graph_with(share), pairs) for share in (0.0, *SHARES)}
     figures = {share: float(-10.0 * places.mean(dim=1).log10().mean()) for share, places in errors.items()}
     best = max(SHARES, key=lambda share: figures[share])

@@ -70,7 +70,7 @@ def fit_start(
         else:
             expected = expected_change(pictures, goals, unbalanced, matrix)[..., start.first :]
             start.set_table(expected + fit_table(colours, learned_change - change_at(expected, colours)))
-    tiles = [_coded_part(code, *pair) for pair in tiles_of(source, target, believed, LEARNED_AREA, start.receptive_field)]
+    tiles = [_coded_part(code, *pair) for pair in tiles_of(source, target, believed, LEARNED_AREA, start.filter_reach)]
     looked_up, goals = [], []
     for picture, goal, _, number in tiles:
         tensors = [torch.from_numpy(p).permute(2, 0, 1)[None] for p in (picture, rgb_to_ycbcr(picture, matrix))]

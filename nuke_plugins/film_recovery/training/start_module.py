@@ -1,6 +1,8 @@
-"""The closed-form start as a module of the exported graph: a colour look-up table, then a linear filter.
+"""The closed-form start as a module of the exported graph: a colour look-up table, then a linear filter, then, for colour, what
+the surroundings say (:mod:`film_recovery.training.context`).
 
-:mod:`film_recovery.training.start` fits both; here they are applied.
+:mod:`film_recovery.training.start` fits the first two, :mod:`film_recovery.training.build` has the last fitted; here they are
+applied.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from film_recovery.pairs.lut import NODES
+from film_recovery.training.context import Context
 
 FILTER_SIDE = {"chroma": 9, "spatial": 13, "as-is": 9}  # pixels, odd
 _INPUTS = {"chroma": 3, "spatial": 1, "as-is": 3}  # channels of YCbCr that the filter looks at
@@ -40,10 +43,16 @@ class Start(nn.Module):
         self.register_buffer("offset", torch.zeros(self.outputs))
         self.register_buffer("limit", torch.full((self.outputs,), NO_LIMIT))
         self.register_buffer("softness", torch.zeros(()))
+        self.context = Context(3 + self.outputs, self.outputs) if task == "chroma" else None
 
     @property
     def receptive_field(self) -> int:
         """Radius of influence in pixels."""
+        return self.filter_reach + (0 if self.context is None else self.context.receptive_field)
+
+    @property
+    def filter_reach(self) -> int:
+        """Radius of influence of table and filter, in pixels."""
         return self.kernel.shape[-1] // 2
 
     def set_table(self, table: FloatArray) -> None:
@@ -72,7 +81,10 @@ class Start(nn.Module):
         around = functional.pad(looked_up[:, : self.inputs], (pad, pad, pad, pad), mode="replicate")
         limit = self.limit[:, None, None]
         change = torch.minimum(torch.maximum(functional.conv2d(around, self.kernel, self.offset), -limit), limit)
-        return looked_up[:, self.first : self.first + self.outputs] + change
+        learned = looked_up[:, self.first : self.first + self.outputs]
+        if self.context is not None:
+            change = change + self.context(torch.cat([ycc_BCHW, learned], dim=1))
+        return learned + change
 
     def _table_change(self, coded_BCHW: torch.Tensor) -> torch.Tensor:
         """Trilinear between the nodes; beyond 0..1 the change of the nearest face."""

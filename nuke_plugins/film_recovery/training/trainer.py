@@ -130,13 +130,14 @@ class Trainer:
         return figure
 
     def settle(self) -> None:
-        """After the last step: keep as much of the best correction of colour as the held-out pairs speak for."""
-        if self.job.task != "chroma" or not self.held_out or not self.best_step:
+        """After the last step: keep as much of the best correction of colour as the held-out pairs speak for; half without."""
+        if self.job.task != "chroma" or not self.best_step:
             return
         weights = self.best_weights
         self.share = share_to_hand_out(lambda share: self.with_weights(with_share(weights, share)), self.held_out)
         self.best_weights = with_share(weights, self.share)
-        self.best = held_out_figure(self.with_weights(self.best_weights), self.held_out)
+        if self.held_out:
+            self.best = held_out_figure(self.with_weights(self.best_weights), self.held_out)
 
     def with_weights(self, weights: dict[str, torch.Tensor]) -> RecoveryGraph:
         """A copy of the graph that runs with the given weights. Raises :class:`DivergedError`."""

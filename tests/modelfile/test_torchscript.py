@@ -36,6 +36,10 @@ def make(task: str, encoding: str = "display", matrix: str = "709", seed: int = 
             buffer.normal_(std=0.02)
         if graph.start.uses_table:
             graph.start.table.normal_(std=0.02)
+        if graph.start.context is not None:
+            for buffer in (graph.start.context.mixing, graph.start.context.shift, graph.start.context.weight):
+                buffer.normal_(std=0.1)
+            graph.start.context.limit.fill_(0.1)
         graph.deviation.fill_(0.7)
         graph.gain.fill_(0.5)
     card = ModelCard(

@@ -48,7 +48,7 @@ class Context(nn.Module):
         return CELL * BLOCK * max(SURROUNDINGS) // 2 + CELL * BLOCK + CELL
 
     def told(self, means_BMHW: torch.Tensor) -> torch.Tensor:
-        """The means of :func:`means_around` and their random features, (B, M + R, H, W)."""
+        """Means as of :func:`means_around` and their random features, (B, M + R, H, W)."""
         random = functional.conv2d(means_BMHW, self.mixing[:, :, None, None], self.shift)
         return torch.cat([means_BMHW, functional.relu(random)], dim=1)
 
@@ -56,16 +56,16 @@ class Context(nn.Module):
         height, width = features_BCHW.shape[2:]
         whole = CELL * BLOCK
         padded = functional.pad(features_BCHW, (0, -width % whole, 0, -height % whole), mode="replicate")
-        change = functional.conv2d(self.told(means_around(padded)), self.weight[:, :, None, None], self.bias)
+        told = self.told(means_around(functional.avg_pool2d(padded, CELL)))
+        change = functional.conv2d(told, self.weight[:, :, None, None], self.bias)
         limit = self.limit[:, None, None]
         return _enlarged(torch.minimum(torch.maximum(change, -limit), limit), CELL)[:, :, :height, :width]
 
 
-def means_around(planes_BCHW: torch.Tensor, cell: int = CELL) -> torch.Tensor:
-    """Means over every cell, then over its surroundings, the smallest first, (B, M, H / cell, W / cell)."""
-    cells = functional.avg_pool2d(planes_BCHW, cell)
-    blocks = functional.avg_pool2d(cells, BLOCK)
-    parts = [cells]
+def means_around(cells_BCHW: torch.Tensor) -> torch.Tensor:
+    """Of the means of cells those, and then the means of their surroundings, the smallest first, (B, M, H, W); H and W even."""
+    blocks = functional.avg_pool2d(cells_BCHW, BLOCK)
+    parts = [cells_BCHW]
     for side in SURROUNDINGS:
         around = functional.pad(blocks, (side // 2,) * 4, mode="replicate")
         parts.append(_enlarged(functional.avg_pool2d(around, side, 1), BLOCK))

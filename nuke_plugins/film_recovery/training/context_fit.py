@@ -63,7 +63,7 @@ def fit_context(
     normal, right = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, context.outputs, dtype=torch.float64)
     blur = float(graph.start.softness) / CELL
     for (features, wanted, sure), level in zip(views, levels.astype(np.float32), strict=True):
-        told = _told(context, means_around(features[None], CELL // step), blur, thin)
+        told = _told(context, means_around(functional.avg_pool2d(features[None], CELL // step)), blur, thin)
         told[: context.means] = ((told[: context.means] - mean[:, None]) / deviation[:, None]).float()
         change = (wanted - torch.from_numpy(level)[:, None, None]) / graph.gain[0]
         cells, believed = (functional.avg_pool2d(part, CELL // step)[:, ::thin, ::thin].flatten(1) for part in (change, sure))

@@ -67,9 +67,10 @@ class ExportedRecovery(nn.Module):
         height, width, margin = coded.shape[2], coded.shape[3], self.start.margin
         padding = (margin, margin + -width % MULTIPLE, margin, margin + -height % MULTIPLE)
         around = functional.pad(coded, padding, mode="replicate")
-        inner, start = around[:, :, margin:-margin, margin:-margin], self.start(around)
+        inner = around[:, :, margin:-margin, margin:-margin]
+        start, looked_up = self.start(around)
         if self.context is not None:
-            start = start + self.context(torch.cat([inner, start], dim=1))
+            start = start + self.context(inner, looked_up)
         change = start + self.network(mixed(self.to_features, torch.cat([inner, start], dim=1), self.shift))
         recovered = coded + mixed(self.to_rgb, change[:, :, :height, :width])
         return decoded(recovered, self.encoding)
@@ -100,7 +101,8 @@ class _Balance(nn.Module):
 
 
 class _CellStart(nn.Module):
-    """What the closed-form start adds to the learned channels, (1, outputs, H, W), of coded RGB with ``margin`` around."""
+    """What table and filter add to the learned channels, (1, outputs, H, W), of coded RGB with ``margin`` around; and the table
+    alone, or nothing without one."""
 
     table: torch.Tensor
     steps: torch.Tensor
@@ -134,11 +136,13 @@ class _CellStart(nn.Module):
             self.register_buffer("nodes", _tensor(np.array([[NODES**2, NODES, 1.0]])))
         self.register_buffer("mixing", _tensor(mixing))
 
-    def forward(self, around: torch.Tensor) -> torch.Tensor:
+    def forward(self, around: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if not self.uses_table:
-            return self.filtered(around)
+            change = self.filtered(around)
+            return change, torch.zeros_like(change)
         change, margin = self.table_change(around), self.margin
-        return change[:, :, margin:-margin, margin:-margin] + self.filtered(torch.cat([around, change], dim=1))
+        looked_up = change[:, :, margin:-margin, margin:-margin]
+        return looked_up + self.filtered(torch.cat([around, change], dim=1)), looked_up
 
     def filtered(self, planes: torch.Tensor) -> torch.Tensor:
         """What the filter adds, of coded RGB and the change by the table, without the margin."""
@@ -168,13 +172,16 @@ class _CellStart(nn.Module):
 
 
 class _CellContext(nn.Module):
-    """What surroundings add to the learned channels, of coded RGB and the change by table and filter, (1, 3 + outputs, H, W).
+    """What surroundings add to the learned channels, of coded RGB and the change by the table, (1, 3 and outputs, H, W).
 
-    Means are the same of features made before or after, so features are made of means."""
+    The features of a mean are the mean of the features, so they are never made: ``mixing`` and what weighs the means take coded
+    values as they are.
+    """
 
     mixing: torch.Tensor
     shift: torch.Tensor
-    weight: torch.Tensor
+    ours: torch.Tensor
+    random: torch.Tensor
     bias: torch.Tensor
     limit: torch.Tensor
     enlarging: torch.Tensor
@@ -184,22 +191,21 @@ class _CellContext(nn.Module):
         context = graph.start.context
         assert context is not None
         to_means = np.kron(np.eye(1 + len(SURROUNDINGS)), _to_features(graph))
-        weight, limit = _numbers(context.weight), _numbers(context.limit)
-        scale = np.maximum(limit, 1e-9)
-        ours, random = weight[:, : context.means] @ to_means, weight[:, context.means :]
+        limit = np.maximum(_numbers(context.limit), 1e-9)
+        weight = _numbers(context.weight) / limit[:, None]  # runtimes clip to one range, for free
         self.register_buffer("mixing", _tensor((_numbers(context.mixing) @ to_means)[:, :, None, None]))
         self.register_buffer("shift", _tensor(_numbers(context.shift)))
-        self.register_buffer("weight", _tensor((np.hstack([ours, random]) / scale[:, None])[:, :, None, None]))
-        self.register_buffer("bias", _tensor(_numbers(context.bias) / scale))
-        enlarging = _enlarging(CONTEXT_CELL)
-        self.register_buffer("limit", _tensor(scale[:, None, None]))
-        self.register_buffer("enlarging", _tensor(np.kron(np.eye(len(scale))[:, :, None, None], enlarging)))
+        self.register_buffer("ours", _tensor((weight[:, : context.means] @ to_means)[:, :, None, None]))
+        self.register_buffer("random", _tensor(weight[:, context.means :, None, None]))
+        self.register_buffer("bias", _tensor(_numbers(context.bias) / limit))
+        self.register_buffer("limit", _tensor(limit[:, None, None]))
+        self.register_buffer("enlarging", _tensor(np.kron(np.eye(len(limit))[:, :, None, None], _enlarging(CONTEXT_CELL))))
 
-    def forward(self, planes: torch.Tensor) -> torch.Tensor:
-        means = means_around(planes)
-        told = torch.cat([means, functional.relu(functional.conv2d(means, self.mixing, self.shift))], dim=1)
-        change = torch.clamp(functional.conv2d(told, self.weight, self.bias), -1.0, 1.0) * self.limit
-        around = functional.pad(change, (1, 1, 1, 1), mode="replicate")
+    def forward(self, coded: torch.Tensor, looked_up: torch.Tensor) -> torch.Tensor:
+        means = means_around(torch.cat([functional.avg_pool2d(part, CONTEXT_CELL) for part in (coded, looked_up)], dim=1))
+        told = functional.relu(functional.conv2d(means, self.mixing, self.shift))
+        change = functional.conv2d(told, self.random, self.bias) + functional.conv2d(means, self.ours)
+        around = functional.pad(torch.clamp(change, -1.0, 1.0) * self.limit, (1, 1, 1, 1), mode="replicate")
         return functional.pixel_shuffle(functional.conv2d(around, self.enlarging), CONTEXT_CELL)
 
 

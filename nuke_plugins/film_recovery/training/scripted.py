@@ -156,10 +156,10 @@ class ScriptedRecovery(nn.Module):
         change = functional.conv2d(around, self.kernel.to(torch.float32), self.offset.to(torch.float32))
         limit = self.limit.to(torch.float32)
         change = torch.minimum(torch.maximum(change, -limit), limit)
-        found = looked_up[:, self.first : self.first + self.outputs] + change
+        learned = looked_up[:, self.first : self.first + self.outputs]
         if self.sees_surroundings:
-            found = found + self.context_change(torch.cat([ycc, found], dim=1))
-        return found
+            change = change + self.context_change(torch.cat([ycc, learned], dim=1))
+        return learned + change
 
     def context_change(self, features: torch.Tensor) -> torch.Tensor:
         """What the surroundings say; H and W are multiples of 16."""

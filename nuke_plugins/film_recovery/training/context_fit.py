@@ -26,7 +26,7 @@ _REACH = 2.0  # usual changes, the largest
 _STEPS = (1, 2, 4)  # pixels between those that are looked at
 _AREA = 1_000_000  # pixels of all pictures together that are looked at, about
 _CELLS = 30_000  # that are learned from, at least
-_LEAST_BLUR = 0.25  # cells; less of a blur leaves what is told of a cell as it is
+_LEAST_BLUR = 0.5  # cells; less of a blur leaves most of what is told of a cell as it is, and what it takes is not copied
 FloatArray = npt.NDArray[np.float32]
 
 

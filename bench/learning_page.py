@@ -170,30 +170,25 @@ def _real(results: Results) -> list[str]:
 
 
 def plot(results: Results) -> Figure:
-    """PSNR above the LUT over the budgets, every case a line; and the folds of real pairs in order."""
+    """PSNR above the LUT, untrained and over the budgets, every case a line; and the folds of real pairs in order."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
         left, *beside = figure.subplots(1, 2, width_ratios=(1.5, 1.0)) if results.real else [figure.subplots()]
-        for method, colour, style in (("plain_rgb", SOURCE, "-"), ("ours", RESULT, ":"), (f"ours{STEADY}", RESULT, "-")):
-            curves = [
-                [results.gains([case], method, b).get(case, np.nan) for b in results.budgets] for case in results.simulated
-            ]
+        places = range(1 + len(results.budgets))
+        for method, colour in (("plain_rgb", SOURCE), ("ours", REFERENCE), (f"ours{STEADY}", RESULT)):
+            points = [(method.replace("ours", "start"), 0.0), *((method, budget) for budget in results.budgets)]
+            curves = [[results.gains([case], *point).get(case, np.nan) for point in points] for case in results.simulated]
             for curve in curves:
-                left.plot(results.budgets, curve, f".{style}", color=colour, linewidth=0.7, alpha=0.45, markersize=4)
+                left.plot(places, curve, ".-", color=colour, linewidth=0.7, alpha=0.45, markersize=4)
             if curves:
-                mean = [
-                    np.mean(known) if (known := [v for v in values if v == v]) else np.nan
-                    for values in zip(*curves, strict=True)
-                ]
+                mean = [np.mean([v for v in values if v == v] or [np.nan]) for values in zip(*curves, strict=True)]
                 word = TRAINED[method.removesuffix(STEADY)] + STEADY * method.endswith(STEADY)
-                left.plot(results.budgets, mean, f"o{style}", color=colour, label=f"{word}, mean", markersize=4)
+                left.plot(places, mean, "o-", color=colour, label=f"{word}, mean", markersize=4)
         left.axhline(0.0, color=TRUTH, linewidth=1.0)
-        left.set_xscale("log")
-        left.set_xticks(results.budgets, [time_words(budget) for budget in results.budgets])
-        left.set_xticks([], minor=True)
-        left.set(title="Simulated: above the LUT", ylabel="PSNR, dB", xlabel="told")
+        left.set_xticks(places, ["untrained", *(time_words(budget) for budget in results.budgets)])
+        left.set(title="Simulated: above the LUT", ylabel="PSNR, dB")
         if results.budgets and results.simulated:
-            figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=2)
+            figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=3)
         gains = sorted(gain for budget in results.budgets for gain in results.gains(results.real, "ours", budget).values())
         for right in beside:
             right.bar(range(len(gains)), gains, color=[REFERENCE if gain >= 0.0 else RESULT for gain in gains])

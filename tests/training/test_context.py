@@ -105,12 +105,16 @@ def test_soft_targets_do_not_blur_what_is_found(coded: list[FloatArray]) -> None
     assert aware < 0.8 * copying
 
 
-def test_it_changes_nothing_by_more_than_twice_what_is_usual(coded: list[FloatArray]) -> None:
+def test_the_stranger_the_surroundings_the_less_of_what_they_say_is_done(coded: list[FloatArray]) -> None:
+    """More is never turned into less, and however strange they are nothing is changed by more than 16 usual changes."""
     graph = fitted([coded[0]], [hanging_on_surroundings(coded[0])])
     context, usual = graph.start.context, graph.gain[0, :, 0, 0]
-    assert context is not None and torch.allclose(context.limit, 2.0 * usual)
-    strange = torch.full((1, 5, 64, 64), 40.0)
-    assert torch.allclose(context(strange).abs().amax(dim=(2, 3))[0], 2.0 * usual)
+    assert context is not None
+    even = [torch.full((1, 5, 64, 64), level) for level in (1.0, 2.0, 4.0, 400.0)]
+    changes = torch.stack([context(features)[0, :, 0, 0].abs() / usual for features in even])
+    assert bool((changes[1:] > changes[:-1]).all())
+    assert float(changes.max()) < 16.0
+    assert bool((changes[1] < 2.0 * changes[0]).all())
 
 
 def test_small_pictures_are_left_out(coded: list[FloatArray]) -> None:
@@ -125,7 +129,7 @@ def test_any_size_goes_through_and_even_pictures_are_changed_evenly(height: int,
     context = Context(5, 2)
     for buffer in (context.mixing, context.shift, context.weight, context.bias):
         buffer.normal_()
-    context.limit.fill_(1e3)
+    context.limit.fill_(1.0)
     change = context(torch.rand(1, 5, 1, 1).expand(1, 5, height, width))
     assert change.shape == (1, 2, height, width)
     assert float((change - change[:, :, :1, :1]).abs().max()) < 1e-4
@@ -136,7 +140,7 @@ def test_nothing_farther_than_its_receptive_field_counts() -> None:
     context = Context(5, 2)
     for buffer in (context.mixing, context.shift, context.weight):
         buffer.normal_(std=0.3)
-    context.limit.fill_(1e3)
+    context.limit.fill_(1.0)
     reaches = []
     for place in range(120, 136):
         picture = torch.rand(1, 5, 256, 256, requires_grad=True)
@@ -158,7 +162,7 @@ def test_some_pixels_of_large_pictures_teach_what_all_of_them_do(
         monkeypatch.setattr("film_recovery.training.context_fit._AREA", area)
         monkeypatch.setattr("film_recovery.training.context_fit._CELLS", cells)
         graph = fitted([noisy[0]], [targets[0]])
-        assert left_over(graph, large[0], targets[0]) < 0.05
+        assert left_over(graph, large[0], targets[0]) < 0.1
         assert left_over(graph, large[1], targets[1]) < 0.2
 
 

@@ -40,6 +40,14 @@ def test_without_a_fading_nothing_is_expected() -> None:
     assert expected_change([coded], [coded], "none", "709").shape == (*node_colours().shape[:3], 3)
 
 
+def test_nothing_beyond_white_is_expected_of_a_picture_that_has_nearly_lost_its_colour() -> None:
+    """Densities that bring so little colour back are powers of ten at the corners of the table."""
+    coded, _ = _picture()
+    luma = rgb_to_ycbcr(coded, "709")[..., :1]
+    expected = expected_change([luma + np.float32(0.05) * (coded - luma)], [coded], "display", "709")
+    assert np.abs(expected).max() < 1.0
+
+
 def test_colours_that_the_pairs_lack_are_recovered_better() -> None:
     coded, red = _picture()
     learned = coded.copy()

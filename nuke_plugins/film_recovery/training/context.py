@@ -6,6 +6,9 @@ and over ever larger surroundings of it, and random features of these means (Rah
 kernel machines*, NIPS 2007), say by ridge regression (Hoerl and Kennard, *Technometrics* 12, 1970) how far table and filter are
 still off there. Means know no grain, and nothing here is finer than a cell, so that what is kept of edges stays the filter's.
 
+What is said of surroundings unlike any that were learned from is followed ever less the more it is, and never cut off: there it
+is exaggerated, but on the right side.
+
 Names carry their layout: B batch, C features, O learned channels, H height, W width; M means told of a cell, R random features.
 """
 
@@ -31,7 +34,7 @@ class Context(nn.Module):
     shift: torch.Tensor
     weight: torch.Tensor
     bias: torch.Tensor
-    limit: torch.Tensor
+    limit: torch.Tensor  # coded values, the change that the largest numbers come near to
 
     def __init__(self, features: int, outputs: int) -> None:
         super().__init__()
@@ -57,9 +60,8 @@ class Context(nn.Module):
         whole = CELL * BLOCK
         padded = functional.pad(features_BCHW, (0, -width % whole, 0, -height % whole), mode="replicate")
         told = self.told(means_around(functional.avg_pool2d(padded, CELL)))
-        change = functional.conv2d(told, self.weight[:, :, None, None], self.bias)
-        limit = self.limit[:, None, None]
-        return _enlarged(torch.minimum(torch.maximum(change, -limit), limit), CELL)[:, :, :height, :width]
+        share = functional.softsign(functional.conv2d(told, self.weight[:, :, None, None], self.bias))
+        return _enlarged(share * self.limit[:, None, None], CELL)[:, :, :height, :width]
 
 
 def means_around(cells_BCHW: torch.Tensor) -> torch.Tensor:

@@ -21,8 +21,8 @@ from film_recovery.training.levels import flicker_levels
 from film_recovery.training.parts import BELIEVED
 from film_recovery.training.softness import soften
 
-_RIDGE = 3e-4  # of the mean square of what is told of a cell
-_REACH = 2.0  # usual changes, the largest
+_RIDGE = 5e-4  # of the mean square of what is told of a cell
+_REACH = 16.0  # usual changes; so many are halved, a usual one is nearly whole
 _STEPS = (1, 2, 4)  # pixels between those that are looked at
 _AREA = 1_000_000  # pixels of all pictures together that are looked at, about
 _CELLS = 30_000  # that are learned from, at least
@@ -54,7 +54,6 @@ def fit_context(
     levels = flicker_levels([wanted.numpy() for _, wanted, _ in views], [sure[0].numpy() > BELIEVED for _, _, sure in views])
     copies = context.means // context.features
     mean, deviation = (part.flatten().double().repeat(copies) for part in (graph.mean, graph.deviation))
-    usual = graph.gain.flatten().double()
     generator = torch.Generator().manual_seed(seed)
     mixing = torch.randn(RANDOM_FEATURES, context.means, generator=generator).double() / context.means**0.5 / deviation
     context.mixing.copy_(mixing)
@@ -74,12 +73,12 @@ def fit_context(
         return
     price = _RIDGE * normal.diagonal()[:-1].mean() * torch.eye(size, dtype=torch.float64)
     price[-1, -1] = 0.0  # the constant is free
-    solution = torch.linalg.solve(normal + price, right)
-    weight, bias = solution[:-1].T * usual[:, None], solution[-1] * usual
+    solution = torch.linalg.solve(normal + price, right) / _REACH
+    weight, bias = solution[:-1].T, solution[-1]
     weight[:, : context.means] /= deviation
     context.weight.copy_(weight)
     context.bias.copy_(bias - weight[:, : context.means] @ mean)
-    context.limit.copy_(_REACH * usual)
+    context.limit.copy_(_REACH * graph.gain.flatten())
 
 
 def _told(context: Context, means: torch.Tensor, blur: float, thin: int) -> torch.Tensor:

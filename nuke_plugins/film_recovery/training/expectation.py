@@ -30,4 +30,5 @@ def expected_change(pictures: Sequence[FloatArray], goals: Sequence[FloatArray],
     balance = fit_balance([linear(picture) for picture in pictures], [linear(goal) for goal in goals])
     nodes = node_colours()
     faded = np.asarray(encode(from_linear(balance.apply(linear(nodes)), encoding), encoding), np.float32)
-    return np.asarray(_BELIEVED * rgb_to_ycbcr(faded - nodes, matrix), np.float32)
+    within = np.clip(faded, 0.0, 1.0)  # far from all pairs densities run out into powers of ten
+    return np.asarray(_BELIEVED * rgb_to_ycbcr(within - nodes, matrix), np.float32)

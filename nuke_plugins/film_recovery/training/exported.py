@@ -191,21 +191,20 @@ class _CellContext(nn.Module):
         context = graph.start.context
         assert context is not None
         to_means = np.kron(np.eye(1 + len(SURROUNDINGS)), _to_features(graph))
-        limit = np.maximum(_numbers(context.limit), 1e-9)
-        weight = _numbers(context.weight) / limit[:, None]  # runtimes clip to one range, for free
+        weight, outputs = _numbers(context.weight), context.outputs
         self.register_buffer("mixing", _tensor((_numbers(context.mixing) @ to_means)[:, :, None, None]))
         self.register_buffer("shift", _tensor(_numbers(context.shift)))
         self.register_buffer("ours", _tensor((weight[:, : context.means] @ to_means)[:, :, None, None]))
         self.register_buffer("random", _tensor(weight[:, context.means :, None, None]))
-        self.register_buffer("bias", _tensor(_numbers(context.bias) / limit))
-        self.register_buffer("limit", _tensor(limit[:, None, None]))
-        self.register_buffer("enlarging", _tensor(np.kron(np.eye(len(limit))[:, :, None, None], _enlarging(CONTEXT_CELL))))
+        self.register_buffer("bias", _tensor(_numbers(context.bias)))
+        self.register_buffer("limit", _tensor(_numbers(context.limit)[:, None, None]))
+        self.register_buffer("enlarging", _tensor(np.kron(np.eye(outputs)[:, :, None, None], _enlarging(CONTEXT_CELL))))
 
     def forward(self, coded: torch.Tensor, looked_up: torch.Tensor) -> torch.Tensor:
         means = means_around(torch.cat([functional.avg_pool2d(part, CONTEXT_CELL) for part in (coded, looked_up)], dim=1))
         told = functional.relu(functional.conv2d(means, self.mixing, self.shift))
         change = functional.conv2d(told, self.random, self.bias) + functional.conv2d(means, self.ours)
-        around = functional.pad(torch.clamp(change, -1.0, 1.0) * self.limit, (1, 1, 1, 1), mode="replicate")
+        around = functional.pad(functional.softsign(change) * self.limit, (1, 1, 1, 1), mode="replicate")
         return functional.pixel_shuffle(functional.conv2d(around, self.enlarging), CONTEXT_CELL)
 
 

@@ -176,8 +176,7 @@ class ScriptedRecovery(nn.Module):
         change = functional.conv2d(
             torch.cat([told, random], dim=1), weight.unsqueeze(2).unsqueeze(3), self.bias.to(torch.float32)
         )
-        limit = self.context_limit.to(torch.float32)
-        change = torch.minimum(torch.maximum(change, -limit), limit)
+        change = functional.softsign(change) * self.context_limit.to(torch.float32)
         return enlarged(enlarged(change, 2, self.context_cell), 3, self.context_cell)
 
     def table_change(self, coded: torch.Tensor) -> torch.Tensor:

@@ -60,7 +60,8 @@ def judge_curve(curve: Curve) -> list[Finding]:
             "start-is-best",
             f"The network hardly improved on its closed-form start ({curve.start:.2f} dB on the held-out frames): what is "
             "handed out is the start, or little more.",
-            "If it is not good enough, add pairs that show other colours and textures, or train longer.", severity="note",
+            "That is often so, and nothing is wrong with it. If it is not good enough, add pairs that show other colours and "
+            "textures, or train longer.", severity="note",
         )]  # fmt: skip
     return []
 

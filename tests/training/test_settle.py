@@ -50,8 +50,8 @@ def test_of_a_correction_that_is_as_often_wrong_as_right_little_is_handed_out() 
     assert share_to_hand_out(_graph, [_pair(gains, 0.02)]) == min(SHARES)
 
 
-def test_half_of_a_correction_is_handed_out_that_nothing_judges() -> None:
-    assert share_to_hand_out(_graph, []) == 0.5
+def test_a_quarter_of_a_correction_is_handed_out_that_nothing_judges() -> None:
+    assert share_to_hand_out(_graph, []) == 0.25
 
 
 @pytest.mark.parametrize("seed", range(8))

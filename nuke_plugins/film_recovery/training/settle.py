@@ -18,7 +18,7 @@ from film_recovery.training.evaluate import error_map
 from film_recovery.training.graph import RecoveryGraph
 
 SHARES = (0.5, 0.75, 1.0)  # with less, what is lost of a good correction outweighs what is saved of a bad one
-UNJUDGED = 0.5  # where no pair is held out
+UNJUDGED = 0.25  # where no pair is held out: nothing tells whether a correction helps other frames
 _PLACES = 4  # a side, of each held-out picture, whose errors are compared
 _NEIGHBOURS = 4.0  # places that show the same things, and count as one
 _MOST_LOST = 0.1  # dB of the held-out figure, at most

@@ -130,7 +130,7 @@ class Trainer:
         return figure
 
     def settle(self) -> None:
-        """After the last step: keep as much of the best correction of colour as the held-out pairs speak for; half without."""
+        """After the last step: of the best correction of colour keep as much as the held-out pairs speak for."""
         if self.job.task != "chroma" or not self.best_step:
             return
         weights = self.best_weights

@@ -62,3 +62,17 @@ def test_colours_that_the_pairs_lack_are_recovered_better() -> None:
         errors.append(np.abs(recovered - rgb_to_ycbcr(coded, "709")[..., 1:]).mean(axis=-1))
     assert errors[1][red].mean() < 0.8 * errors[0][red].mean()
     assert errors[1][~red].mean() < 1.1 * errors[0][~red].mean()
+
+
+def test_a_pair_of_which_nothing_is_believed_teaches_hardly_anything() -> None:
+    coded, _ = _picture()
+    given, nowhere = _faded(coded), np.zeros(coded.shape[:2], np.float32)
+    alone = fit_start("chroma", [given], [coded], "709", 0, trust=[None])
+    both, careless = (
+        fit_start("chroma", [given, given], [coded, 1.0 - coded], "709", 0, trust=[None, trust]) for trust in (nowhere, None)
+    )
+    planes = torch.from_numpy(given).permute(2, 0, 1)[None]
+    ycc = torch.from_numpy(rgb_to_ycbcr(given, "709")).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        learned, found, spoilt = (start(planes, ycc) for start in (alone, both, careless))
+    assert float((found - learned).abs().mean()) < 0.1 * float((spoilt - learned).abs().mean())

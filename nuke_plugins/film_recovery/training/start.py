@@ -156,7 +156,8 @@ def _fit_filter(
         at = sampled(height * width, share, believed, random)
         rows = windows[:, at // width, at % width].transpose(1, 0, 2, 3)
         rows = (rows + rows[..., ::-1, :] + rows[..., ::-1] + rows[..., ::-1, ::-1]) * np.float32(0.25)
-        design = np.concatenate([rows.reshape(len(at), -1), np.ones((len(at), 1), np.float32)], axis=1).astype(np.float64)
+        rows = rows.reshape(len(at), count - 1)  # perhaps none, where nothing is believed
+        design = np.concatenate([rows, np.ones((len(at), 1), np.float32)], axis=1).astype(np.float64)
         normal += design.T @ design
         right += design.T @ change.reshape(outputs, -1)[:, at].T.astype(np.float64)
     samples = float(normal[-1, -1])

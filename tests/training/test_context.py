@@ -158,12 +158,16 @@ def test_some_pixels_of_large_pictures_teach_what_all_of_them_do(
     large = [cv2.resize(picture, (1500, 1100), interpolation=cv2.INTER_LINEAR) for picture in coded]
     targets = [hanging_on_surroundings(picture) for picture in large]
     noisy = [picture + random.normal(0.0, 0.03, picture.shape).astype(np.float32) for picture in large]
+    found = []
     for area, cells in ((200_000, 10_000), (100_000_000, 100_000_000)):
         monkeypatch.setattr("film_recovery.training.context_fit._AREA", area)
         monkeypatch.setattr("film_recovery.training.context_fit._CELLS", cells)
         graph = fitted([noisy[0]], [targets[0]])
         assert left_over(graph, large[0], targets[0]) < 0.1
         assert left_over(graph, large[1], targets[1]) < 0.2
+        found.append(change_of(graph, large[0]))
+    wanted = rgb_to_ycbcr(targets[0] - large[0], "709")[..., 1:]
+    assert np.abs(found[0] - found[1]).mean() < 0.03 * np.abs(wanted).mean()
 
 
 def test_a_fresh_start_of_a_shot_has_its_context(coded: list[FloatArray]) -> None:

@@ -7,7 +7,7 @@ kernel machines*, NIPS 2007), say by ridge regression (Hoerl and Kennard, *Techn
 still off there. Means know no grain, and nothing here is finer than a cell, so that what is kept of edges stays the filter's.
 
 What is said of surroundings unlike any that were learned from is followed ever less the more it is, and never cut off: there it
-is exaggerated, but on the right side.
+is often exaggerated, and still more often right than wrong.
 
 Names carry their layout: B batch, C features, O learned channels, H height, W width; M means told of a cell, R random features.
 """

@@ -22,7 +22,10 @@ FloatArray = npt.NDArray[np.float32]
 
 
 def expected_change(pictures: Sequence[FloatArray], goals: Sequence[FloatArray], encoding: str, matrix: str) -> FloatArray:
-    """The expected change of YCbCr at the nodes of a table, (33, 33, 33, 3), from coded pictures and goals, (H, W, 3) each."""
+    """The expected change of YCbCr at the nodes of a table, (33, 33, 33, 3), from coded pictures and goals, (H, W, 3) each.
+
+    What becomes of a colour is taken to lie between black and white, coded 0 and 1.
+    """
 
     def linear(coded: FloatArray) -> FloatArray:
         return np.asarray(to_linear(decode(coded, encoding), encoding), np.float32)

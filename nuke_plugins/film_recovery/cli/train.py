@@ -20,7 +20,9 @@ from film_recovery.contract.run_folder import RunFolder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from film_recovery.contract.progress import Reporter
     from film_recovery.training.loop import TrainingResult
+    from film_recovery.training.team import Team
 
 _DEFAULT_MINUTES = 2.0
 
@@ -140,8 +142,7 @@ def train(out: Path, **options: Any) -> dict[str, Any]:
     job = make_job(options)
     from film_recovery.training import loop
 
-    with stoppable() as reporter:
-        return _tell(loop.train(job, out, reporter))
+    return _in_team(out, lambda reporter, team: loop.train(job, out, reporter, team))
 
 
 @click.command()
@@ -154,8 +155,7 @@ def resume(run: Path) -> dict[str, Any]:
     """
     from film_recovery.training import loop
 
-    with stoppable() as reporter:
-        return _tell(loop.resume(run, reporter))
+    return _in_team(run, lambda reporter, team: loop.resume(run, reporter, team))
 
 
 @click.command()
@@ -235,6 +235,17 @@ def _state(folder: RunFolder, last_event: str) -> str:
     if last_event in ("finished", "failed", "stopped"):
         return last_event
     return "running" if folder.is_locked() else "interrupted"
+
+
+def _in_team(run: Path, lead: Callable[[Reporter, Team], TrainingResult]) -> dict[str, Any]:
+    """Lead a training, or follow the process that does where ``torchrun`` has started several; only the leader tells of it."""
+    from film_recovery.training.follower import follow
+    from film_recovery.training.team import joined
+
+    with stoppable() as reporter, joined() as team:
+        if team.rank:
+            follow(RunFolder(run), team)
+        return _tell(lead(reporter, team))
 
 
 def _tell(result: TrainingResult) -> dict[str, Any]:

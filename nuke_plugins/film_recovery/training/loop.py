@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import platform
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -30,7 +29,7 @@ from film_recovery.images.sequence import open_sequence
 from film_recovery.modelfile.export import export_model
 from film_recovery.pairs.dataset import Dataset, Pair, build_dataset, load_dataset
 from film_recovery.training.build import build_graph
-from film_recovery.training.checkpoint import graph_from_checkpoint, load_checkpoint, save_checkpoint
+from film_recovery.training.checkpoint import save_checkpoint
 from film_recovery.training.data import PreparedPair, largest_patch, prepare
 from film_recovery.training.evaluate import held_out_figure
 from film_recovery.training.grain import measure_grain
@@ -40,6 +39,8 @@ from film_recovery.training.guidance.judge import judge_training, write_findings
 from film_recovery.training.initial import initial_weights
 from film_recovery.training.monitor import Monitor, event_figures, run_graph
 from film_recovery.training.plan import Clock, choose_device, has_levelled, load_plan, make_plan
+from film_recovery.training.signals import collected_signals
+from film_recovery.training.team import Team
 from film_recovery.training.trainer import Trainer
 
 _PROGRESS_EVENTS = 200  # over a run
@@ -63,32 +64,37 @@ class TrainingResult:
     findings: list[dict[str, Any]]
 
 
-def train(job: TrainingJob, folder: Path, reporter: Reporter | None = None) -> TrainingResult:
-    """Build the dataset, train, export. ``folder`` must not hold a run yet.
+def train(job: TrainingJob, folder: Path, reporter: Reporter | None = None, team: Team | None = None) -> TrainingResult:
+    """Build the dataset, train, export. ``folder`` must not hold a run yet. ``team`` are the processes that this one leads.
 
     Raises:
+        UsageError: the job contradicts itself, or cannot be shared by so many processes.
         InputError, VerificationError: the inputs must not be trained on; nothing but the refusal is written.
         BusyError: another process works in the folder.
         StoppedError: stopped on request, with a checkpoint to resume from.
         DivergedError: the loss was not finite.
+        DeviceError: the device is not there, or another process of the team is gone.
     """
+    team = team or Team()
+    team.check(job)
     run = _new_run(job, folder)
     with run.locked(), _failures_recorded(run):
         dataset = build_dataset(job, run.dataset, reporter or SilentReporter())
         job.save(run.job)
-        return _run(job, run, dataset, reporter or SilentReporter(), resuming=False)
+        return _run(job, run, dataset, reporter or SilentReporter(), team, resuming=False)
 
 
-def resume(folder: Path, reporter: Reporter | None = None) -> TrainingResult:
-    """Go on where a run was stopped or killed, as if it never had been. Raises as :func:`train` does."""
-    run = RunFolder(folder)
+def resume(folder: Path, reporter: Reporter | None = None, team: Team | None = None) -> TrainingResult:
+    """Go on where a run was stopped or killed, as if it never had been. Takes a ``team``, and raises, as :func:`train` does."""
+    team, run = team or Team(), RunFolder(folder)
     job = load_job(run.job)
+    team.check(job)
     with run.locked(), _failures_recorded(run):
         run.stop_request.unlink(missing_ok=True)
         for place in (run.path, run.checkpoints, run.sheets, run.preview, run.export):
             remove_partials(place)
         dataset = load_dataset(run.dataset)
-        return _run(job, run, dataset, reporter or SilentReporter(), resuming=run.last_checkpoint.exists())
+        return _run(job, run, dataset, reporter or SilentReporter(), team, resuming=run.last_checkpoint.exists())
 
 
 def train_dataset(
@@ -106,7 +112,7 @@ def train_dataset(
     run = _new_run(job, folder)
     with run.locked(), _failures_recorded(run):
         job.save(run.job)
-        return _run(job, run, dataset, reporter or SilentReporter(), resuming=False, make_graph=make_graph)
+        return _run(job, run, dataset, reporter or SilentReporter(), Team(), resuming=False, make_graph=make_graph)
 
 
 def _new_run(job: TrainingJob, folder: Path) -> RunFolder:
@@ -122,6 +128,7 @@ def _run(
     run: RunFolder,
     dataset: Dataset,
     reporter: Reporter,
+    team: Team,
     *,
     resuming: bool,
     make_graph: GraphMaker | None = None,
@@ -129,19 +136,21 @@ def _run(
     begin = time.monotonic()
     torch.manual_seed(job.seed)  # the weights' first values
     if resuming:
-        trainer, start = _restored(job, run, dataset)
+        trainer, start = _restored(job, run, dataset, team)
     else:
         reporter.stage("Fitting the closed-form start")
-        trainer, start = _fresh(job, run, dataset, make_graph or build_graph)
+        trainer, start = _fresh(job, run, dataset, make_graph or build_graph, team)
     monitor = Monitor(run, dataset.pairs, _preview(job, dataset))
     if not resuming:
         monitor.log.append("started", task=job.task, steps=trainer.plan.steps, precision=trainer.plan.precision,
-                           device=trainer.plan.device, seconds_per_step=trainer.plan.seconds_per_step)  # fmt: skip
+                           device=trainer.plan.device, processes=team.count,
+                           seconds_per_step=trainer.plan.seconds_per_step)  # fmt: skip
         monitor.log.append("start", step=0, held_out=None if start is None else round(start, 4))
         trainer.begin(start)
         _save(trainer, run)
     reporter.stage(f"Training {trainer.plan.steps} steps")
     _train_steps(trainer, run, monitor, reporter)
+    team.dismiss()
     trainer.settle()
     _save_best(trainer, run, trainer.state())
     findings = _judged(trainer, run, dataset, start, reporter)
@@ -179,18 +188,20 @@ def _judged(
     return write_findings(run, dataset, findings, lambda source: run_graph(graph, source), trainer.done)
 
 
-def _fresh(job: TrainingJob, run: RunFolder, dataset: Dataset, make_graph: GraphMaker) -> tuple[Trainer, float | None]:
+def _fresh(
+    job: TrainingJob, run: RunFolder, dataset: Dataset, make_graph: GraphMaker, team: Team
+) -> tuple[Trainer, float | None]:
     device = choose_device(job.device)
     graph = make_graph(job, dataset).to(device)
     pairs = [prepare(graph, pair, device) for pair in dataset.pairs]
     held_out = [p for p, pair in zip(pairs, dataset.pairs, strict=True) if pair.held_out]
     start = held_out_figure(graph, held_out, start_only=True) if held_out else None
     evaluation = _evaluation_seconds(graph, held_out)
-    plan = make_plan(job, graph.network, largest_patch(pairs, job.patch), evaluation)
+    plan = make_plan(job, graph.network, largest_patch(pairs, job.patch), evaluation, team.count)
     plan.save(run.plan)
     if plan.device == "cpu":
         torch.set_num_threads(plan.threads)
-    return Trainer(job, plan, graph, dataset.pairs), start
+    return Trainer(job, plan, graph, dataset.pairs, team), start
 
 
 def _evaluation_seconds(graph: RecoveryGraph, held_out: list[PreparedPair]) -> float:
@@ -203,17 +214,14 @@ def _evaluation_seconds(graph: RecoveryGraph, held_out: list[PreparedPair]) -> f
     return min(seconds, default=0.0)
 
 
-def _restored(job: TrainingJob, run: RunFolder, dataset: Dataset) -> tuple[Trainer, float | None]:
+def _restored(job: TrainingJob, run: RunFolder, dataset: Dataset, team: Team) -> tuple[Trainer, float | None]:
     plan = load_plan(run.plan)
     choose_device(plan.device)
     if plan.device == "cpu":
         torch.set_num_threads(plan.threads)
-    info, groups = load_checkpoint(run.last_checkpoint)
-    _, graph = graph_from_checkpoint(run.last_checkpoint)
-    trainer = Trainer(job, plan, graph, dataset.pairs)
-    trainer.restore(info, groups)
-    truncate_after_step(run.events, info.step)
-    start = held_out_figure(graph, trainer.held_out, start_only=True) if trainer.held_out else None
+    trainer = Trainer.from_checkpoint(run.last_checkpoint, job, plan, dataset.pairs, team)
+    truncate_after_step(run.events, trainer.done)
+    start = held_out_figure(trainer.graph, trainer.held_out, start_only=True) if trainer.held_out else None
     return trainer, start
 
 
@@ -225,7 +233,7 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
     every = max(plan.whole // _PROGRESS_EVENTS, 1)
     figures_so_far = [(int(event["step"]), float(event["psnr"])) for event in read_events(run.events, "held_out")]
     held_out = figures_so_far[-1][1] if figures_so_far else None
-    with _signals() as asked:
+    with collected_signals() as asked:
         while trainer.done < plan.steps:
             trainer.step()
             done = trainer.done
@@ -328,23 +336,6 @@ def _preview(job: TrainingJob, dataset: Dataset) -> FloatArray | None:
     picture = open_sequence(job.source).read(job.preview).rgb
     x, y, width, height = dataset.manifest.crop
     return np.ascontiguousarray(picture[y : y + height, x : x + width])
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT instead of dying by them; outside the main thread there are none to collect."""
-    asked: list[int] = []
-    previous: dict[int, object] = {}
-    try:
-        for number in (int(signal.SIGTERM), int(signal.SIGINT)):
-            previous[number] = signal.signal(number, lambda received, _frame: asked.append(received))
-    except ValueError:
-        previous.clear()
-    try:
-        yield asked
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager

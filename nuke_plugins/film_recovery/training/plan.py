@@ -144,12 +144,16 @@ def choose_device(wanted: str) -> torch.device:
         raise DeviceError(f"'{wanted}' is not a device; use auto, cpu or cuda.") from error
 
 
-def make_plan(job: TrainingJob, network: CorrectionNetwork, patch: int, evaluation_seconds: float) -> TrainingPlan:
-    """Probe the speed of a training step and decide. ``evaluation_seconds`` is the time of one held-out evaluation."""
+def make_plan(
+    job: TrainingJob, network: CorrectionNetwork, patch: int, evaluation_seconds: float, processes: int = 1
+) -> TrainingPlan:
+    """Probe the speed of a training step and decide. ``evaluation_seconds`` is the time of one held-out evaluation,
+    ``processes`` how many share the crops of a step."""
     device = choose_device(job.device)
     threads = torch.get_num_threads() if device.type == "cpu" else 1
     candidates = [job.precision] if job.precision != "auto" else (["bf16"] if device.type == "cuda" else ["fp32", *_cpu_bf16()])
-    timed = {name: probe_step(network, job.batch, patch, name, device, job.task) for name in candidates}
+    crops = math.ceil(job.batch / processes)
+    timed = {name: probe_step(network, crops, patch, name, device, job.task) for name in candidates}
     precision = min(timed, key=lambda name: timed[name])
     if job.steps is not None:
         steps, evaluations = job.steps, _EVALUATIONS[1]

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from film_recovery.contract.job import TrainingJob
 from film_recovery.pairs.dataset import Pair
-from film_recovery.training.checkpoint import CheckpointInfo
-from film_recovery.training.data import PreparedPair, cut, draw_crops, levelled, prepare
+from film_recovery.training.checkpoint import CheckpointInfo, graph_from_checkpoint, load_checkpoint
+from film_recovery.training.data import cut, draw_crops, levelled, prepare
 from film_recovery.training.evaluate import held_out_figure, level_spread, middle
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.initial import with_share
 from film_recovery.training.losses import check_finite, recovery_loss
 from film_recovery.training.plan import TrainingPlan
 from film_recovery.training.settle import share_to_hand_out
+from film_recovery.training.team import Order, Team
 
 _EMA = 0.995
 _FOR_FLICKER = 0.1  # dB that weights must gain which make frames flicker more than the start does
@@ -26,10 +28,13 @@ _COARSE_SHARE = 0.25  # of the steps, at the start, at half resolution: a crop t
 
 
 class Trainer:
-    """Holds the graph, its averaged weights, the optimiser and the best weights; :meth:`step` trains one step."""
+    """Holds the graph, its averaged weights, the optimiser and the best weights; :meth:`step` trains one step, of which
+    the processes of a ``team`` each compute a part."""
 
-    def __init__(self, job: TrainingJob, plan: TrainingPlan, graph: RecoveryGraph, pairs: Sequence[Pair]) -> None:
-        self.job, self.plan = job, plan
+    def __init__(
+        self, job: TrainingJob, plan: TrainingPlan, graph: RecoveryGraph, pairs: Sequence[Pair], team: Team | None = None
+    ) -> None:
+        self.job, self.plan, self.team = job, plan, team or Team()
         self.device = torch.device(plan.device)
         self.graph = graph.to(self.device)
         graph.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -56,6 +61,16 @@ class Trainer:
         self.share = 1.0  # of the best correction that is handed out
         self.best_weights = copy.deepcopy(self.averaged.state_dict())
 
+    @classmethod
+    def from_checkpoint(
+        cls, path: Path, job: TrainingJob, plan: TrainingPlan, pairs: Sequence[Pair], team: Team | None = None
+    ) -> Trainer:
+        """As it was when the checkpoint was saved. Raises :class:`ModelFileError` when that cannot be read."""
+        info, groups = load_checkpoint(path)
+        trainer = cls(job, plan, graph_from_checkpoint(path)[1], pairs, team)
+        trainer.restore(info, groups)
+        return trainer
+
     def begin(self, start: float | None) -> None:
         """Before the first step: until training helps, the ``start`` alone (its held-out figure in dB, None without held-out
         pairs) is the best there is, or the initial weights where they do better; unjudged, the initial weights are."""
@@ -66,30 +81,40 @@ class Trainer:
         self.evaluate()
 
     def step(self) -> None:
-        """Train one step. Its loss is not waited for, so that a GPU always has work: see :meth:`read_losses`."""
+        """Train one step. Its loss is not waited for, so that a GPU always has work: see :meth:`read_losses`. Raises
+        :class:`DeviceError` when another process of the team is gone."""
         step, plan = self.done, self.plan
-        pairs: Sequence[PreparedPair] = self.coarse if self.coarse and step < plan.whole * _COARSE_SHARE else self.training
+        order = Order(step, plan.learning_rate_at(step), bool(self.coarse) and step < plan.whole * _COARSE_SHARE)
+        self.team.order(order)
+        loss, frames = self.learn(order)
+        self._unread.append((loss, step, frames))
+
+    def learn(self, order: Order) -> tuple[torch.Tensor, list[int]]:
+        """Do what a step is; returns the loss, on the device, and the frames of its crops."""
+        step, pairs = order.step, self.coarse if order.coarse else self.training
         turn = self.job.task != "spatial"  # a scan is not blurred alike along and across its lines
-        crops = draw_crops(self.job.seed, step, [pair.area for pair in pairs], self.job.batch, plan.patch, turn)
-        features, target, trust = cut(pairs, crops, plan.patch)
+        crops = draw_crops(self.job.seed, step, [pair.area for pair in pairs], self.job.batch, self.plan.patch, turn)
+        share = self.team.share(crops)
+        features, target, trust = cut(pairs, share, self.plan.patch)
         for group in self.optimiser.param_groups:
-            group["lr"] = plan.learning_rate_at(step)
-        with plan.autocast:
+            group["lr"] = order.rate
+        with self.plan.autocast:
             standard = ((features - self.graph.mean) / self.graph.deviation).contiguous(memory_format=torch.channels_last)
             correction = self.graph.network(standard)
         predicted = features[:, 3:] + self.graph.bounded(correction.float()) * self.graph.gain
-        softness = self.softness * (0.5 if pairs is self.coarse else 1.0)
+        softness = self.softness * (0.5 if order.coarse else 1.0)
         loss = recovery_loss(self.job.task, predicted, features[:, 3:], target, self.graph.gain, softness, trust)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        loss = self.team.add_up(self.graph.network.parameters(), loss, len(share) / len(crops))
         nn.utils.clip_grad_norm_(self.graph.network.parameters(), 1.0)
         self.optimiser.step()
         decay = min(_EMA, (1.0 + step) / (10.0 + step))
         with torch.no_grad():
             for mean, weight in zip(self.averaged.parameters(), self.graph.network.parameters(), strict=True):
                 mean.lerp_(weight, 1.0 - decay)
-        self.done += 1
-        self._unread.append((loss.detach(), step, [pairs[crop.pair].frame for crop in crops]))
+        self.done = step + 1
+        return loss, [pairs[crop.pair].frame for crop in crops]
 
     def read_losses(self) -> list[float]:
         """The losses of the steps since this was last called; waits for the device. Raises :class:`DivergedError` when one is

@@ -1,0 +1,50 @@
+"""What the other processes do while one leads a training: compute their share of every step, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from typing import NoReturn
+
+import torch
+
+from film_recovery.contract.job import load_job
+from film_recovery.contract.run_folder import RunFolder
+from film_recovery.pairs.dataset import load_dataset
+from film_recovery.training.plan import load_plan
+from film_recovery.training.signals import collected_signals
+from film_recovery.training.team import Team
+from film_recovery.training.trainer import Trainer
+
+
+def follow(folder: RunFolder, team: Team) -> NoReturn:
+    """Train along until the leader says that it is over, then end this process. The run ``folder`` must be seen from here.
+
+    A signal to all processes is the leader's to obey, which ends the training for all.
+
+    Raises:
+        InputError, ModelFileError: the run cannot be read from here.
+        DeviceError: another process is gone, or this one's device is not there.
+    """
+    with collected_signals():
+        order = team.await_order()
+        if order is None:
+            _end()
+        plan = load_plan(folder.plan)
+        if plan.device == "cpu":
+            torch.set_num_threads(plan.threads)
+        training = [pair for pair in load_dataset(folder.dataset).pairs if not pair.held_out]
+        plan = replace(plan, device=team.device(plan.device))
+        trainer = Trainer.from_checkpoint(folder.last_checkpoint, load_job(folder.job), plan, training, team)
+        while order is not None:
+            trainer.learn(order)
+            order = team.await_order()
+    _end()
+
+
+def _end() -> NoReturn:
+    """Nothing is left to clean up, and torchrun ends all processes when one aborts, as the interpreter's shutdown can with
+    threads of gloo about (pytorch/pytorch pull request 179291)."""
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,0 +1,140 @@
+"""Several processes that train one model, each on a device of its own, as ``torchrun`` starts them.
+
+The crops of a step are dealt out among them and their gradients added up, so that what is learned is the same with two devices
+as with one, but for rounding and for trust, which weighs the pixels of a process's own crops against each other. The first
+process leads: it alone prepares the pairs, judges, draws and writes, and says of every step that it comes; the others follow
+(see :mod:`follower`). What is said goes over the network (gloo), gradients of a GPU from GPU to GPU (NCCL).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import distributed
+
+from film_recovery.contract.errors import DeviceError, UsageError
+from film_recovery.contract.job import TrainingJob
+
+_PATIENCE = datetime.timedelta(days=7)  # followers wait while the leader prepares and judges; one that dies is known at once
+_Item = TypeVar("_Item")
+
+
+class Order(NamedTuple):
+    """What a step depends on besides the crops: its number, the learning rate, and whether it is one at half resolution."""
+
+    step: int
+    rate: float
+    coarse: bool
+
+
+class Team:
+    """This process among those that train together; by itself, one process that is alone.
+
+    ``rank`` is its number, 0 of the leader, and ``count`` how many there are.
+    """
+
+    def __init__(self, rank: int = 0, count: int = 1) -> None:
+        self.rank, self.count = rank, count
+        self._dismissed = count == 1
+
+    def check(self, job: TrainingJob) -> None:
+        """Raises :class:`UsageError` for a job that so many processes cannot share."""
+        if job.batch < self.count:
+            raise UsageError(
+                f"A batch of {job.batch} crops cannot be shared by {self.count} processes; give --batch {self.count} or more."
+            )
+        if self.count > 1 and ":" in job.device:
+            raise UsageError(f"{self.count} processes cannot share {job.device}; give --device cuda, and each takes its own.")
+
+    def device(self, planned: str) -> str:
+        """A follower's device in a training whose leader uses ``planned``. Raises :class:`DeviceError` when it has none."""
+        if not planned.startswith("cuda"):
+            return planned
+        here, there_are = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if here >= there_are:
+            raise DeviceError(f"There are {there_are} GPUs for more processes; start torchrun with as many as there are GPUs.")
+        torch.cuda.set_device(here)
+        return f"cuda:{here}"
+
+    def share(self, items: Sequence[_Item]) -> Sequence[_Item]:
+        """The part of ``items`` (crops) that is this process's."""
+        return items[self.rank :: self.count]
+
+    def order(self, order: Order) -> None:
+        """The leader says that this step is next. Raises :class:`DeviceError` when a follower is gone."""
+        if self.count > 1:
+            self._pass_on(torch.tensor([1.0, *order], dtype=torch.float64))
+
+    def dismiss(self) -> None:
+        """The leader says that there is no more to train, once."""
+        if not self._dismissed and self.rank == 0:
+            self._dismissed = True
+            self._pass_on(torch.zeros(4, dtype=torch.float64))
+
+    def await_order(self) -> Order | None:
+        """A follower waits for the next step; None after the last. Raises :class:`DeviceError` when the leader is gone."""
+        said = torch.empty(4, dtype=torch.float64)
+        self._pass_on(said)
+        more, step, rate, coarse = said.tolist()
+        return Order(int(step), rate, bool(coarse)) if more else None
+
+    def add_up(self, parameters: Iterable[torch.nn.Parameter], loss: torch.Tensor, weight: float) -> torch.Tensor:
+        """Make every process's gradients the sum of those of all, each times its ``weight``, in place; returns the loss, a
+        scalar, summed alike. Raises :class:`DeviceError` when another process is gone."""
+        if self.count == 1:
+            return loss.detach()
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        packed = torch.cat([loss.detach().reshape(1), *(gradient.flatten() for gradient in gradients)]) * weight
+        with _losses_named():
+            distributed.all_reduce(packed)
+        parts = torch.split(packed[1:], [gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view(gradient.shape))
+        return packed[0]
+
+    def _pass_on(self, message: torch.Tensor) -> None:
+        """From the leader to all others; a tensor on the CPU, so that no GPU is waited for."""
+        with _losses_named():
+            distributed.broadcast(message, src=0)
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[Team]:
+    """The processes that ``torchrun`` started together with this one; outside it, this one alone.
+
+    Raises:
+        DeviceError: the others cannot be reached.
+    """
+    if not distributed.is_torchelastic_launched() or os.environ["WORLD_SIZE"] == "1":
+        yield Team()
+        return
+    rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    with _losses_named():
+        distributed.init_process_group(backend, rank=rank, world_size=count, timeout=_PATIENCE)
+    team = Team(rank, count)
+    try:
+        yield team
+    finally:
+        with contextlib.suppress(DeviceError):  # whoever is gone needs not be told
+            team.dismiss()
+        distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _losses_named() -> Iterator[None]:
+    """A process that is gone shows as a broken connection, in words that nobody can act upon."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise DeviceError(
+            "Another process of this training has ended, or cannot be reached; what it said stands above. Go on from the last "
+            f"checkpoint with film-recovery resume, with any number of processes. ({str(error).splitlines()[0]})"
+        ) from error

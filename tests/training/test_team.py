@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -175,6 +176,56 @@ def test_a_process_that_is_killed_ends_the_training_in_words_and_another_one_goe
     done = run([*COMMAND, "resume", str(tmp_path / "run")])
     assert done.returncode == 0, done.stderr
     assert load_model(running.run.model("chroma")).card.training["steps"] == 150
+
+
+def test_a_finished_run_is_resumed_by_two_processes_and_by_one(pair: RunFolder, tmp_path: Path) -> None:
+    again = RunFolder(tmp_path / "again")
+    shutil.copytree(pair.path, again.path)
+    for command in (TOGETHER, COMMAND):
+        done = run([*command, "resume", str(again.path)])
+        assert done.returncode == 0, done.stderr
+    assert [event["event"] for event in read_events(again.events)] == [event["event"] for event in read_events(pair.events)]
+
+
+def test_minutes_are_counted_from_when_all_are_ready(options: Command, tmp_path: Path) -> None:
+    done = run([*TOGETHER, *options, "--minutes", "0.1", "--stop-when-level", "--out", str(tmp_path / "run")])
+    assert done.returncode == 0, done.stderr
+    (started, *_), planned = (read_events(RunFolder(tmp_path / "run").events, kind) for kind in ("started", "planned"))
+    assert 1 <= len(planned) <= 2
+    assert planned[0]["steps"] > 0.05 * started["steps"]  # a first step that holds the others' start would leave hardly any
+
+
+FAILING = """
+import sys
+import torch
+from film_recovery.contract.errors import DeviceError, InputError
+from film_recovery.training.team import Order, joined
+
+with joined() as team:
+    if team.rank:
+        assert team.await_order() is not None
+        team.assemble(torch.device("cpu"))
+        assert team.await_order() == Order(7, 0.25, True)
+        weight = torch.nn.Parameter(torch.zeros(3))
+        weight.grad = torch.ones(3)
+        try:
+            team.add_up([weight], torch.ones(()), 0.5)
+        except DeviceError:
+            print("told of it", flush=True)
+            raise
+    team.call()
+    team.assemble(torch.device("cpu"))
+    team.order(Order(7, 0.25, True))
+    raise InputError("out of something")
+"""
+
+
+def test_a_leader_that_fails_within_a_step_leaves_nobody_waiting(tmp_path: Path) -> None:
+    script = tmp_path / "failing.py"
+    script.write_text(FAILING, encoding="utf-8")
+    done = run([*TOGETHER[: TOGETHER.index("-m", 2)], str(script)])
+    assert done.returncode != 0
+    assert "out of something" in done.stderr and "told of it" in done.stdout
 
 
 def test_what_cannot_be_shared_is_refused_before_anything_is_written(options: Command, tmp_path: Path) -> None:

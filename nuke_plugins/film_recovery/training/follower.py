@@ -7,8 +7,6 @@ import sys
 from dataclasses import replace
 from typing import NoReturn
 
-import torch
-
 from film_recovery.contract.job import load_job
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.pairs.dataset import load_dataset
@@ -28,18 +26,16 @@ def follow(folder: RunFolder, team: Team) -> NoReturn:
         DeviceError: another process is gone, or this one's device is not there.
     """
     with collected_signals():
-        order = team.await_order()
-        if order is None:
+        if team.await_order() is None:
             _end()
         plan = load_plan(folder.plan)
-        if plan.device == "cpu":
-            torch.set_num_threads(plan.threads)
-        training = [pair for pair in load_dataset(folder.dataset).pairs if not pair.held_out]
         plan = replace(plan, device=team.device(plan.device))
+        training = [pair for pair in load_dataset(folder.dataset).pairs if not pair.held_out]
         trainer = Trainer.from_checkpoint(folder.last_checkpoint, load_job(folder.job), plan, training, team)
-        while order is not None:
+        del training
+        team.assemble(trainer.device)
+        while (order := team.await_order()) is not None:
             trainer.learn(order)
-            order = team.await_order()
     _end()
 
 

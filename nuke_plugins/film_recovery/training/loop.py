@@ -1,4 +1,4 @@
-"""Training from a job to an exported model, and resuming it. One folder, one process, whole records."""
+"""Training from a job to an exported model, and resuming it. One folder, one process that writes, whole records."""
 
 from __future__ import annotations
 
@@ -75,9 +75,8 @@ def train(job: TrainingJob, folder: Path, reporter: Reporter | None = None, team
         DivergedError: the loss was not finite.
         DeviceError: the device is not there, or another process of the team is gone.
     """
-    team = team or Team()
+    team, run = team or Team(), _new_run(job, folder)
     team.check(job)
-    run = _new_run(job, folder)
     with run.locked(), _failures_recorded(run):
         dataset = build_dataset(job, run.dataset, reporter or SilentReporter())
         job.save(run.job)
@@ -148,6 +147,9 @@ def _run(
         monitor.log.append("start", step=0, held_out=None if start is None else round(start, 4))
         trainer.begin(start)
         _save(trainer, run)
+    if trainer.done < trainer.plan.steps:
+        team.call()
+        team.assemble(trainer.device)
     reporter.stage(f"Training {trainer.plan.steps} steps")
     _train_steps(trainer, run, monitor, reporter)
     team.dismiss()

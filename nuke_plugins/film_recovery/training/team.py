@@ -20,7 +20,7 @@ from torch import distributed
 from film_recovery.contract.errors import DeviceError, UsageError
 from film_recovery.contract.job import TrainingJob
 
-_PATIENCE = datetime.timedelta(days=7)  # followers wait while the leader prepares and judges; one that dies is known at once
+_PATIENCE = datetime.timedelta(days=7)  # followers wait while the leader prepares and judges
 _Item = TypeVar("_Item")
 
 
@@ -40,7 +40,8 @@ class Team:
 
     def __init__(self, rank: int = 0, count: int = 1) -> None:
         self.rank, self.count = rank, count
-        self._dismissed = count == 1
+        self._is_over = count == 1
+        self._is_in_step = False  # a leader that fails in one has followers that wait for its gradients, not for its word
 
     def check(self, job: TrainingJob) -> None:
         """Raises :class:`UsageError` for a job that so many processes cannot share."""
@@ -49,7 +50,7 @@ class Team:
                 f"A batch of {job.batch} crops cannot be shared by {self.count} processes; give --batch {self.count} or more."
             )
         if self.count > 1 and ":" in job.device:
-            raise UsageError(f"{self.count} processes cannot share {job.device}; give --device cuda, and each takes its own.")
+            raise UsageError(f"{self.count} processes cannot share {job.device}; train on cuda, and each takes its own.")
 
     def device(self, planned: str) -> str:
         """A follower's device in a training whose leader uses ``planned``. Raises :class:`DeviceError` when it has none."""
@@ -65,23 +66,39 @@ class Team:
         """The part of ``items`` (crops) that is this process's."""
         return items[self.rank :: self.count]
 
+    def assemble(self, device: torch.device) -> None:
+        """Wait until all are ready to train on their ``device``. The leader comes here when the run can be read by all, a
+        follower when it has read it. Raises :class:`DeviceError` when another process is gone."""
+        if self.count > 1:
+            with _losses_named():
+                distributed.all_reduce(torch.zeros(1))  # by the network, where a process that is gone is noticed
+                distributed.all_reduce(torch.zeros(1, device=device))  # the first one between GPUs takes seconds
+
+    def call(self) -> None:
+        """The leader says that the run can be read. Raises :class:`DeviceError` when a follower is gone."""
+        self._say(1.0, 0.0, 0.0, 0.0)
+
     def order(self, order: Order) -> None:
         """The leader says that this step is next. Raises :class:`DeviceError` when a follower is gone."""
-        if self.count > 1:
-            self._pass_on(torch.tensor([1.0, *order], dtype=torch.float64))
+        self._say(1.0, *order)
+        self._is_in_step = True
 
     def dismiss(self) -> None:
-        """The leader says that there is no more to train, once."""
-        if not self._dismissed and self.rank == 0:
-            self._dismissed = True
-            self._pass_on(torch.zeros(4, dtype=torch.float64))
+        """The leader says that there is no more to train, once, and not where followers could not hear it."""
+        if not self._is_over and not self._is_in_step:
+            self._say(0.0, 0.0, 0.0, 0.0)
+            self._part()
 
     def await_order(self) -> Order | None:
-        """A follower waits for the next step; None after the last. Raises :class:`DeviceError` when the leader is gone."""
+        """A follower waits for the leader's call, and then for steps; None when there is no more. Raises :class:`DeviceError`
+        when the leader is gone."""
         said = torch.empty(4, dtype=torch.float64)
         self._pass_on(said)
         more, step, rate, coarse = said.tolist()
-        return Order(int(step), rate, bool(coarse)) if more else None
+        if not more:
+            self._part()
+            return None
+        return Order(int(step), rate, bool(coarse))
 
     def add_up(self, parameters: Iterable[torch.nn.Parameter], loss: torch.Tensor, weight: float) -> torch.Tensor:
         """Make every process's gradients the sum of those of all, each times its ``weight``, in place; returns the loss, a
@@ -95,12 +112,22 @@ class Team:
         parts = torch.split(packed[1:], [gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view(gradient.shape))
-        return packed[0]
+        self._is_in_step = False
+        return packed[0].clone()  # a view would keep all gradients
+
+    def _say(self, *message: float) -> None:
+        if self.count > 1:
+            self._pass_on(torch.tensor(message, dtype=torch.float64))
 
     def _pass_on(self, message: torch.Tensor) -> None:
         """From the leader to all others; a tensor on the CPU, so that no GPU is waited for."""
         with _losses_named():
             distributed.broadcast(message, src=0)
+
+    def _part(self) -> None:
+        """All together, since GPUs wait for each other in this too; so it is left out after an error."""
+        self._is_over = True
+        distributed.destroy_process_group()
 
 
 @contextlib.contextmanager
@@ -110,20 +137,22 @@ def joined() -> Iterator[Team]:
     Raises:
         DeviceError: the others cannot be reached.
     """
-    if not distributed.is_torchelastic_launched() or os.environ["WORLD_SIZE"] == "1":
+    if not distributed.is_available() or not distributed.is_torchelastic_launched() or os.environ["WORLD_SIZE"] == "1":
         yield Team()
         return
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    between_gpus = torch.cuda.is_available() and distributed.is_nccl_available()
     with _losses_named():
-        distributed.init_process_group(backend, rank=rank, world_size=count, timeout=_PATIENCE)
+        distributed.init_process_group(
+            "cpu:gloo,cuda:nccl" if between_gpus else "gloo", rank=rank, world_size=count, timeout=_PATIENCE
+        )
     team = Team(rank, count)
     try:
         yield team
     finally:
-        with contextlib.suppress(DeviceError):  # whoever is gone needs not be told
-            team.dismiss()
-        distributed.destroy_process_group()
+        if rank == 0:
+            with contextlib.suppress(DeviceError):  # whoever is gone needs not be told
+                team.dismiss()
 
 
 @contextlib.contextmanager
@@ -132,8 +161,8 @@ def _losses_named() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
+        if isinstance(error, torch.OutOfMemoryError) or "CUDA error" in str(error):
+            raise  # this process's own
         raise DeviceError(
             "Another process of this training has ended, or cannot be reached; what it said stands above. Go on from the last "
             f"checkpoint with film-recovery resume, with any number of processes. ({str(error).splitlines()[0]})"

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from film_recovery.cli.main import main
 from film_recovery.contract.events import read_events
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
+from film_recovery.review.run_report import training_facts
 from film_recovery.training import plan as plan_module
 from film_recovery.training.loop import train_dataset
 from film_recovery.training.plan import Clock, TrainingPlan, load_plan
@@ -54,7 +56,9 @@ def test_a_machine_that_becomes_slower_or_faster_is_followed(seconds: float, pla
     assert 0.75 * seconds - 2.0 * step <= taken <= 1.35 * seconds + 2.0 * step  # left to itself: 0.63 and 1.75
 
 
-def test_a_probe_that_was_wrong_costs_no_more_than_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_that_was_wrong_costs_no_more_than_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     random = np.random.default_rng(2)
     pictures = [random.uniform(0.1, 0.8, (48, 64, 3)).astype(np.float32) for _ in range(3)]
     pairs = [Pair(number, number == 2, one, one * 0.9, one * 0.9) for number, one in enumerate(pictures)]
@@ -67,6 +71,9 @@ def test_a_probe_that_was_wrong_costs_no_more_than_the_time(tmp_path: Path, monk
     assert len(planned) == 2 and result.steps == planned[-1]["steps"] == load_plan(run.plan).steps
     assert result.steps < 0.1 * started[0]["steps"]
     assert read_events(run.events, "held_out")[-1]["step"] == result.steps
+    assert ("steps", str(result.steps)) in training_facts(run)
+    assert main(["status", str(run.path)]) == 0
+    assert f"step {result.steps} of {result.steps}," in capsys.readouterr().err
 
 
 def test_a_coarse_clock_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

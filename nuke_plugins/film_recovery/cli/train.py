@@ -214,8 +214,9 @@ def status(run: Path) -> dict[str, Any]:
     job = load_job(folder.job) if folder.job.exists() or not events else None  # none yet while the pairs are prepared
     last = {event["event"]: event for event in events}
     state = _state(folder, events[-1]["event"] if events else "")
-    started, progress, model = last.get("started", {}), last.get("progress", {}), folder.model(job.task) if job else None
-    words = f"{job.task} run, {state}, step {progress.get('step', 0)} of {started.get('steps', '?')}" if job else state
+    progress, model = last.get("progress", {}), folder.model(job.task) if job else None
+    planned = next((event["steps"] for event in reversed(events) if "steps" in event), "?")  # the clock may change the plan
+    words = f"{job.task} run, {state}, step {progress.get('step', 0)} of {planned}" if job else state
     if "held_out" in last:
         words += f", held-out {last['held_out']['psnr']:.2f} dB"
     if state == "failed":

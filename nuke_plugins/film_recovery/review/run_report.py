@@ -137,7 +137,7 @@ def training_facts(run: RunFolder) -> list[tuple[str, str]]:
     card = load_card(run.model(job.task).with_suffix(".json"))
     return [
         ("model", f"{card.size}, {card.parameters / 1e6:.2f} M weights"),
-        ("steps", str(started.get("steps", "?"))),
+        ("steps", str(finished.get("step", "?"))),  # those done: the clock may have changed what was planned
         ("precision", str(started.get("precision", "?"))),
         ("time", f"{float(finished.get('seconds', 0.0)):.0f} s"),
     ]

@@ -123,7 +123,7 @@ def pair(options: Command, tmp_path_factory: pytest.TempPathFactory) -> RunFolde
     return folder
 
 
-def _untrained(folder: RunFolder) -> dict[str, torch.Tensor]:
+def untrained(folder: RunFolder) -> dict[str, torch.Tensor]:
     """The weights that a run began with."""
     return build_graph(load_job(folder.job), load_dataset(folder.dataset)).state_dict()
 
@@ -136,7 +136,7 @@ def test_two_processes_learn_what_one_learns(options: Command, pair: RunFolder, 
     alone = RunFolder(tmp_path / "alone")
     done = run([*COMMAND, *options, "--steps", str(STEPS), "--out", str(alone.path)])
     assert done.returncode == 0, done.stderr
-    ours, theirs, fresh = groups(pair)["graph"], groups(alone)["graph"], _untrained(alone)
+    ours, theirs, fresh = groups(pair)["graph"], groups(alone)["graph"], untrained(alone)
     apart = max(float((tensor - ours[name]).abs().max()) for name, tensor in theirs.items())
     moved = max(float((tensor - fresh[name]).abs().max()) for name, tensor in theirs.items())
     assert 0.0 < apart < 0.1 * moved  # trust weighs the pixels of each process's own crops
@@ -196,7 +196,6 @@ def test_minutes_are_counted_from_when_all_are_ready(options: Command, tmp_path:
 
 
 FAILING = """
-import sys
 import torch
 from film_recovery.contract.errors import DeviceError, InputError
 from film_recovery.training.team import Order, joined
@@ -213,7 +212,6 @@ with joined() as team:
         except DeviceError:
             print("told of it", flush=True)
             raise
-    team.call()
     team.assemble(torch.device("cpu"))
     team.order(Order(7, 0.25, True))
     raise InputError("out of something")

@@ -148,7 +148,6 @@ def _run(
         trainer.begin(start)
         _save(trainer, run)
     if trainer.done < trainer.plan.steps:
-        team.call()
         team.assemble(trainer.device)
     reporter.stage(f"Training {trainer.plan.steps} steps")
     _train_steps(trainer, run, monitor, reporter)

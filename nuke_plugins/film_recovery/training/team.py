@@ -67,16 +67,14 @@ class Team:
         return items[self.rank :: self.count]
 
     def assemble(self, device: torch.device) -> None:
-        """Wait until all are ready to train on their ``device``. The leader comes here when the run can be read by all, a
-        follower when it has read it. Raises :class:`DeviceError` when another process is gone."""
+        """Wait until all are ready to train on their ``device``. The leader comes here when the run can be read, which it then
+        says; a follower when it has heard that and read it. Raises :class:`DeviceError` when another process is gone."""
         if self.count > 1:
+            if self.rank == 0:
+                self._say(1.0, 0.0, 0.0, 0.0)
             with _losses_named():
                 distributed.all_reduce(torch.zeros(1))  # by the network, where a process that is gone is noticed
                 distributed.all_reduce(torch.zeros(1, device=device))  # the first one between GPUs takes seconds
-
-    def call(self) -> None:
-        """The leader says that the run can be read. Raises :class:`DeviceError` when a follower is gone."""
-        self._say(1.0, 0.0, 0.0, 0.0)
 
     def order(self, order: Order) -> None:
         """The leader says that this step is next. Raises :class:`DeviceError` when a follower is gone."""
@@ -90,8 +88,8 @@ class Team:
             self._part()
 
     def await_order(self) -> Order | None:
-        """A follower waits for the leader's call, and then for steps; None when there is no more. Raises :class:`DeviceError`
-        when the leader is gone."""
+        """A follower waits to hear that the run can be read, and then for steps; None when there is no more. Raises
+        :class:`DeviceError` when the leader is gone."""
         said = torch.empty(4, dtype=torch.float64)
         self._pass_on(said)
         more, step, rate, coarse = said.tolist()

@@ -63,7 +63,7 @@ class Trainer:
 
     @classmethod
     def from_checkpoint(
-        cls, path: Path, job: TrainingJob, plan: TrainingPlan, pairs: Sequence[Pair], team: Team | None = None
+        cls, path: Path, job: TrainingJob, plan: TrainingPlan, pairs: Sequence[Pair], team: Team
     ) -> Trainer:
         """As it was when the checkpoint was saved. Raises :class:`ModelFileError` when that cannot be read."""
         info, groups = load_checkpoint(path)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from film_recovery.images.ocio import to_aces
 from film_recovery.images.sequence import open_sequence
 from film_recovery.inference.sequence import apply_model
 from film_recovery.inference.session import InferenceOptions, ModelSession
+from film_recovery.inference.tiles import WHOLE_PIXELS
 from film_recovery.modelfile.check import kept_change
 from film_recovery.modelfile.export import export_model
 from film_recovery.modelfile.load import load_model
@@ -158,12 +160,51 @@ def test_bad_half_results_are_redone_in_single_and_hopeless_ones_named(
     model: Path, shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = InferenceOptions(precision="fp16")
-    monkeypatch.setattr(ModelSession, "run", lambda self, rgb: rgb * np.float32("nan"))
+    monkeypatch.setattr(ModelSession, "run", lambda self, rgb, at_once: rgb * np.float32("nan"))
     report = apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.exr", [1001], options)
     assert report.redone_in_single == [1001]
-    monkeypatch.setattr(ModelSession, "run_single", lambda self, rgb: rgb * 0.0)
+    monkeypatch.setattr(ModelSession, "run_single", lambda self, rgb, at_once: rgb * 0.0)
     with pytest.raises(DivergedError, match=r"scan\.1002\.exr"):
         apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.exr", [1002], options)
+
+
+def test_frames_go_through_the_model_together_and_come_out_as_alone(
+    model: Path, shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, together = InferenceOptions(device="cpu", threads=1), InferenceOptions(device="cpu", threads=2)
+    apply_model(model, open_sequence(shot), tmp_path / "alone" / "r.####.exr", FRAMES[:4], alone, steady=False)
+    both, run = threading.Barrier(2, timeout=60.0), ModelSession.run
+
+    def run_with_another(self: ModelSession, rgb: np.ndarray, at_once: int) -> np.ndarray:
+        both.wait()  # broken, and so an error, where no other frame comes in time
+        return run(self, rgb, at_once)
+
+    monkeypatch.setattr(ModelSession, "run", run_with_another)
+    apply_model(model, open_sequence(shot), tmp_path / "together" / "r.####.exr", FRAMES[:4], together, steady=False)
+    assert files(tmp_path / "alone") == files(tmp_path / "together")
+
+
+@pytest.mark.parametrize("bad", FRAMES)
+def test_of_frames_in_the_model_together_those_before_a_bad_one_are_written(
+    model: Path, shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: int
+) -> None:
+    run, spoiled = ModelSession.run, read_frame(shot.parent / f"scan.{bad}.exr").rgb
+
+    def run_or_spoil(self: ModelSession, rgb: np.ndarray, at_once: int) -> np.ndarray:
+        return run(self, rgb, at_once) * np.float32("nan" if np.array_equal(rgb, spoiled) else 1.0)
+
+    monkeypatch.setattr(ModelSession, "run", run_or_spoil)
+    options = InferenceOptions(device="cpu", threads=4)
+    with pytest.raises(DivergedError, match=rf"scan\.{bad}\.exr"):
+        apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.exr", None, options, steady=False)
+    assert [path.name for path in sorted((tmp_path / "out").glob("*"))] == [f"r.{frame}.exr" for frame in FRAMES if frame < bad]
+
+
+def test_what_is_in_the_model_together_does_not_grow_with_frames_or_processors(model: Path) -> None:
+    session = ModelSession(load_model(model), InferenceOptions(device="cpu", threads=64))
+    sizes = [64 * 64, 1080 * 1920, 1556 * 2048, WHOLE_PIXELS, 8192 * 8192]
+    assert [session.at_once(pixels) for pixels in sizes] == [4, 4, 3, 2, 1]
+    assert ModelSession(load_model(model), InferenceOptions(device="cpu", threads=1)).at_once(64 * 64) == 1
 
 
 def test_a_master_is_written_as_aces_and_says_so(model: Path, shot: Path, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_frame_is_done_again_when_one_beside_it_becomes_another(
     apply_model(model, open_sequence(source), output)
     recover = ModelSession.run
 
-    def counted(self: ModelSession, rgb: FloatArray) -> FloatArray:
+    def counted(self: ModelSession, rgb: FloatArray, at_once: int) -> FloatArray:
         seen.append(rgb.shape)
         return recover(self, rgb)
 

@@ -29,10 +29,10 @@ from film_recovery.inference.degrain import average, coded_luma, with_luma_chang
 from film_recovery.inference.early import EarlyFrames
 from film_recovery.inference.grain import with_grain
 from film_recovery.inference.outputs import Outputs
-from film_recovery.inference.session import ModelSession
+from film_recovery.inference.session import MOST_AT_ONCE, ModelSession
 from film_recovery.inference.shimmer import Tie, small_chroma, unsteadiness
 from film_recovery.inference.steady import NO_DEVIATION, Deviation, steadied, with_kept_luma
-from film_recovery.inference.tiles import recover
+from film_recovery.inference.tiles import WHOLE_PIXELS, recover
 from film_recovery.modelfile.load import LoadedModel
 
 _Tied = tuple[Tie, FloatArray]  # a frame beside, and what was learned of it
@@ -68,6 +68,13 @@ class _Work:
     origin: dict[str, str] = field(default_factory=dict)  # what the result is made of, for its header
     deviation: Deviation = NO_DEVIATION  # from the frames around it, density
     ties: list[Tie] = field(default_factory=list)  # to the frames that it is averaged with
+
+
+@dataclass(frozen=True)
+class _Recovered:
+    result: FloatArray
+    redone: bool  # in single precision
+    learned: FloatArray | None  # what frames are averaged by, where they are
 
 
 @dataclass
@@ -137,18 +144,25 @@ class Recovery:
     def _is_current(self, number: int, frame: Frame, origin: dict[str, str]) -> bool:
         return self.skip_existing and self.outputs.is_current(number, frame, origin)
 
-    def recover(self, work: _Work) -> tuple[FloatArray, bool]:
-        """What the model makes of the steadied frame, and whether it had to be done again in single precision."""
-        if not any(work.deviation):
-            return self._recover(work.frame)
-        return self._recover(replace(work.frame, rgb=steadied(work.frame.rgb, work.deviation, self.model.card.encoding)))
+    def at_once(self, frame: Frame) -> int:
+        """How many frames like this one go through the model at the same time."""
+        pixels = frame.rgb.shape[0] * frame.rgb.shape[1]
+        return self.session.at_once(min(pixels, WHOLE_PIXELS if self.tile is None else self.tile**2))
 
-    def _recover(self, frame: Frame) -> tuple[FloatArray, bool]:
-        result = self._tiled(frame.rgb, single=False)
+    def recover(self, work: _Work, at_once: int) -> _Recovered:
+        """What the model makes of the steadied frame, with ``at_once - 1`` others beside it in other threads."""
+        frame = work.frame
+        if any(work.deviation):
+            frame = replace(frame, rgb=steadied(frame.rgb, work.deviation, self.model.card.encoding))
+        result, redone = self._recover(frame, at_once)
+        return _Recovered(result, redone, None if self.beside is None else self._learned(result))
+
+    def _recover(self, frame: Frame, at_once: int) -> tuple[FloatArray, bool]:
+        result = self._tiled(frame.rgb, at_once, single=False)
         if _is_sound(result, frame.rgb):
             return result, False
         if self.session.half:
-            result = self._tiled(frame.rgb, single=True)
+            result = self._tiled(frame.rgb, at_once, single=True)
             if _is_sound(result, frame.rgb):
                 return result, True
         raise DivergedError(
@@ -156,13 +170,13 @@ class Recovery:
             "values, or train again with it as a pair."
         )
 
-    def learned(self, result: FloatArray) -> FloatArray:
+    def _learned(self, result: FloatArray) -> FloatArray:
         """Of what was recovered that which frames are averaged by: small Cb and Cr, (h, w, 2), or coded luma, (H, W)."""
         card = self.model.card
         return small_chroma(result, card.encoding, card.matrix) if card.kept == "luma" else coded_luma(result, card)
 
     def write(self, number: int, work: _Work, result: FloatArray, ours: FloatArray | None, beside: list[_Tied]) -> float:
-        """Average a frame, whose :meth:`learned` is ``ours``, with those beside it and write it.
+        """Average a frame, of which ``ours`` was learned, with those beside it and write it.
 
         Returns the share of it that is unlike the pairs, 0 without a confidence map.
         """
@@ -184,7 +198,7 @@ class Recovery:
         self.outputs.write(number, frame, work.frame, work.origin, notes)
         return unlike
 
-    def _tiled(self, rgb: FloatArray, *, single: bool) -> FloatArray:
+    def _tiled(self, rgb: FloatArray, at_once: int, *, single: bool) -> FloatArray:
         card, first = self.model.card, True
 
         def run(part: FloatArray) -> FloatArray:
@@ -192,7 +206,7 @@ class Recovery:
             if not first and self.reporter.should_stop():  # a large frame takes long
                 raise _Stop
             first = False
-            return self.session.run_single(part) if single else self.session.run(part)
+            return self.session.run_single(part, at_once) if single else self.session.run(part, at_once)
 
         return recover(run, rgb, self.tile, card.receptive_field, card.multiple, self._use_smaller)
 
@@ -209,17 +223,20 @@ class _Stop(Exception):
 class _Line:
     """Frames on their way: read ahead, recovered, held back until those beside them are recovered, written behind.
 
-    Reading and writing have a thread each; all queues are short, so that memory is bounded.
+    Reading and writing have a thread each, and so has every frame that goes through the model; all queues are short, so that
+    memory is bounded.
     """
 
     job: Recovery
     order: list[int]
     readers: ThreadPoolExecutor
+    models: ThreadPoolExecutor
     writers: ThreadPoolExecutor
     report: ApplyReport
     at: int = 0  # the frame whose turn it is
     reading: dict[int, Future[_Work | None]] = field(default_factory=dict)
     stale: set[int] = field(default_factory=set)  # frames met so far that are to be written
+    recovering: deque[tuple[int, _Work, Future[_Recovered]]] = field(default_factory=deque)
     held: deque[tuple[int, _Work, FloatArray]] = field(default_factory=deque)
     learned: dict[int, FloatArray] = field(default_factory=dict)
     writing: deque[tuple[int, float, Future[float]]] = field(default_factory=deque)
@@ -232,22 +249,36 @@ class _Line:
         """Do all frames."""
         ahead = max(_AHEAD, self.reach if self.job.skip_existing else 0)  # of which it has to be known whether they are current
         for place, number in enumerate(self.order):
-            self.at = number
             for following in self.order[place : place + 1 + ahead]:
                 if following not in self.reading:
                     self.reading[following] = self.readers.submit(self.job.read, following)
-            if self.job.reporter.should_stop():
+            stop = self.job.reporter.should_stop()
+            if stop or self.reading[number].exception() is not None:
+                self.catch_up(0)  # those before it are done
+                self.hand_over(number)
+            if stop:
                 raise _Stop
+            self.at = number
             work = self.reading[number].result()
             if work is not None:
                 if number in self.job.wanted and not work.is_to_write:
                     self.report.skipped.append(number)
                     self.tell()
                 if self.is_asked_for(number):
-                    self.recover(number, work)
+                    at_once = min(self.job.at_once(work.frame), len(self.order))
+                    self.catch_up(at_once - 1)
+                    self.recovering.append((number, work, self.models.submit(self.job.recover, work, at_once)))
             del self.reading[number]
-            self.hand_over(self.order[place + 1] if place + 1 < len(self.order) else None)
+            self.hand_over(self.next_of(place))
+        self.catch_up(0)
+        self.hand_over(None)
         self.settle(0)
+
+    def next_of(self, place: int) -> int | None:
+        """The first frame that has not gone through the model, up to ``place`` of the order or after it."""
+        if self.recovering:
+            return self.recovering[0][0]
+        return self.order[place + 1] if place + 1 < len(self.order) else None
 
     def is_asked_for(self, number: int) -> bool:
         """Whether a frame that is to be written depends on this one."""
@@ -261,21 +292,25 @@ class _Line:
                 self.stale.add(other)
         return any(other in self.stale for other in range(number - self.reach, number + self.reach + 1))
 
-    def recover(self, number: int, work: _Work) -> None:
-        """Put a frame through the model; one that only stands beside others is done without where that fails."""
-        try:
-            result, redone = self.job.recover(work)
-        except DivergedError:
-            if number in self.job.wanted:
-                raise
-            return
-        if self.reach:
-            self.learned[number] = self.job.learned(result)
-        if work.is_to_write:
-            self.held.append((number, work, result))
-            if redone:
-                self.report.redone_in_single.append(number)
-                self.job.reporter.note(f"Frame {number} was not usable in half precision and was done again in single.")
+    def catch_up(self, most: int) -> None:
+        """Wait until at most ``most`` frames are in the model; one that only stands beside others is done without where that
+        fails."""
+        while len(self.recovering) > most:
+            number, work, pending = self.recovering.popleft()
+            self.at = number
+            try:
+                recovered = pending.result()
+            except DivergedError:
+                if number in self.job.wanted:
+                    raise
+                continue
+            if recovered.learned is not None:
+                self.learned[number] = recovered.learned
+            if work.is_to_write:
+                self.held.append((number, work, recovered.result))
+                if recovered.redone:
+                    self.report.redone_in_single.append(number)
+                    self.job.reporter.note(f"Frame {number} was not usable in half precision and was done again in single.")
 
     def hand_over(self, following: int | None) -> None:
         """Write the frames that wait for none of those from ``following`` on; None: all of them."""
@@ -310,8 +345,12 @@ def run(job: Recovery, order: list[int]) -> ApplyReport:
     Raises what :func:`film_recovery.inference.sequence.apply_model` raises of single frames.
     """
     report = ApplyReport(str(job.model.path))
-    with ThreadPoolExecutor(1, "read") as readers, ThreadPoolExecutor(1, "write") as writers:
-        line = _Line(job, order, readers, writers, report)
+    with (
+        ThreadPoolExecutor(1, "read") as readers,
+        ThreadPoolExecutor(MOST_AT_ONCE, "model") as models,
+        ThreadPoolExecutor(1, "write") as writers,
+    ):
+        line = _Line(job, order, readers, models, writers, report)
         try:
             line.go()
         except _Stop as error:

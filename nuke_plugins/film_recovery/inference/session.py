@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from collections import OrderedDict
@@ -17,7 +18,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from film_recovery.contract.errors import DeviceError, ModelFileError, UsageError
 from film_recovery.images.single import from_planes
-from film_recovery.inference.tiles import OutOfMemory
+from film_recovery.inference.tiles import WHOLE_PIXELS, OutOfMemory
 from film_recovery.modelfile.load import LoadedModel
 
 FloatArray = npt.NDArray[np.float32]
@@ -33,6 +34,8 @@ _RUNTIME_ERRORS = (
     ort_errors.NoModel, ort_errors.NotImplemented, ort_errors.RuntimeException, RuntimeError,
 )  # fmt: skip
 _KEPT_WARM = 4  # sessions; a project runs pass after pass, each with models of its own
+MOST_AT_ONCE = 4  # pictures
+_PIXELS_AT_ONCE = 2 * WHOLE_PIXELS  # of all pictures that are in a model, so that memory does not grow with processors
 _sessions: OrderedDict[tuple[str, str, str, int], ort.InferenceSession] = OrderedDict()
 _lock = threading.Lock()
 
@@ -58,7 +61,8 @@ class InferenceOptions:
 class ModelSession:
     """Runs one model on whole pictures or tiles, (H, W, 3) float32 in the working space.
 
-    ``device`` is the one in use (cpu or cuda), ``half`` whether :meth:`run` computes in half precision.
+    ``device`` is the one in use (cpu or cuda), ``half`` whether :meth:`run` computes in half precision. Several threads may run
+    pictures at the same time and share the processors. Bits do not depend on how many do.
 
     Raises:
         UsageError: the options mean nothing.
@@ -69,7 +73,8 @@ class ModelSession:
     def __init__(self, model: LoadedModel, options: InferenceOptions) -> None:
         options.check()
         self.model = model
-        self.threads = options.threads or 0
+        self.threads = options.threads
+        self._shares = {1}  # of how many pictures at once there are sessions
         self.device = _device(options.device)
         if self.device == "cuda" and _CUDA not in self._session("fp32").get_providers():
             # Built in, but the driver or a library is missing: ONNX Runtime then goes on with the CPU.
@@ -86,21 +91,29 @@ class ModelSession:
             )
         self._session("fp16" if self.half else "fp32")
 
-    def run(self, rgb: FloatArray) -> FloatArray:
-        """Recover one picture at the chosen precision. Raises :class:`OutOfMemory` when the device has no room."""
-        return self._run(rgb, "fp16" if self.half else "fp32")
+    def at_once(self, pixels: int) -> int:
+        """How many pictures of this size do best at the same time. Parts of a model keep one processor busy only, so that two
+        pictures with half the processors each are done sooner than one after the other. A GPU takes one."""
+        if self.device != "cpu":
+            return 1
+        return max(min(MOST_AT_ONCE, self.threads or _processors(), _PIXELS_AT_ONCE // max(pixels, 1)), 1)
 
-    def run_single(self, rgb: FloatArray) -> FloatArray:
+    def run(self, rgb: FloatArray, at_once: int = 1) -> FloatArray:
+        """Recover one of ``at_once`` pictures at the chosen precision. Raises :class:`OutOfMemory` when there is no room."""
+        return self._run(rgb, "fp16" if self.half else "fp32", at_once)
+
+    def run_single(self, rgb: FloatArray, at_once: int = 1) -> FloatArray:
         """Recover one picture in single precision, for frames that half precision spoiled."""
-        return self._run(rgb, "fp32")
+        return self._run(rgb, "fp32", at_once)
 
     def rest(self) -> None:
         """Give back the memory that is kept from picture to picture; a sequence of one shape needs it again and again."""
         picture = np.zeros((self.model.card.multiple, self.model.card.multiple, 3), np.float32)
-        self._run(picture, "fp16" if self.half else "fp32", shrink=True)
+        for at_once in self._shares:
+            self._run(picture, "fp16" if self.half else "fp32", at_once, shrink=True)
 
-    def _run(self, rgb: FloatArray, precision: str, *, shrink: bool = False) -> FloatArray:
-        session = self._session(precision)
+    def _run(self, rgb: FloatArray, precision: str, at_once: int, *, shrink: bool = False) -> FloatArray:
+        session = self._session(precision, at_once)
         image = np.empty((1, 3, *rgb.shape[:2]), np.float32)
         cv2.split(np.ascontiguousarray(rgb, np.float32), list(image[0]))
         run_options = ort.RunOptions()
@@ -119,19 +132,24 @@ class ModelSession:
             raise self._unfit(error) from error
         return from_planes(list(np.asarray(result, np.float32)[0]))
 
-    def _session(self, precision: str) -> ort.InferenceSession:
-        key = (self.model.sha256, self.device, precision, self.threads)
+    def _session(self, precision: str, at_once: int = 1) -> ort.InferenceSession:
+        threads = self.threads or 0  # ONNX Runtime's own choice
+        if at_once > 1:
+            threads = -(-(self.threads or _processors()) // at_once)
+        key = (self.model.sha256, self.device, precision, threads)
         with _lock:
+            self._shares.add(at_once)
             if key not in _sessions:
-                _sessions[key] = self._open(self._half_content if precision == "fp16" else self.model.content)
+                content = self._half_content if precision == "fp16" else self.model.content
+                _sessions[key] = self._open(content, threads)
             while len(_sessions) > _KEPT_WARM:
                 _sessions.popitem(last=False)
             _sessions.move_to_end(key)
             return _sessions[key]
 
-    def _open(self, content: bytes | None) -> ort.InferenceSession:
+    def _open(self, content: bytes | None, threads: int) -> ort.InferenceSession:
         try:
-            return ort.InferenceSession(content, _session_options(self.threads), providers=_providers(self.device))
+            return ort.InferenceSession(content, _session_options(threads), providers=_providers(self.device))
         except _RUNTIME_ERRORS as error:
             raise self._unfit(error) from error
 
@@ -148,6 +166,11 @@ def _device(wanted: str) -> str:
     if wanted == "cuda" and not available:
         raise DeviceError("ONNX Runtime has no CUDA here; use device cpu, or install the gpu extra (onnxruntime-gpu).")
     return "cuda" if wanted == "cuda" or (wanted == "auto" and available) else "cpu"
+
+
+def _processors() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _session_options(threads: int) -> ort.SessionOptions:

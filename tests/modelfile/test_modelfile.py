@@ -107,7 +107,9 @@ def test_the_half_file_holds_half_weights_and_single_ends(exported: Path) -> Non
     model = onnx.load(str(exported.with_suffix(".fp16.onnx")))
     assert model.graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT
     assert sum(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer) > 10
-    assert exported.with_suffix(".fp16.onnx").stat().st_size < 0.75 * exported.stat().st_size
+    weights = sum(parameter.numel() for parameter in make("chroma")[0].network.parameters())
+    saved = exported.stat().st_size - exported.with_suffix(".fp16.onnx").stat().st_size
+    assert 1.9 * weights < saved < 2.1 * weights  # bytes
 
 
 def test_the_same_weights_give_the_same_bytes(exported: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ The same numbers as :class:`film_recovery.training.graph.RecoveryGraph`, arrange
 - the affine gains are enlarged by a convolution of each channel with fixed weights, and meet the features, in cells, before one
   pixel-shuffle of the result; what the affine head adds is enlarged together with the direct residual;
 - colour matrices are matrix products over flattened planes; a convolution of three channels is padded to blocks of sixteen;
-- the table gathers its values and their steps along blue by indices of 32 bits, planes at a time, with little between;
+- the table is a polynomial in each of its cells, whose factors are gathered by indices of 32 bits, planes at a time;
 - transfer curves are a factor on the value, without choosing between branches, and a power is a logarithm and an exponential.
 
 Values differ from the plain form by rounding, under 1e-6 of a pixel's size.
@@ -64,14 +64,12 @@ class ExportedRecovery(nn.Module):
 
     def forward(self, rgb: torch.Tensor) -> torch.Tensor:
         coded = self.coded_source(rgb)
-        height, width, margin = coded.shape[2], coded.shape[3], self.start.margin
-        padding = (margin, margin + -width % MULTIPLE, margin, margin + -height % MULTIPLE)
-        around = functional.pad(coded, padding, mode="replicate")
-        inner = around[:, :, margin:-margin, margin:-margin]
-        start, looked_up = self.start(around)
+        height, width = coded.shape[2], coded.shape[3]
+        padded = functional.pad(coded, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
+        start, looked_up = self.start(padded)
         if self.context is not None:
-            start = start + self.context(inner, looked_up)
-        change = start + self.network(mixed(self.to_features, torch.cat([inner, start], dim=1), self.shift))
+            start = start + self.context(padded, looked_up)
+        change = start + self.network(mixed(self.to_features, torch.cat([padded, start], dim=1), self.shift))
         recovered = coded + mixed(self.to_rgb, change[:, :, :height, :width])
         return decoded(recovered, self.encoding)
 
@@ -101,11 +99,10 @@ class _Balance(nn.Module):
 
 
 class _CellStart(nn.Module):
-    """What table and filter add to the learned channels, (1, outputs, H, W), of coded RGB with ``margin`` around; and the table
-    alone, or nothing without one."""
+    """What table and filter add to the learned channels, (1, outputs, H, W), of coded RGB; and the table alone, or nothing
+    without one."""
 
-    table: torch.Tensor
-    steps: torch.Tensor
+    polynomial: torch.Tensor
     nodes: torch.Tensor
     mixing: torch.Tensor
     kernel: torch.Tensor
@@ -128,25 +125,21 @@ class _CellStart(nn.Module):
         mixing = rgb_to_ycbcr_matrix(graph.matrix)[: start.inputs]
         if self.uses_table:
             mixing = np.hstack([mixing, np.eye(3)[: start.inputs, start.first :]])
-            table = _numbers(start.table).T
-            steps = np.zeros_like(table)
-            steps[:, :-1] = np.diff(table, axis=1)
-            self.register_buffer("table", _tensor(table))
-            self.register_buffer("steps", _tensor(steps))
+            self.register_buffer("polynomial", _tensor(_polynomial(_numbers(start.table).T)))
             self.register_buffer("nodes", _tensor(np.array([[NODES**2, NODES, 1.0]])))
         self.register_buffer("mixing", _tensor(mixing))
 
-    def forward(self, around: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, coded: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if not self.uses_table:
-            change = self.filtered(around)
+            change = self.filtered(coded)
             return change, torch.zeros_like(change)
-        change, margin = self.table_change(around), self.margin
-        looked_up = change[:, :, margin:-margin, margin:-margin]
-        return looked_up + self.filtered(torch.cat([around, change], dim=1)), looked_up
+        looked_up = self.table_change(coded)
+        return looked_up + self.filtered(torch.cat([coded, looked_up], dim=1)), looked_up
 
     def filtered(self, planes: torch.Tensor) -> torch.Tensor:
-        """What the filter adds, of coded RGB and the change by the table, without the margin."""
-        change = functional.conv2d(mixed(self.mixing, planes), self.kernel, self.offset, stride=CELL)
+        """What the filter adds, of coded RGB and the change by the table."""
+        around = functional.pad(mixed(self.mixing, planes), (self.margin,) * 4, mode="replicate")
+        change = functional.conv2d(around, self.kernel, self.offset, stride=CELL)
         if self.limited:
             change = torch.clamp(change, -1.0, 1.0) * self.limit
         return functional.pixel_shuffle(change, CELL)
@@ -158,16 +151,13 @@ class _CellStart(nn.Module):
         red, green, blue = (position - low).unbind(1)  # (1, N) each, beside (outputs, N)
         base = torch.matmul(self.nodes, low)[0].to(torch.int32).expand(self.outputs, -1)
 
-        def along_blue(node: int) -> torch.Tensor:
-            at = base + node if node else base
-            return gathered(self.table, at) + blue * gathered(self.steps, at)
+        def along_blue(part: int) -> torch.Tensor:
+            return gathered(self.polynomial[part], base) + blue * gathered(self.polynomial[part + 1], base)
 
-        def along_green(node: int) -> torch.Tensor:
-            near = along_blue(node)
-            return near + green * (along_blue(node + NODES) - near)
+        def along_green(part: int) -> torch.Tensor:
+            return along_blue(part) + green * along_blue(part + 2)
 
-        near = along_green(0)
-        change = near + red * (along_green(NODES**2) - near)
+        change = along_green(0) + red * along_green(4)
         return change.reshape(1, self.outputs, coded.shape[2], coded.shape[3])
 
 
@@ -339,6 +329,20 @@ def of_cells(kernel: Numbers, reach: int) -> Numbers:
             down, across = slice(first + row, first + row + side), slice(first + column, first + column + side)
             result[:, row, column, :, down, across] = kernel
     return result.reshape(outputs * _PIXELS, inputs, width, width)
+
+
+def _polynomial(table: Numbers) -> Numbers:
+    """What is trilinear between the nodes of a table (D, 33 ** 3) as a polynomial: (8, D, 33 ** 3) factors at each cell's first
+    node, of 1, b, g, gb, r, rb, rg and rgb, each from 0 to 1 in the cell. No cell begins at the last nodes.
+    """
+    factors = table.reshape(len(table), NODES, NODES, NODES)[None]
+    for axis in (4, 3, 2):
+        steps = np.zeros_like(factors)
+        before, after = [slice(None)] * 5, [slice(None)] * 5
+        before[axis], after[axis] = slice(0, -1), slice(1, None)
+        steps[tuple(before)] = factors[tuple(after)] - factors[tuple(before)]
+        factors = np.concatenate([factors, steps])
+    return factors.reshape(8, len(table), -1)
 
 
 def _over_pixels(kernel: Numbers) -> Numbers:

@@ -1,8 +1,9 @@
 """How fast and how large: training, inference, start-up, on this machine. ``.venv/bin/python bench/speed.py`` writes a table.
 
 Every inference figure comes from a process of its own, so that its peak memory is its own. Run it with nothing beside it.
-Inference is measured three times: the network alone on one picture, then with frames that are read, recovered and written, as
-they are and steadied. Processor time beside the wall clock tells what files add where both processors are busy anyway.
+Inference is measured four times: the network alone on one picture and on as many together as ``apply`` takes, then with frames
+that are read, recovered and written, as they are and steadied. Processor time beside the wall clock tells what files add where
+both processors are busy anyway.
 """
 
 from __future__ import annotations
@@ -42,21 +43,28 @@ CROPS = ((128, 8), (256, 4), (512, 3))
 COMMANDS = ("--help", "train --help", "apply --help", "doctor --quick")
 _INFER = """
 import json, sys, time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from film_recovery.images.sequence import open_sequence
 from film_recovery.inference.sequence import apply_model
 from film_recovery.inference.session import InferenceOptions, ModelSession
-from film_recovery.inference.tiles import recover
+from film_recovery.inference.tiles import WHOLE_PIXELS, recover
 from film_recovery.modelfile.load import load_model
 model, source, output, how = load_model(sys.argv[1]), open_sequence(sys.argv[2]), sys.argv[3], sys.argv[4]
 session = ModelSession(model, InferenceOptions())
-if how == "alone":
+if how in ("alone", "together"):
     card, picture, seconds, used = model.card, source.read(source.frames[0]).rgb, [], []
-    for _ in range(4):
-        begin, processor = time.perf_counter(), time.process_time()
-        recover(session.run, picture, None, card.receptive_field, card.multiple)
-        seconds.append(time.perf_counter() - begin)
-        used.append(time.process_time() - processor)
+    pixels = picture.shape[0] * picture.shape[1]
+    many = 1 if how == "alone" else session.at_once(min(pixels, WHOLE_PIXELS))
+    run = lambda part: session.run(part, many)
+    one = lambda _: recover(run, picture, None, card.receptive_field, card.multiple)
+    with ThreadPoolExecutor(many) as pool:
+        for _ in range(4):
+            begin, processor = time.perf_counter(), time.process_time()
+            for _ in pool.map(one, range(many)):
+                pass
+            seconds.append((time.perf_counter() - begin) / many)
+            used.append((time.process_time() - processor) / many)
     result = min(seconds), min(used)
 else:
     processor = time.process_time()
@@ -137,13 +145,14 @@ def _training(sizes: list[str]) -> list[str]:
 
 
 def _inference(sizes: list[str], pictures: list[str]) -> list[str]:
-    head = ("task", "size", "picture", "files", "network", "with files", "more", "steadied", "more",
-            "network, processor", "with files", "steadied", "peak, MB", "with files", "steadied")  # fmt: skip
+    kinds = ("together", "with files", "steadied")
+    head = ("task", "size", "picture", "files", "network", "together", "with files", "more", "steadied", "more",
+            "processor: network", *kinds, "peak, MB: network", *kinds)  # fmt: skip
     lines = [
         "Inference, fp32, ONNX Runtime, chroma with a balance, ms per megapixel of wall clock and of processor. Network: "
-        f"best of four on one picture. With files: mean of {_FRAMES} frames (4K: {_FRAMES_4K}) that are read and written too, "
-        "EXR as half in ZIP, DPX in 10 bits; steadied: as is handed out by default, chroma without flicker, spatial with its "
-        "grain averaged:",
+        "best of four on one picture; together: on as many at once as `apply` takes, a picture's share. With files: mean of "
+        f"{_FRAMES} frames (4K: {_FRAMES_4K}) that are read and written too, EXR as half in ZIP, DPX in 10 bits; steadied: as "
+        "is handed out by default, chroma without flicker, spatial with its grain averaged. More: than together.",
         "", f"| {' | '.join(head)} |", "|---" * len(head) + "|",
     ]  # fmt: skip
     jobs = [("chroma", size, picture, ".exr") for size in sizes for picture in pictures]
@@ -160,16 +169,16 @@ def _inference_row(folder: Path, task: str, size: str, picture: str, suffix: str
     source = _frames(folder, picture, suffix)
     model = _model(folder, task, size, "none" if suffix == ".dpx" else "display")
     found = []
-    for how in ("alone", "plain", "steadied"):
+    for how in ("alone", "together", "plain", "steadied"):
         command = [sys.executable, "-c", _INFER, str(model), str(source), str(folder / f"out.####{suffix}"), how]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         found.append(Measured(*json.loads(output)))
         for written in folder.glob("out.*"):
             written.unlink()
     scale = 1e3 / (PICTURES[picture][0] * PICTURES[picture][1] / 1e6)
-    wall = [f"{found[0].seconds * scale:.0f}"]
-    for one in found[1:]:
-        wall += [f"{one.seconds * scale:.0f}", f"{one.seconds / found[0].seconds - 1.0:+.0%}"]
+    wall = [f"{one.seconds * scale:.0f}" for one in found[:2]]
+    for one in found[2:]:
+        wall += [f"{one.seconds * scale:.0f}", f"{one.seconds / found[1].seconds - 1.0:+.0%}"]
     processor = [f"{one.processor * scale:.0f}" for one in found]
     memory = [f"{one.peak:.0f}" for one in found]
     return f"| {' | '.join([task, size, picture, suffix, *wall, *processor, *memory])} |"

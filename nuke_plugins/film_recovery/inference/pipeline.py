@@ -36,7 +36,7 @@ from film_recovery.inference.tiles import WHOLE_PIXELS, recover
 from film_recovery.modelfile.load import LoadedModel
 
 _Tied = tuple[Tie, FloatArray]  # a frame beside, and what was learned of it
-_AHEAD = 1  # frames read ahead of the network, and written behind it
+_AHEAD = 1  # frames read ahead of the model, and left to be written when another joins them
 _BLACK = 1e-6
 
 
@@ -223,8 +223,8 @@ class _Stop(Exception):
 class _Line:
     """Frames on their way: read ahead, recovered, held back until those beside them are recovered, written behind.
 
-    Reading and writing have a thread each, and so has every frame that goes through the model; all queues are short, so that
-    memory is bounded.
+    Reading has a thread, and so has every frame that goes through the model or is written; all queues are short, so that memory
+    is bounded.
     """
 
     job: Recovery
@@ -348,7 +348,7 @@ def run(job: Recovery, order: list[int]) -> ApplyReport:
     with (
         ThreadPoolExecutor(1, "read") as readers,
         ThreadPoolExecutor(MOST_AT_ONCE, "model") as models,
-        ThreadPoolExecutor(1, "write") as writers,
+        ThreadPoolExecutor(_AHEAD + 1, "write") as writers,
     ):
         line = _Line(job, order, readers, models, writers, report)
         try:

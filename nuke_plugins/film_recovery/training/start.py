@@ -1,13 +1,14 @@
 """Closed-form starts, ready in a second or two: what the network only has to correct.
 
 A 33-node colour look-up table (chroma and as-is), then the linear filter that brings the result closest to the targets in the
-least-squares sense: for colour it takes out the grain that the table amplified, guided by luma, and because grain is all that
-it is to take out, it may change no pixel by more than grain does; for spatial recovery, where there is no table, it is a Wiener
-deconvolution learned from the pairs. All of it is a module inside the exported graph.
+least-squares sense: for colour it takes out the grain that the table amplified, guided by luma, and because grain is nearly
+all that it is to take out, it may change no pixel by much more than grain does; for spatial recovery, where there is no table,
+it is a Wiener deconvolution learned from the pairs. All of it is a module inside the exported graph.
 
 Targets whose colour is softer than the source's (video, a soft print, a reference that lies off: :mod:`softness`) would teach
 the filter to blur. So it is fitted through the same blur, and the grain that the blur took from its view is given back to the
-normal equations as what it is, white noise: a Wiener filter for the sharp picture.
+normal equations as what it is, white noise: a Wiener filter for the sharp picture. What that makes of edges no target can
+judge; sharp targets have, so by them it may change more.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from film_recovery.training.start_module import FILTER_SIDE, Start
 
 _FILTER_SAMPLES = 60_000
 _RIDGE = 1e-4  # of the mean diagonal; holds the filter back where the pairs have no contrast
-_LIMIT = 2.0  # deviations of grain: larger changes of colour are not grain but an edge, or a colour that the pairs lack
+# Deviations of grain, by sharp and by soft targets: larger changes are not grain but an edge, or a colour that the pairs lack.
+_LIMIT, _LIMIT_SOFT = 4.0, 1.5
 _LEVEL_SAMPLES, _LEVEL_NODES = 60_000, 17  # pixels of all pictures, and table, to see how their targets' levels lie
 _GRAIN = 1.5  # times the measured variance: grain is not quite white, and weighs more in colour than in figures
 FloatArray = npt.NDArray[np.float32]
@@ -79,16 +81,16 @@ def fit_start(
     learned, noise = slice(start.first, start.first + start.outputs), np.zeros(start.inputs)
     if task == "chroma":
         grain = _grain_variance([part[learned] for part in looked_up])
-        start.set_limit(np.asarray(_LIMIT * np.sqrt(grain), np.float32))
-    if task == "chroma" and tolerant:
-        softness = measure_softness(
-            [part[0] for part in looked_up], [part[learned] for part in looked_up], [part[learned] for part in goals]
-        )
-        softness = noticeable(min(softness, softest))
-        start.softness.fill_(softness)
-        if softness:
-            noise[learned] = _GRAIN * grain
-            looked_up = [soften(torch.from_numpy(part)[None], softness)[0].numpy() for part in looked_up]
+        if tolerant:
+            softness = measure_softness(
+                [part[0] for part in looked_up], [part[learned] for part in looked_up], [part[learned] for part in goals]
+            )
+            softness = noticeable(min(softness, softest))
+            start.softness.fill_(softness)
+            if softness:
+                noise[learned] = _GRAIN * grain
+                looked_up = [soften(torch.from_numpy(part)[None], softness)[0].numpy() for part in looked_up]
+        start.set_limit(np.asarray((_LIMIT_SOFT if start.softness else _LIMIT) * np.sqrt(grain), np.float32))
     given = [part[: start.inputs] for part in looked_up]
     wanted = [goal[learned] - part[learned] for goal, part in zip(goals, looked_up, strict=True)]
     start.set_filter(*_fit_filter(given, wanted, [part[2] for part in tiles], FILTER_SIDE[task], seed, noise, start.first))

@@ -30,7 +30,7 @@ from film_recovery.images.ocio import to_aces
 from film_recovery.images.sequence import open_sequence
 from film_recovery.inference.sequence import apply_model
 from film_recovery.inference.session import InferenceOptions, ModelSession
-from film_recovery.inference.tiles import WHOLE_PIXELS
+from film_recovery.inference.tiles import WHOLE_PIXELS, OutOfMemory
 from film_recovery.modelfile.check import kept_change
 from film_recovery.modelfile.export import export_model
 from film_recovery.modelfile.load import load_model
@@ -200,11 +200,77 @@ def test_of_frames_in_the_model_together_those_before_a_bad_one_are_written(
     assert [path.name for path in sorted((tmp_path / "out").glob("*"))] == [f"r.{frame}.exr" for frame in FRAMES if frame < bad]
 
 
+def test_a_share_of_the_processors_hangs_on_the_frame_alone(
+    model: Path, shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since last bits of a result can hang on the share, and chunks are to equal the whole."""
+    run, shares = ModelSession.run, set()
+
+    def run_and_tell(self: ModelSession, rgb: np.ndarray, at_once: int) -> np.ndarray:
+        shares.add(at_once)
+        return run(self, rgb, at_once)
+
+    monkeypatch.setattr(ModelSession, "run", run_and_tell)
+    options = InferenceOptions(device="cpu", threads=4)
+    for name, chunk in (("whole", FRAMES), ("one", [1003]), ("two", [1001, 1005])):
+        for steady in (True, False):
+            apply_model(model, open_sequence(shot), tmp_path / name / "r.####.exr", chunk, options, steady=steady)
+    assert shares == {4}
+
+
 def test_what_is_in_the_model_together_does_not_grow_with_frames_or_processors(model: Path) -> None:
-    session = ModelSession(load_model(model), InferenceOptions(device="cpu", threads=64))
-    sizes = [64 * 64, 1080 * 1920, 1556 * 2048, WHOLE_PIXELS, 8192 * 8192]
-    assert [session.at_once(pixels) for pixels in sizes] == [4, 4, 3, 2, 1]
-    assert ModelSession(load_model(model), InferenceOptions(device="cpu", threads=1)).at_once(64 * 64) == 1
+    def many(threads: int, pixels: int) -> int:
+        return ModelSession(load_model(model), InferenceOptions(device="cpu", threads=threads)).at_once(pixels)
+
+    sizes = [64 * 64, 1080 * 1920, 1556 * 2048, WHOLE_PIXELS, 2160 * 4096, 3112 * 4096, 8192 * 8192]
+    assert [many(64, pixels) for pixels in sizes] == [4, 4, 3, 2, 2, 1, 1]
+    for threads in range(1, 20):
+        together = many(threads, 64 * 64)
+        assert 1 <= together <= 4 and threads * 3 / 4 <= threads // together * together <= threads
+    assert many(1, 64 * 64) == 1 and many(2, 64 * 64) == 2
+
+
+def test_a_frame_that_cannot_be_written_ends_the_run_with_its_own_error(
+    model: Path, shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, bright = ModelSession.run, read_frame(shot.parent / "scan.1002.exr").rgb
+
+    def run_too_bright(self: ModelSession, rgb: np.ndarray, at_once: int) -> np.ndarray:
+        return run(self, rgb, at_once) + np.float32(1e6 if np.array_equal(rgb, bright) else 0.0)
+
+    monkeypatch.setattr(ModelSession, "run", run_too_bright)
+    options = InferenceOptions(device="cpu", threads=4)
+    with pytest.raises(InputError, match=r"r\.1002\.exr.*largest half"):
+        apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.exr", None, options, steady=False)
+    written = {path.name for path in (tmp_path / "out").glob("*")}
+    assert written in ({"r.1001.exr"}, {"r.1001.exr", "r.1003.exr"})  # two are written at once
+
+
+def test_memory_that_runs_out_in_several_frames_makes_the_tile_smaller_and_never_larger(
+    model: Path, tmp_path: Path, photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = np.tile(photograph, (3, 3, 1))[:700, :900].astype(np.float32)
+    for frame in FRAMES[:4]:
+        write_frame(tmp_path / "in" / f"scan.{frame}.exr", Frame.from_rgb(large + 0.001 * (frame % 10)), "float")
+    options, source = InferenceOptions(device="cpu", threads=4), open_sequence(tmp_path / "in" / "scan.####.exr")
+    apply_model(model, source, tmp_path / "roomy" / "r.####.exr", None, options, steady=False)
+    run, told = ModelSession.run, []
+
+    def run_in_little_room(self: ModelSession, rgb: np.ndarray, at_once: int) -> np.ndarray:
+        if rgb.shape[0] * rgb.shape[1] > 500 * 500:
+            raise OutOfMemory("no room")
+        return run(self, rgb, at_once)
+
+    class Listens(SilentReporter):
+        def note(self, text: str) -> None:
+            told.append(text)
+
+    monkeypatch.setattr(ModelSession, "run", run_in_little_room)
+    apply_model(model, source, tmp_path / "tight" / "r.####.exr", None, options, steady=False, reporter=Listens())
+    assert len(told) == 1 and told[0].startswith("Memory ran out; going on with tiles of")
+    for frame in FRAMES[:4]:
+        roomy, tight = (read_frame(tmp_path / name / f"r.{frame}.exr").rgb for name in ("roomy", "tight"))
+        assert np.abs(roomy - tight).max() <= 1e-3  # halves
 
 
 def test_a_master_is_written_as_aces_and_says_so(model: Path, shot: Path, tmp_path: Path) -> None:

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 import film_recovery
-from film_recovery.contract.errors import (
-    DivergedError,
-    FilmRecoveryError,
-    InputError,
-    MissingFrameError,
-    StoppedError,
-    UnreadableImageError,
-)
+from film_recovery.contract.errors import DivergedError, FilmRecoveryError, InputError, StoppedError
 from film_recovery.contract.progress import Reporter
 from film_recovery.contract.steady import BESIDE
 from film_recovery.images.frame import FloatArray, Frame
@@ -32,7 +26,7 @@ from film_recovery.inference.outputs import Outputs
 from film_recovery.inference.session import MOST_AT_ONCE, ModelSession
 from film_recovery.inference.shimmer import Tie, small_chroma, unsteadiness
 from film_recovery.inference.steady import NO_DEVIATION, Deviation, steadied, with_kept_luma
-from film_recovery.inference.tiles import WHOLE_PIXELS, recover
+from film_recovery.inference.tiles import recover
 from film_recovery.modelfile.load import LoadedModel
 
 _Tied = tuple[Tie, FloatArray]  # a frame beside, and what was learned of it
@@ -93,6 +87,7 @@ class Recovery:
     maps: ConfidenceMaps | None
     tile: int | None  # becomes smaller when memory runs out, and stays so for the frames that follow
     reporter: Reporter
+    lock: Lock = field(default_factory=Lock)  # of the tile
 
     def read(self, number: int) -> _Work | None:
         """A frame and all that it depends on. One that only stands beside a wanted one is done without where it is unfit."""
@@ -146,8 +141,7 @@ class Recovery:
 
     def at_once(self, frame: Frame) -> int:
         """How many frames like this one go through the model at the same time."""
-        pixels = frame.rgb.shape[0] * frame.rgb.shape[1]
-        return self.session.at_once(min(pixels, WHOLE_PIXELS if self.tile is None else self.tile**2))
+        return self.session.at_once(frame.rgb.shape[0] * frame.rgb.shape[1])
 
     def recover(self, work: _Work, at_once: int) -> _Recovered:
         """What the model makes of the steadied frame, with ``at_once - 1`` others beside it in other threads."""
@@ -211,7 +205,10 @@ class Recovery:
         return recover(run, rgb, self.tile, card.receptive_field, card.multiple, self._use_smaller)
 
     def _use_smaller(self, side: int) -> None:
-        self.tile = side
+        with self.lock:
+            if self.tile is not None and self.tile <= side:
+                return  # for another frame
+            self.tile = side
         self.reporter.note(f"Memory ran out; going on with tiles of {side} pixels.")
 
 
@@ -233,7 +230,6 @@ class _Line:
     models: ThreadPoolExecutor
     writers: ThreadPoolExecutor
     report: ApplyReport
-    at: int = 0  # the frame whose turn it is
     reading: dict[int, Future[_Work | None]] = field(default_factory=dict)
     stale: set[int] = field(default_factory=set)  # frames met so far that are to be written
     recovering: deque[tuple[int, _Work, Future[_Recovered]]] = field(default_factory=deque)
@@ -252,27 +248,31 @@ class _Line:
             for following in self.order[place : place + 1 + ahead]:
                 if following not in self.reading:
                     self.reading[following] = self.readers.submit(self.job.read, following)
-            stop = self.job.reporter.should_stop()
-            if stop or self.reading[number].exception() is not None:
-                self.catch_up(0)  # those before it are done
-                self.hand_over(number)
-            if stop:
-                raise _Stop
-            self.at = number
+            self.fail_at(number)
             work = self.reading[number].result()
-            if work is not None:
-                if number in self.job.wanted and not work.is_to_write:
-                    self.report.skipped.append(number)
-                    self.tell()
-                if self.is_asked_for(number):
-                    at_once = min(self.job.at_once(work.frame), len(self.order))
-                    self.catch_up(at_once - 1)
-                    self.recovering.append((number, work, self.models.submit(self.job.recover, work, at_once)))
+            if work is not None and number in self.job.wanted and not work.is_to_write:
+                self.report.skipped.append(number)
+                self.tell()
+            asked = work if work is not None and self.is_asked_for(number) else None
+            at_once = self.job.at_once(asked.frame) if asked is not None else MOST_AT_ONCE + 1
+            self.catch_up(at_once - 1)
+            if self.job.reporter.should_stop():
+                self.catch_up(0)
+                self.hand_over(number)
+                raise _Stop
+            if asked is not None:
+                self.recovering.append((number, asked, self.models.submit(self.job.recover, asked, at_once)))
             del self.reading[number]
             self.hand_over(self.next_of(place))
         self.catch_up(0)
         self.hand_over(None)
         self.settle(0)
+
+    def fail_at(self, number: int) -> None:
+        """Where a frame cannot be read, finish those before it, as if it were a gap."""
+        if self.reading[number].exception() is not None:
+            self.catch_up(0)
+            self.hand_over(number + 1)
 
     def next_of(self, place: int) -> int | None:
         """The first frame that has not gone through the model, up to ``place`` of the order or after it."""
@@ -293,17 +293,17 @@ class _Line:
         return any(other in self.stale for other in range(number - self.reach, number + self.reach + 1))
 
     def catch_up(self, most: int) -> None:
-        """Wait until at most ``most`` frames are in the model; one that only stands beside others is done without where that
-        fails."""
-        while len(self.recovering) > most:
+        """Take those frames out of the model that are done, and wait until at most ``most`` are in it. One that only stands
+        beside others is done without where it fails; where another fails, those before it are finished, as if it were a gap."""
+        while self.recovering and (len(self.recovering) > most or self.recovering[0][2].done()):
             number, work, pending = self.recovering.popleft()
-            self.at = number
             try:
                 recovered = pending.result()
-            except DivergedError:
-                if number in self.job.wanted:
-                    raise
-                continue
+            except FilmRecoveryError as error:
+                if isinstance(error, DivergedError) and number not in self.job.wanted:
+                    continue
+                self.hand_over(number + 1)
+                raise
             if recovered.learned is not None:
                 self.learned[number] = recovered.learned
             if work.is_to_write:
@@ -315,10 +315,10 @@ class _Line:
     def hand_over(self, following: int | None) -> None:
         """Write the frames that wait for none of those from ``following`` on; None: all of them."""
         while self.held and (following is None or self.held[0][0] + self.reach < following):
+            self.settle(_AHEAD)
             number, work, result = self.held.popleft()
             ours = self.learned.get(number)
             beside = [(one, self.learned[one.frame]) for one in work.ties if one.frame in self.learned]
-            self.settle(_AHEAD)
             megapixels = work.frame.rgb.shape[0] * work.frame.rgb.shape[1] / 1e6
             self.writing.append((number, megapixels, self.writers.submit(self.job.write, number, work, result, ours, beside)))
         if following is not None:
@@ -361,9 +361,6 @@ def run(job: Recovery, order: list[int]) -> ApplyReport:
             done = format_frames(report.done) or "no frame"
             advice = "Run again with --skip-existing to go on."
             raise StoppedError(f"Stopped before frame {min(left)}; {done} is done. {advice}") from error
-        except (InputError, MissingFrameError, UnreadableImageError, DivergedError):
-            line.hand_over(line.at + 1)  # as if the frame that cannot be done were a gap
-            raise
         finally:
             for waiting in line.reading.values():
                 waiting.cancel()

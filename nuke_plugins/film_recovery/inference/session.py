@@ -33,9 +33,10 @@ _RUNTIME_ERRORS = (
     ort_errors.EPFail, ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf,
     ort_errors.NoModel, ort_errors.NotImplemented, ort_errors.RuntimeException, RuntimeError,
 )  # fmt: skip
-_KEPT_WARM = 4  # sessions; a project runs pass after pass, each with models of its own
+_KEPT_WARM = 8  # sessions; a project runs pass after pass, each with models of its own
 MOST_AT_ONCE = 4  # pictures
-_PIXELS_AT_ONCE = 2 * WHOLE_PIXELS  # of all pictures that are in a model, so that memory does not grow with processors
+# Of all pictures that are recovered at once, so that memory does not grow with processors: in the model, and altogether.
+_PIXELS_IN_MODEL, _PIXELS_AT_ONCE = 2 * WHOLE_PIXELS, 4 * WHOLE_PIXELS
 _sessions: OrderedDict[tuple[str, str, str, int], ort.InferenceSession] = OrderedDict()
 _lock = threading.Lock()
 
@@ -62,7 +63,8 @@ class ModelSession:
     """Runs one model on whole pictures or tiles, (H, W, 3) float32 in the working space.
 
     ``device`` is the one in use (cpu or cuda), ``half`` whether :meth:`run` computes in half precision. Several threads may run
-    pictures at the same time and share the processors. Bits do not depend on how many do.
+    pictures at the same time and share the processors. The last bits of a result can depend on the share, so that pictures of
+    one sequence are to be given the same, however many of them there are.
 
     Raises:
         UsageError: the options mean nothing.
@@ -96,7 +98,10 @@ class ModelSession:
         pictures with half the processors each are done sooner than one after the other. A GPU takes one."""
         if self.device != "cpu":
             return 1
-        return max(min(MOST_AT_ONCE, self.threads or _processors(), _PIXELS_AT_ONCE // max(pixels, 1)), 1)
+        threads, pixels = self.threads or _processors(), max(pixels, 1)
+        fit = min(_PIXELS_IN_MODEL // min(pixels, WHOLE_PIXELS), _PIXELS_AT_ONCE // pixels)
+        most = max(min(MOST_AT_ONCE, threads, fit), 1)
+        return next(count for count in range(most, 0, -1) if threads % count <= threads / 4)  # those are left over
 
     def run(self, rgb: FloatArray, at_once: int = 1) -> FloatArray:
         """Recover one of ``at_once`` pictures at the chosen precision. Raises :class:`OutOfMemory` when there is no room."""
@@ -135,7 +140,7 @@ class ModelSession:
     def _session(self, precision: str, at_once: int = 1) -> ort.InferenceSession:
         threads = self.threads or 0  # ONNX Runtime's own choice
         if at_once > 1:
-            threads = -(-(self.threads or _processors()) // at_once)
+            threads = max((self.threads or _processors()) // at_once, 1)
         key = (self.model.sha256, self.device, precision, threads)
         with _lock:
             self._shares.add(at_once)

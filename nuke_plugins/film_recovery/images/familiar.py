@@ -10,8 +10,8 @@ is the share that the error of the colours learned has in the error to expect: 1
 that; 0.25, four times. It foretells what comes of colours that the pairs lack, and says nothing of pairs that teach wrong
 things, of grain, or of which of two errors is larger among colours that are known. The curve is the same for every model:
 estimates from a model's own pairs, with one of them or part of their colours left out, came no nearer to the truth.
-In CIEDE2000 of cells (``bench/confidence.md``) errors rise sooner than that: from a distance of 0.25 on they are half to four
-fifths as large again as foretold; which cells are doubted first is the same whatever the curve.
+In CIEDE2000 of cells (``bench/confidence.md``) errors rise sooner than that: from a distance of 0.25 on they are half to nine
+tenths as large again as foretold; which cells are doubted first is the same whatever the curve.
 
 Colours are those that the model sees, balanced and coded, as means of cells of 4x4 pixels: grain is no colour of its own.
 """

@@ -48,14 +48,14 @@ from pathlib import Path
 from film_recovery.images.sequence import open_sequence
 from film_recovery.inference.sequence import apply_model
 from film_recovery.inference.session import InferenceOptions, ModelSession
-from film_recovery.inference.tiles import WHOLE_PIXELS, recover
+from film_recovery.inference.tiles import recover
 from film_recovery.modelfile.load import load_model
 model, source, output, how = load_model(sys.argv[1]), open_sequence(sys.argv[2]), sys.argv[3], sys.argv[4]
 session = ModelSession(model, InferenceOptions())
 if how in ("alone", "together"):
     card, picture, seconds, used = model.card, source.read(source.frames[0]).rgb, [], []
     pixels = picture.shape[0] * picture.shape[1]
-    many = 1 if how == "alone" else session.at_once(min(pixels, WHOLE_PIXELS))
+    many = 1 if how == "alone" else session.at_once(pixels)
     run = lambda part: session.run(part, many)
     one = lambda _: recover(run, picture, None, card.receptive_field, card.multiple)
     with ThreadPoolExecutor(many) as pool:

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from film_recovery.contract.errors import InputError
+from film_recovery.contract.processors import processors
 
 _PACKAGES = {
     "torch": ("torch",),
@@ -43,7 +44,7 @@ def doctor(quick: bool) -> dict[str, Any]:
     result: dict[str, Any] = {
         "python": platform.python_version(),
         "system": platform.platform(),
-        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "processors": processors(),
         "packages": packages,
         "disk_free_gb": round(shutil.disk_usage(Path.cwd()).free / 1e9, 1),
     }

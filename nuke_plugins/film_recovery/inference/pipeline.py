@@ -248,14 +248,13 @@ class _Line:
             for following in self.order[place : place + 1 + ahead]:
                 if following not in self.reading:
                     self.reading[following] = self.readers.submit(self.job.read, following)
-            self.fail_at(number)
-            work = self.reading[number].result()
+            work = self.read(number)
             if work is not None and number in self.job.wanted and not work.is_to_write:
                 self.report.skipped.append(number)
                 self.tell()
             asked = work if work is not None and self.is_asked_for(number) else None
-            at_once = self.job.at_once(asked.frame) if asked is not None else MOST_AT_ONCE + 1
-            self.catch_up(at_once - 1)
+            at_once = 0 if asked is None else self.job.at_once(asked.frame)
+            self.catch_up(MOST_AT_ONCE if asked is None else at_once - 1)
             if self.job.reporter.should_stop():
                 self.catch_up(0)
                 self.hand_over(number)
@@ -268,11 +267,13 @@ class _Line:
         self.hand_over(None)
         self.settle(0)
 
-    def fail_at(self, number: int) -> None:
-        """Where a frame cannot be read, finish those before it, as if it were a gap."""
-        if self.reading[number].exception() is not None:
+    def read(self, number: int) -> _Work | None:
+        """Wait for a frame; where it cannot be read, those before it are finished first, as if it were a gap."""
+        pending = self.reading[number]
+        if pending.exception() is not None:
             self.catch_up(0)
             self.hand_over(number + 1)
+        return pending.result()
 
     def next_of(self, place: int) -> int | None:
         """The first frame that has not gone through the model, up to ``place`` of the order or after it."""

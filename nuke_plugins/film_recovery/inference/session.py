@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 from collections import OrderedDict
@@ -17,6 +16,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from film_recovery.contract.errors import DeviceError, ModelFileError, UsageError
+from film_recovery.contract.processors import processors
 from film_recovery.images.single import from_planes
 from film_recovery.inference.tiles import WHOLE_PIXELS, OutOfMemory
 from film_recovery.modelfile.load import LoadedModel
@@ -76,7 +76,7 @@ class ModelSession:
         options.check()
         self.model = model
         self.threads = options.threads
-        self._shares = {1}  # of how many pictures at once there are sessions
+        self._shares: set[int] = set()  # of how many pictures at once there are sessions
         self.device = _device(options.device)
         if self.device == "cuda" and _CUDA not in self._session("fp32").get_providers():
             # Built in, but the driver or a library is missing: ONNX Runtime then goes on with the CPU.
@@ -98,7 +98,7 @@ class ModelSession:
         pictures with half the processors each are done sooner than one after the other. A GPU takes one."""
         if self.device != "cpu":
             return 1
-        threads, pixels = self.threads or _processors(), max(pixels, 1)
+        threads, pixels = self.threads or processors(), max(pixels, 1)
         fit = min(_PIXELS_IN_MODEL // min(pixels, WHOLE_PIXELS), _PIXELS_AT_ONCE // pixels)
         most = max(min(MOST_AT_ONCE, threads, fit), 1)
         return next(count for count in range(most, 0, -1) if threads % count <= threads / 4)  # those are left over
@@ -140,7 +140,7 @@ class ModelSession:
     def _session(self, precision: str, at_once: int = 1) -> ort.InferenceSession:
         threads = self.threads or 0  # ONNX Runtime's own choice
         if at_once > 1:
-            threads = max((self.threads or _processors()) // at_once, 1)
+            threads = max((self.threads or processors()) // at_once, 1)
         key = (self.model.sha256, self.device, precision, threads)
         with _lock:
             self._shares.add(at_once)
@@ -171,11 +171,6 @@ def _device(wanted: str) -> str:
     if wanted == "cuda" and not available:
         raise DeviceError("ONNX Runtime has no CUDA here; use device cpu, or install the gpu extra (onnxruntime-gpu).")
     return "cuda" if wanted == "cuda" or (wanted == "auto" and available) else "cpu"
-
-
-def _processors() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _session_options(threads: int) -> ort.SessionOptions:

@@ -337,10 +337,7 @@ def _polynomial(table: Numbers) -> Numbers:
     """
     factors = table.reshape(len(table), NODES, NODES, NODES)[None]
     for axis in (4, 3, 2):
-        steps = np.zeros_like(factors)
-        before, after = [slice(None)] * 5, [slice(None)] * 5
-        before[axis], after[axis] = slice(0, -1), slice(1, None)
-        steps[tuple(before)] = factors[tuple(after)] - factors[tuple(before)]
+        steps = np.diff(factors, axis=axis, append=np.take(factors, [-1], axis))
         factors = np.concatenate([factors, steps])
     return factors.reshape(8, len(table), -1)
 

@@ -32,7 +32,7 @@ from film_recovery.modelfile.export import export_model
 from film_recovery.pairs.balance import DensityBalance
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.network import SIZES
-from film_recovery.training.plan import choose_device, probe_step, processor_precisions
+from film_recovery.training.plan import choose_device, precisions, probe_step
 
 TABLE = Path(__file__).with_name("speed.md")
 PICTURES = {"540p": (540, 960), "1080p": (1080, 1920), "4K": (2160, 3840)}
@@ -137,7 +137,7 @@ def _training(sizes: list[str]) -> list[str]:
     for size in sizes:
         network = RecoveryGraph("chroma", size=size, encoding="display", matrix="709", balance=None).network
         for crop, batch in CROPS:
-            for precision in ("fp32", "bf16") if device.type == "cuda" else processor_precisions():
+            for precision in ("fp32", "bf16") if device.type == "cuda" else precisions(device):
                 seconds = probe_step(network, batch, crop, precision, device)
                 rate = batch * crop * crop / seconds / 1e6
                 lines.append(f"| {size} | {crop} | {batch} | {precision} | {1.0 / seconds:.2f} | {rate:.2f} |")

@@ -96,6 +96,13 @@ def test_from_two_reels_to_a_training(reels: Reels, run_cli: Cli, tmp_path: Path
         off = np.hypot(*(there - true_positions(reels, frame.source, frame.reference, points)).T)
         assert np.median(off) < 0.3 and np.percentile(off, 95) < 0.6
 
+    alone = max(load_match(match).partners()) + 100
+    asked = ("--match", match, "--frames", f"{frames[0]},{alone}", "--steps", "2", "--out", tmp_path / "none")
+    refused = run_cli("train", "--task", "chroma", *both, *asked)
+    assert refused.code == 3 and f"no partner of frame {alone}" in refused.sentence
+    checked = run_cli("verify", "--task", "chroma", *both, "--match", match, "--frames", text, "--json")
+    assert checked.code == 0, checked.err
+
     run = tmp_path / "run"
     quick = ("--steps", "2", "--size", "small", "--patch", "32", "--batch", "2", "--device", "cpu")
     files = ("--pairs", tmp_path / "select" / "pairs.json", "--alignment", tmp_path / "align" / "align.json")

@@ -216,6 +216,24 @@ def test_an_element_that_is_better_in_all_is_the_reference_of_both_passes(photog
     assert "kept alike" in compare_elements(pair[0], pair[0])
 
 
+def test_detail_is_compared_by_what_a_picture_height_holds(photograph: FloatArray) -> None:
+    """A large scan that is soft in its own pixels may still hold more than a small sharp one."""
+    large = cv2.resize(photograph, None, fx=3.0, fy=3.0, interpolation=cv2.INTER_CUBIC)
+    small = cv2.resize(cv2.GaussianBlur(photograph, (0, 0), 1.0), None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+    negative, video = (analyse_pictures(name, [picture], "display") for name, picture in (("neg", large), ("video", small)))
+    assert negative.detail < video.detail, "each in its own pixels"
+    assert "neg has kept more detail" in compare_elements(negative, video)
+    assert "neg has kept more detail" in compare_elements(video, negative)
+
+
+def test_elements_without_a_picture_are_alike() -> None:
+    black, gray = (
+        analyse_pictures(name, [np.full((64, 64, 3), level, np.float32)], "display") for name, level in (("a", 0.0), ("b", 0.2))
+    )
+    assert black.contrast_kept == gray.contrast_kept == [1.0, 1.0, 1.0]
+    assert "have kept alike" in compare_elements(black, gray)
+
+
 def test_figures_go_into_json_and_back(truth: list[FloatArray]) -> None:
     found = analyse_pictures("print", scans(print_16mm(), truth, 1), "display", AREA)
     again = json.loads(json.dumps(found.to_dict(), allow_nan=False))

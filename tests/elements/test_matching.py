@@ -45,6 +45,16 @@ def details(reel: Reel, truth: list[FloatArray]) -> npt.NDArray[np.int8]:
     return np.stack([small_pictures(Frame.from_rgb(scan))[1] for scan in scans])
 
 
+def test_a_request_to_stop_is_heard(truth: list[FloatArray]) -> None:
+    class Stops(SilentReporter):
+        def should_stop(self) -> bool:
+            return True
+
+    planes = np.stack([small_pictures(Frame.from_rgb(picture))[1] for picture in truth])
+    with pytest.raises(StoppedError):
+        match_frames(planes, planes, Stops())
+
+
 @pytest.mark.parametrize("framing", [Framing(), Framing(1.03, (0.01, -0.012)), Framing(0.98, (-0.02, 0.0), mirrored=True)])
 def test_partners_of_spliced_faded_elements_are_found(truth: list[FloatArray], framing: Framing) -> None:
     a, b = two_reels(len(truth), SIZE, 5, lost=0.15, framing=framing, trims=((2, 0), (0, 3)))

@@ -15,13 +15,21 @@ from film_elements.elements import ElementSimulator
 from film_elements.parameters import Dust, Element, Fading, Steadiness, internegative_35mm, print_16mm
 from film_recovery.contract.errors import InputError, StoppedError
 from film_recovery.contract.progress import SilentReporter
+from film_recovery.elements.analysis import analyse_element
 from film_recovery.elements.dyes import dye_quantiles, dyes_kept
 from film_recovery.elements.faults import unsteadiness
 from film_recovery.elements.reel import ReelAnalysis, analyse_reel
-from film_recovery.elements.reel_advice import advise_shots, different_roles, fading_sentence, length_hint, usual_shares
+from film_recovery.elements.reel_advice import (
+    ShotAdvice,
+    advise_shots,
+    different_roles,
+    fading_sentence,
+    length_hint,
+    usual_shares,
+)
 from film_recovery.images.encodings import density_to_linear
 from film_recovery.images.frame import Frame
-from film_recovery.images.io import write_frame
+from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.sequence import open_sequence
 
 FloatArray = npt.NDArray[np.float32]
@@ -53,6 +61,44 @@ def reels(truth: list[FloatArray], tmp_path_factory: pytest.TempPathFactory) -> 
     for name, element in (("neg", internegative_35mm()), ("print", print_16mm())):
         found.append(analyse_reel(open_sequence(written(folder, name, element, truth)), folder / f"cache_{name}"))
     return found[0], found[1]
+
+
+def test_roles_are_told_whatever_the_files_are_called() -> None:
+    advice = "/films/Film (1962)/{0} has kept more detail and the rest is alike (detail 0.2 in a against 0.1 in b, colour 1)."
+    shots = [ShotAdvice(number, number, advice.format(name), None, None) for number, name in enumerate(["a", "a", "b"])]
+    assert different_roles(shots) == [2]
+
+
+def test_a_first_frame_that_cannot_be_read_loses_nothing(truth: list[FloatArray], tmp_path: Path) -> None:
+    pattern = written(tmp_path, "neg", internegative_35mm(), truth[:8])
+    path = tmp_path / "neg.1001.exr"
+    path.write_bytes(path.read_bytes()[:-900])
+    found = analyse_reel(open_sequence(pattern), tmp_path / "cache")
+    assert list(found.survey.broken) == [1001] and found.shots[0].first == 1002
+    assert found.fps is None
+
+
+def test_pixels_that_are_no_numbers_do_not_end_the_analysis(truth: list[FloatArray], tmp_path: Path) -> None:
+    import OpenEXR
+
+    pattern = written(tmp_path, "neg", internegative_35mm(), truth[:8])
+    for frame in range(1001, 1009):
+        picture = read_frame(tmp_path / f"neg.{frame}.exr").rgb
+        picture[50, 60, 1] = np.nan
+        OpenEXR.File({"type": OpenEXR.scanlineimage}, {"RGB": picture}).write(str(tmp_path / f"neg.{frame}.exr"))
+    found = analyse_reel(open_sequence(pattern), tmp_path / "cache")
+    assert json.dumps(found.to_dict(), allow_nan=False)
+    quick = analyse_element(open_sequence(pattern), [1001, 1005], "auto")
+    assert json.dumps(quick.to_dict(), allow_nan=False)
+
+
+def test_a_frame_of_another_size_is_named(truth: list[FloatArray], tmp_path: Path) -> None:
+    pattern = written(tmp_path, "neg", internegative_35mm(), truth[:8])
+    write_frame(tmp_path / "neg.1005.exr", Frame.from_rgb(read_frame(tmp_path / "neg.1005.exr").rgb[:200]))
+    with pytest.raises(InputError, match=r"neg\.1005\.exr is 384x200, other frames 384x216"):
+        analyse_reel(open_sequence(pattern), tmp_path / "cache")
+    with pytest.raises(InputError, match=r"neg\.1005\.exr is 384x200, other frames 384x216"):
+        analyse_element(open_sequence(pattern), [1001, 1005], "auto")
 
 
 def test_every_shot_has_its_figures(reels: tuple[ReelAnalysis, ReelAnalysis]) -> None:

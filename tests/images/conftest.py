@@ -26,7 +26,9 @@ def _attribute(name: str, kind: str, value: bytes) -> bytes:
 def write_sampled_exr() -> Callable[..., None]:
     """Write an uncompressed EXR byte by byte: channels as name to (plane, sampling), any origin, any display window."""
 
-    def write(path: Path, channels: Channels, size: tuple[int, int], origin: tuple[int, int] = (0, 0)) -> None:
+    def write(
+        path: Path, channels: Channels, size: tuple[int, int], origin: tuple[int, int] = (0, 0), more: bytes = b""
+    ) -> None:
         (width, height), names = size, sorted(channels)
         listed = b"".join(
             name.encode() + b"\0" + struct.pack("<iiii", _TYPES[channels[name][0].dtype.name], 0, *[channels[name][1]] * 2)
@@ -39,7 +41,8 @@ def write_sampled_exr() -> Callable[..., None]:
         head += _attribute("pixelAspectRatio", "float", struct.pack("<f", 2.0))
         head += _attribute("screenWindowCenter", "v2f", bytes(8))
         head += _attribute("screenWindowWidth", "float", struct.pack("<f", 1.0))
-        head += _attribute("framesPerSecond", "rational", struct.pack("<iI", 24000, 1001)) + b"\0"
+        head += _attribute("framesPerSecond", "rational", struct.pack("<iI", 24000, 1001))
+        head += more + b"\0"
         chunks = []
         for row in range(height):
             planes = [channels[name] for name in names if (row + origin[1]) % channels[name][1] == 0]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,30 @@ def test_luminance_chroma_exr_gives_the_colours_it_was_made_of(write_sampled_exr
     assert frame.metadata["FramesPerSecond"][1] == (24000, 1001)
 
 
+def test_what_luminance_chroma_needs_and_archives_want_of_a_header_is_read(
+    write_sampled_exr: SampledWriter, tmp_path: Path
+) -> None:
+    ap0 = (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, 0.32168, 0.33767)
+    code = (0x81020304, 7)
+    more = b"".join((
+        b"chromaticities\0chromaticities\0" + struct.pack("<i8f", 32, *ap0),
+        b"timeCode\0timecode\0" + struct.pack("<iII", 8, *code),
+        b"keyCode\0keycode\0" + struct.pack("<i7i", 28, 1, 2, 3, 4, 5, 4, 64),
+    ))  # fmt: skip
+    rgb = np.float32([2.0, 0.0, 0.0])
+    luminance = np.full((12, 40), rgb @ luminance_weights(ap0), np.float32)
+    channels = {"Y": (luminance, 1)}
+    for name, index in (("RY", 0), ("BY", 2)):
+        channels[name] = (np.ascontiguousarray(((rgb[index] - luminance) / luminance)[::2, ::2]), 2)
+    write_sampled_exr(tmp_path / "yc.exr", channels, (40, 12), more=more)
+    frame = read_frame(tmp_path / "yc.exr")
+    assert np.abs(frame.rgb - rgb).max() < 2e-5
+    write_frame(tmp_path / "again.exr", frame)
+    kept = {entry.name: entry.value for entry in oiio.ImageInput.open(str(tmp_path / "again.exr")).spec().extra_attribs}
+    assert kept["smpte:TimeCode"] == code and kept["smpte:KeyCode"] == (1, 2, 3, 4, 5, 4, 64)
+    assert np.allclose(kept["chromaticities"], ap0)
+
+
 @pytest.mark.parametrize("origin", [(0, 0), (6, -2)])
 def test_subsampled_colour_is_interpolated_where_it_lies(
     origin: tuple[int, int], write_sampled_exr: SampledWriter, tmp_path: Path
@@ -113,6 +138,24 @@ def test_other_parts_of_an_exr_become_channels_over_the_same_window(portrait: np
     assert np.array_equal(frame.extra["right.G"], rgb[..., 1] * 2)
     write_frame(tmp_path / "again.exr", frame)
     assert list(read_frame(tmp_path / "again.exr").extra) == list(frame.extra)
+
+
+def test_the_part_that_has_the_colour_decides_the_windows(portrait: np.ndarray, tmp_path: Path) -> None:
+    def part(name: str, channels: dict[str, np.ndarray], corner: int) -> OpenEXR.Part:
+        height, width = next(iter(channels.values())).shape[:2]
+        window = (np.array([corner, corner], np.int32), np.array([corner + width - 1, corner + height - 1], np.int32))
+        display = (np.array([0, 0], np.int32), np.array([39, 39], np.int32))
+        return OpenEXR.Part({"type": OpenEXR.scanlineimage, "dataWindow": window, "displayWindow": display}, channels, name)
+
+    rgb = np.ascontiguousarray(portrait[:40, :40])
+    depth = np.ascontiguousarray(rgb[:10, :10, 0])
+    parts = [part("depth", {"depth.Z": depth}, 5), part("beauty", {"RGB": rgb}, 0)]
+    OpenEXR.File(parts).write(str(tmp_path / "parts.exr"))
+    frame = read_frame(tmp_path / "parts.exr")
+    assert np.array_equal(frame.rgb, rgb)
+    assert frame.data_window == Window(0, 0, 40, 40)
+    assert np.array_equal(frame.extra["depth.Z"][5:15, 5:15], depth)
+    assert np.count_nonzero(frame.extra["depth.Z"]) == np.count_nonzero(depth)
 
 
 def test_extra_channels_keep_every_bit_in_a_half_file(portrait: np.ndarray, tmp_path: Path) -> None:

@@ -50,6 +50,14 @@ def test_equal_pictures_give_equal_files(photograph: np.ndarray, tmp_path: Path)
     assert "DateTime" not in read_frame(tmp_path / "a.exr").metadata
 
 
+@pytest.mark.parametrize("suffix", [".exr", ".tif", ".dpx"])
+def test_windows_are_kept(suffix: str, photograph: np.ndarray, tmp_path: Path) -> None:
+    frame = Frame(wide(photograph).clip(0.0, 1.0), Window(64, 3, 91, 60), Window(0, 0, 220, 70))
+    write_frame(tmp_path / f"a{suffix}", frame)
+    again = read_frame(tmp_path / f"a{suffix}")
+    assert (again.data_window, again.display_window) == (frame.data_window, frame.display_window)
+
+
 @pytest.mark.parametrize(("suffix", "steps"), [(".png", 65535), (".tif", 65535), (".dpx", 1023)])
 def test_integer_files_keep_their_levels_and_count_as_coded(suffix: str, steps: int, tmp_path: Path) -> None:
     ramp = (np.arange(1024, dtype=np.float32) * (steps // 1024) / steps)[None, :, None].repeat(3, axis=2).repeat(4, axis=0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -154,6 +155,35 @@ def test_coded_files_stay_in_their_kind(photograph: np.ndarray, tmp_path: Path) 
     write_frame(tmp_path / "in" / "a.0001.dpx", Frame.from_rgb(photograph[:40, :40]))
     apply_model(coded, open_sequence(tmp_path / "in"), tmp_path / "out" / "r.####.dpx")
     assert read_frame(tmp_path / "out" / "r.0001.dpx").pixel_type == "uint10"
+
+
+@pytest.mark.parametrize(("suffix", "pixel_type"), [(".dpx", "half"), (".tif", "float")])
+def test_coded_values_stay_coded_in_an_exr(suffix: str, pixel_type: str, photograph: np.ndarray, tmp_path: Path) -> None:
+    coded = make_model(tmp_path / "coded.onnx", "none")
+    write_frame(tmp_path / "in" / f"a.0001{suffix}", Frame.from_rgb(photograph[:40, :40]))
+    apply_model(coded, open_sequence(tmp_path / "in"), tmp_path / "out" / "r.####.exr", steady=False)
+    first = read_frame(tmp_path / "out" / "r.0001.exr")
+    assert first.is_coded and first.pixel_type == pixel_type
+    apply_model(coded, open_sequence(tmp_path / "out"), tmp_path / "more" / "r.####.exr", steady=False)
+    second = read_frame(tmp_path / "more" / "r.0001.exr")
+    assert second.is_coded and second.pixel_type == pixel_type
+    for output in ("r.####.dpx", "r.####.png"):
+        with pytest.raises(InputError, match=r"linear light.* write \.exr"):
+            apply_model(coded, open_sequence(tmp_path / "in"), tmp_path / "aces" / output, aces_from="ACES2065-1")
+    apply_model(coded, open_sequence(tmp_path / "in"), tmp_path / "aces" / "r.####.exr", aces_from="ACES2065-1")
+    assert not read_frame(tmp_path / "aces" / "r.0001.exr").is_coded
+
+
+def test_float_files_are_coded_where_that_is_said(photograph: np.ndarray, tmp_path: Path) -> None:
+    coded = make_model(tmp_path / "coded.onnx", "none")
+    for name in ("a.0001.exr", "a.0001.dpx"):
+        write_frame(tmp_path / name[-3:] / name, Frame.from_rgb(np.rint(photograph[:40, :40] * 1023.0) / 1023.0), None)
+    with pytest.raises(InputError, match="--coded"):
+        apply_model(coded, open_sequence(tmp_path / "exr"), tmp_path / "out" / "r.####.exr")
+    apply_model(coded, dataclasses.replace(open_sequence(tmp_path / "exr"), holds_coded=True), tmp_path / "out" / "r.####.exr")
+    apply_model(coded, open_sequence(tmp_path / "dpx"), tmp_path / "out" / "d.####.exr")
+    found, wanted = (read_frame(tmp_path / "out" / name) for name in ("r.0001.exr", "d.0001.exr"))
+    assert found.is_coded and np.abs(found.rgb - wanted.rgb).max() < 2e-3  # the one was stored as half
 
 
 def test_bad_half_results_are_redone_in_single_and_hopeless_ones_named(

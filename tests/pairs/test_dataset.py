@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from film_recovery.contract.curation import AlignmentRecord, FrameAlignment
 from film_recovery.contract.errors import InputError, StoppedError, VerificationError
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.progress import SilentReporter
 from film_recovery.images.colour import luma
 from film_recovery.images.encodings import encode
+from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.pairs.balance import DensityBalance
 from film_recovery.pairs.dataset import apply_balance, build_dataset, load_dataset
@@ -99,6 +101,28 @@ def test_the_crop_is_even_shared_and_inside_both(built: Path) -> None:
     assert x % 2 == y % 2 == width % 2 == height % 2 == 0
     assert width >= 190
     assert height >= 126
+
+
+def test_a_mirrored_reference_lies_as_recorded(job: JobMaker, elements_on_disk: Path, tmp_path: Path) -> None:
+    frames = (1001, 1004, 1008)
+    for frame in frames:
+        picture = read_frame(elements_on_disk / "Kopie für Prüfung" / f"print.{frame}.exr")
+        write_frame(tmp_path / f"turned.{frame}.exr", Frame.from_rgb(picture.rgb[:, ::-1]), "float")
+    height, width = picture.rgb.shape[:2]
+
+    def aligned(matrix: list[list[float]], mirrored: bool) -> str:
+        size, path = [width, height], tmp_path / f"align_{mirrored}.json"
+        entries = [FrameAlignment(frame, frame, matrix, None, 0.1, 0.2, 0.9, "aligned") for frame in frames]
+        AlignmentRecord("a", "b", size, size, mirrored, [0, 0, *size], [], entries).save(path)
+        return str(path)
+
+    straight = aligned([[1.0, 0.0, -SHIFT[0]], [0.0, 1.0, -SHIFT[1]], [0.0, 0.0, 1.0]], False)
+    turned = aligned([[-1.0, 0.0, width - 1 - SHIFT[0]], [0.0, 1.0, -SHIFT[1]], [0.0, 0.0, 1.0]], True)
+    made = build_dataset(job(reference=str(tmp_path / "turned.####.exr"), alignment=turned), tmp_path / "turned")
+    assert made.manifest.crop[2] >= width - 18 and made.manifest.crop[3] >= height - 18
+    wanted = build_dataset(job(alignment=straight, crop=made.manifest.crop), tmp_path / "straight")
+    for one, other in zip(made.pairs, wanted.pairs, strict=True):
+        assert np.abs(one.reference - other.reference).max() < 0.02
 
 
 def test_a_vanished_file_is_named(copied: Path) -> None:

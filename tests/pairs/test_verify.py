@@ -140,6 +140,16 @@ def test_coded_against_linear_is_one_sentence(job: JobMaker, reference: Callable
         verify_job(job(reference=str(tmp_path / "print.####.png")))
 
 
+def test_an_encoding_that_is_not_for_the_files_is_refused(
+    job: JobMaker, reference: Callable[[int], Frame], tmp_path: Path
+) -> None:
+    for number in (1001, 1004, 1008):
+        write_frame(tmp_path / f"print.{number}.png", Frame.from_rgb(np.clip(reference(number).rgb, 0, 1)))
+    files = str(tmp_path / "print.####.png")
+    with pytest.raises(InputError, match=r"print\.1001\.png holds coded values \(uint16\), and the encoding log is for linear"):
+        verify_job(job(source=files, reference=files, encoding="log"))
+
+
 def test_elements_without_a_common_frame_are_refused(job: JobMaker) -> None:
     with pytest.raises(InputError, match="share no frames"):
         verify_job(job(frames=[], held_out=[], reference_offset=500))

@@ -18,6 +18,7 @@ from film_recovery.images.colour import luma
 from film_recovery.images.encodings import density_to_linear, encode, linear_to_density
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
+from film_recovery.images.movie import write_movie
 from film_recovery.images.sequence import open_sequence
 from film_recovery.project.plan import plan_project
 from film_recovery.project.run import run_project
@@ -147,6 +148,15 @@ def test_a_pair_that_an_element_lacks_is_refused(spliced: Path, tmp_path: Path) 
     named = PROJECT.replace("pairs = 2\nheld_out_pairs = 1", 'frames = "1002,1004"\nheld_out_pairs = 0', 1)
     copy.write_text(named, encoding="utf-8")
     with pytest.raises(ProjectError, match=r"'negative' has no picture at frame 1004"):
+        run_project(copy)
+
+
+def test_a_movie_is_refused(spliced: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(spliced.parent, tmp_path / "copy", ignore=shutil.ignore_patterns("work"))) / "project.toml"
+    write_movie(copy.parent / "pos.mp4", [np.full((96, 128, 3), 20 * number, np.uint8) for number in range(8)], 24.0)
+    for file in (copy, copy.parent / "match.json"):
+        file.write_text(file.read_text(encoding="utf-8").replace("pos/pos.####.exr", "pos.mp4"), encoding="utf-8")
+    with pytest.raises(ProjectError, match="'print' is a movie"):
         run_project(copy)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,7 @@ from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.sequence import open_sequence
 from film_recovery.project.plan import plan_project
 from film_recovery.project.run import run_project
+from film_recovery.project.state import load_state
 
 FloatArray = npt.NDArray[np.float32]
 FRAMES = list(range(1001, 1009))
@@ -234,6 +236,31 @@ def test_a_merge_can_be_switched_on_and_keeps_the_originals_luma(project: Path) 
     )
     assert np.abs(merged - original).max() < 2e-3  # stored as half, in linear light
     assert states(project)["colour"] == "up to date"
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_a_merge_can_be_switched_off_again(project: Path, is_recorded: bool) -> None:
+    frames = project.parent / "work" / "passes" / "colour" / "frames"
+    before = {path.name: path.read_bytes() for path in frames.iterdir()}
+    change(project, 'steps = 2\nsize = "small"', 'steps = 2\nmerge = "color"\nsize = "small"')
+    run_project(project, only=["colour"])
+    assert {path.name: path.read_bytes() for path in frames.iterdir()} != before
+    if not is_recorded:  # as after a run that was killed
+        state = load_state(frames.parent / "all" / "state.json")
+        state.frames = {}
+        state.save(frames.parent / "all" / "state.json")
+    change(project, 'merge = "color"\n', "")
+    run_project(project, only=["colour"])
+    assert {path.name: path.read_bytes() for path in frames.iterdir()} == before
+
+
+def test_a_retouched_frame_is_rendered_again(project: Path) -> None:
+    path = project.parent / "work" / "passes" / "colour" / "frames" / "colour.1002.exr"
+    before, frame = path.read_bytes(), read_frame(path)
+    write_frame(path, replace(frame, rgb=frame.rgb * np.float32(1.02)), "half")  # the header stays
+    assert states(project)["colour"] == "render"
+    run_project(project, only=["colour"])
+    assert path.read_bytes() == before
 
 
 def test_an_exchanged_model_is_noticed(project: Path) -> None:

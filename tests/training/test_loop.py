@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from film_recovery.contract.errors import BusyError, DivergedError, InputError, ModelFileError, StoppedError
+from film_recovery.contract.errors import BusyError, DeviceError, DivergedError, InputError, ModelFileError, StoppedError
 from film_recovery.contract.events import read_events
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.progress import SilentReporter
@@ -27,6 +27,7 @@ from film_recovery.training.build import build_graph
 from film_recovery.training.checkpoint import load_checkpoint
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.loop import resume, train, train_dataset
+from film_recovery.training.plan import load_plan
 
 STEPS = 30
 
@@ -154,7 +155,8 @@ def test_a_finished_run_that_is_resumed_tells_its_end_once(elements: Path, tmp_p
     before = read_events(run.events)
     assert {"warning", "exported", "finished"} <= {str(event["event"]) for event in before}
     resume(run.path)
-    assert [event["event"] for event in read_events(run.events)] == [event["event"] for event in before]
+    after = [event["event"] for event in read_events(run.events)]
+    assert "resumed" in after and [kind for kind in after if kind != "resumed"] == [event["event"] for event in before]
 
 
 class _StopInTraining(StopAfter):
@@ -196,6 +198,50 @@ def test_a_stop_request_file_ends_the_run_with_a_checkpoint(elements: Path, tmp_
         train(job(elements), run.path)
     assert load_checkpoint(run.last_checkpoint)[0].step == 1
     assert not run.model("chroma").exists()
+
+
+def test_a_stop_that_was_asked_of_a_refused_attempt_is_not_obeyed_by_the_next(elements: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "refused")
+    run.path.mkdir()
+    run.stop_request.touch()
+    with pytest.raises(InputError):
+        train(job(elements, frames=[1, 99]), run.path)
+    assert not run.job.exists() and not run.stop_request.exists()
+
+
+def test_pictures_take_a_small_part_of_the_time(elements: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "pictures")
+    train(job(elements, sheet_interval=1, preview=2), run.path)
+    steps = [event["step"] for event in read_events(run.events, "contact_sheet")]
+    assert (steps[0], steps[-1]) == (1, STEPS) and len(steps) < STEPS
+    assert [event["step"] for event in read_events(run.events, "preview")] == steps
+
+
+def test_too_little_memory_is_told_and_recorded(elements: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "large")
+    with pytest.raises(DeviceError, match="smaller --batch"):
+        train(job(elements, batch=10**9), run.path)
+    last = read_events(run.events)[-1]
+    assert (last["event"], last["code"]) == ("failed", 4)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_refused_before_any_work(elements: Path, tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="No CUDA device"):
+        train(job(elements, device="cuda"), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_run_goes_on_on_another_device(elements: Path, whole: RunFolder, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "moved")
+    with pytest.raises(StoppedError):
+        train(job(elements), run.path, _StopInTraining(run, 13))
+    plan = load_plan(run.plan)
+    plan.device, plan.threads = "cuda", 1  # as if it had begun on a GPU
+    plan.save(run.plan)
+    resume(run.path, device="cpu")
+    assert (load_plan(run.plan).device, load_plan(run.plan).threads) == ("cpu", torch.get_num_threads())
+    assert same_tensors(run, whole)
 
 
 def test_a_folder_that_holds_a_run_is_refused(elements: Path, whole: RunFolder) -> None:

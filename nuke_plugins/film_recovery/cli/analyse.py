@@ -66,9 +66,12 @@ def _quick(sequence: Sequence, wanted: list[int] | None) -> ElementAnalysis:
     from film_recovery.elements.analysis import analyse_element
     from film_recovery.elements.picture_area import picture_area
     from film_recovery.elements.selection import spread_frames
+    from film_recovery.images.encodings import encode
 
     chosen = wanted or spread_frames(sequence.frames, _LOOKS)
-    return analyse_element(sequence, chosen, "auto", picture_area([sequence.read(frame).rgb for frame in chosen[:2]]))
+    seen = [sequence.read(frame) for frame in chosen[:2]]
+    area = picture_area([encode(frame.finite_rgb(), "none" if frame.is_coded else "display") for frame in seen])
+    return analyse_element(sequence, chosen, "auto", area)
 
 
 def _thorough(sequences: list[Sequence], wanted: list[int] | None, out: Path) -> dict[str, Any]:

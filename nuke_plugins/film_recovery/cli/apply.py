@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from film_recovery.cli.console import frames_option, stoppable
 @click.option("--output", required=True, metavar="PATTERN", help="Where to write, as out/shot.####.exr.")
 @click.option("--frames", metavar="RANGE", help="Which frames, as 1001-1055x2,1060; default all.")
 @click.option("--skip-existing", is_flag=True, help="Leave frames alone that are whole and come from this model and source.")
+@click.option("--coded", is_flag=True, help="Floating-point files of the input hold coded values, not linear light.")
 @click.option("--float", "as_float", is_flag=True, help="Write EXR as 32-bit float instead of half.")
 @click.option("--aces-from", metavar="SPACE", help="Write ACES2065-1; SPACE is the files' own, as OCIO names it.")
 @click.option("--steady/--no-steady", default=None,
@@ -28,14 +30,14 @@ from film_recovery.cli.console import frames_option, stoppable
 @click.option("--tile", type=int, help="Tile side in pixels; default: frames up to 4.9 megapixels whole.")
 @click.option("--threads", type=int, help="Processor threads; default all.")
 def apply(
-    model: Path, source: str, output: str, frames: str | None, skip_existing: bool, as_float: bool,
+    model: Path, source: str, output: str, frames: str | None, skip_existing: bool, coded: bool, as_float: bool,
     aces_from: str | None, steady: bool | None, grain: str, confidence: bool, device: str, precision: str, tile: int | None,
     threads: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Recover a sequence with MODEL, a run's folder or a .onnx file.
 
-    Reads and writes EXR, DPX, TIFF and PNG by suffix, and reads movies. Other channels, windows, timecode and metadata are
-    carried; each frame is whole or absent. Stopped or killed, run it again with --skip-existing.
+    Reads and writes EXR, DPX, TIFF and PNG by suffix, and reads movies. Other channels, windows, timecode and metadata of
+    stills are carried; each frame is whole or absent. Stopped or killed, run it again with --skip-existing.
 
     \b
     film-recovery apply runs/shot010 --input "neg.####.exr" --output "recovered/shot010.####.exr" --frames 1001-1055
@@ -49,7 +51,7 @@ def apply(
     with stoppable() as reporter:
         report = apply_model(
             model,
-            open_sequence(source),
+            replace(open_sequence(source), holds_coded=coded),
             output,
             wanted,
             InferenceOptions(device, precision, tile, threads),

@@ -102,7 +102,7 @@ def _devices(problems: list[str]) -> tuple[str, str]:
     training = f"cuda, {torch.cuda.get_device_name(0)}" if cuda_here else f"cpu, {torch.get_num_threads()} threads"
     inference = "cuda" if "CUDAExecutionProvider" in onnxruntime.get_available_providers() else "cpu"
     if cuda_here and inference == "cpu":
-        problems.append("PyTorch sees a GPU but ONNX Runtime does not; install the gpu extra (onnxruntime-gpu) to use it.")
+        problems.append("PyTorch sees a GPU but ONNX Runtime does not; put onnxruntime-gpu in its place, see docs/install.md.")
     return training, inference
 
 

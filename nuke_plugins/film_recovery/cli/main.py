@@ -58,6 +58,8 @@ for command in (
     cli.add_command(common_options(command))
 common_options(cli)
 
+_GO_ON = "Run the same command again; a training goes on with film-recovery resume, apply with --skip-existing."
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; print a user's mistake as one sentence; return the exit code of the table."""
@@ -79,7 +81,7 @@ def _run(given: list[str], state: Globals) -> tuple[Any, int]:
             traceback.print_exc()
         message, code = str(error), error.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
-        message, code = "Stopped by a signal; run the same command again.", ExitCode.STOPPED
+        message, code = f"Stopped by a signal. {_GO_ON}", ExitCode.STOPPED
     except click.ClickException as error:
         error.show()
         return {"error": error.format_message(), "exit_code": int(ExitCode.USAGE)}, ExitCode.USAGE

@@ -14,7 +14,7 @@ from film_recovery.contract.curation import load_match, load_selection
 from film_recovery.contract.errors import InputError, UsageError, VerificationError
 from film_recovery.contract.events import read_events
 from film_recovery.contract.exit_codes import ExitCode
-from film_recovery.contract.job import SIZES, TASKS, TrainingJob, load_job
+from film_recovery.contract.job import PRECISIONS, SIZES, TASKS, TrainingJob, load_job
 from film_recovery.contract.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--initial-weights", metavar="RUN", default="auto", show_default=True,
                      help="Start from the network of a run of the same task and size; auto: from what is shipped; or none."),
         click.option("--checkpoint-interval", type=int, default=500, show_default=True, help="Steps between checkpoints."),
-        click.option("--sheet-interval", type=int, default=250, show_default=True, help="Steps between contact sheets."),
+        click.option("--sheet-interval", type=int, default=250, show_default=True, help="Least steps between contact sheets."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
-        click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True,
+        click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True,
                      help="Of the network while it trains."),
     )  # fmt: skip
     for option in reversed(options):
@@ -71,21 +71,30 @@ def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def make_job(options: dict[str, Any]) -> TrainingJob:
-    """The job that the options of the command line describe. Raises :class:`UsageError`."""
+    """The job that the options of the command line describe. Raises :class:`UsageError`, or :class:`InputError` for records
+    that are damaged or know no partner of a frame."""
     values = dict(options)
     target, reference = values.pop("target"), values.pop("reference")
     if values["task"] == "as-is" and (target is None or reference is not None):
         raise UsageError("The task as-is needs --target and no --reference.")
     if values["task"] != "as-is" and (reference is None or target is not None):
         raise UsageError(f"The task {values['task']} needs --reference and no --target.")
-    chosen = _curated(values.pop("pairs_file"), values.pop("match_file"), values)
+    match_file = values.pop("match_file")
+    if match_file and values["offset"]:
+        raise UsageError("Give either --match, which knows every partner, or --offset.")
+    chosen = _curated(values.pop("pairs_file"), match_file, reference or target, values)
     minutes, steps = values.pop("minutes"), values.pop("steps")
     if minutes is None and steps is None:
         minutes = _DEFAULT_MINUTES
+    frames = frames_option(values.pop("frames")) or chosen.frames
+    held_out = frames_option(values.pop("held_out")) or chosen.held_out
+    alone = [frame for frame in (*frames, *held_out) if str(frame) not in chosen.partners] if match_file else []
+    if alone:
+        raise InputError(f"{match_file} knows no partner of frame {alone[0]}; leave it out, or match again.")
     job = TrainingJob(
         reference=reference or target,
-        frames=frames_option(values.pop("frames")) or chosen.frames,
-        held_out=frames_option(values.pop("held_out")) or chosen.held_out,
+        frames=frames,
+        held_out=held_out,
         reasons=chosen.reasons,
         reference_frames=chosen.partners,
         reference_offset=values.pop("offset"),
@@ -109,13 +118,15 @@ class _Chosen:
     partners: dict[str, int] = field(default_factory=dict)
 
 
-def _curated(pairs_file: str | None, match_file: str | None, options: dict[str, Any]) -> _Chosen:
+def _curated(
+    pairs_file: str | None, match_file: str | None, reference: str, options: dict[str, Any]
+) -> _Chosen:
     """Raises :class:`UsageError` for options that contradict each other, :class:`InputError` for a damaged record."""
     if pairs_file and (options["frames"] or options["held_out"]):
         raise UsageError("Give either --pairs or --frames and --held-out; to change the pairs, edit them or select again.")
     chosen = _Chosen()
     if match_file:
-        match = load_match(Path(match_file)).between(options["source"], options["reference"])
+        match = load_match(Path(match_file)).between(options["source"], reference)
         chosen.partners = {str(frame): there for frame, there in match.partners().items()}
     if pairs_file:
         selection = load_selection(Path(pairs_file))
@@ -147,7 +158,8 @@ def train(out: Path, **options: Any) -> dict[str, Any]:
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-def resume(run: Path) -> dict[str, Any]:
+@click.option("--device", help="Go on on another device: cpu or cuda.")
+def resume(run: Path, device: str | None) -> dict[str, Any]:
     """Go on with a run that was stopped or killed, as if it never had been.
 
     \b
@@ -155,7 +167,7 @@ def resume(run: Path) -> dict[str, Any]:
     """
     from film_recovery.training import loop
 
-    return _in_team(run, lambda reporter, team: loop.resume(run, reporter, team))
+    return _in_team(run, lambda reporter, team: loop.resume(run, reporter, team, device))
 
 
 @click.command()

@@ -9,15 +9,20 @@ import contextlib
 import errno
 import json
 import os
+import platform
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from film_recovery.contract.errors import StorageError
 
-_TEMPORARY = re.compile(r"^\..+\.\d+\.partial(\.[A-Za-z0-9]+)?$")
-_STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
+_TEMPORARY = re.compile(r"^\.(?P<stem>.+)\.(?P<host>[A-Za-z0-9]+)-(?P<process>\d+)\.partial(?P<suffix>\.[A-Za-z0-9]+)?$")
+_STORAGE_ERRNOS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ETIMEDOUT,
+}  # fmt: skip
+_LONGEST = 24 * 3600.0  # seconds that a file may take to be written
 
 
 @contextlib.contextmanager
@@ -45,7 +50,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         StorageError: the disk is full, read-only or failing.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{_host()}-{os.getpid()}.partial{path.suffix}")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -78,11 +83,50 @@ def remove_partials(folder: Path) -> int:
     return len(left)
 
 
+def left_half_written(path: Path) -> str | None:
+    """The name of the file that nobody writes any more under this temporary one; None of other files, and where it may be
+    being written: by a living process, or on another machine, which a day is given."""
+    match = _TEMPORARY.match(path.name)
+    if match is None:
+        return None
+    if match["host"] == _host():
+        alive = _is_other_process(int(match["process"]))
+    else:
+        try:
+            alive = time.time() - path.stat().st_mtime < _LONGEST
+        except OSError:  # gone meanwhile
+            alive = True
+    return None if alive else f"{match['stem']}{match['suffix'] or ''}"
+
+
+def _host() -> str:
+    """This machine's name in letters that file names may have."""
+    return re.sub("[^A-Za-z0-9]", "", platform.node()) or "here"
+
+
+def _is_other_process(identifier: int) -> bool:
+    """Whether a process of that number, other than this one, lives on this machine."""
+    if identifier == os.getpid():
+        return False
+    if os.name != "posix":
+        return True  # there is no harmless way to ask; the file stays
+    try:
+        os.kill(identifier, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
 def _sync_folder(folder: Path) -> None:
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network disks do not do that for a folder
+            raise
     finally:
         os.close(descriptor)

@@ -4,7 +4,7 @@ Every event has ``event`` (its kind), ``time`` (seconds since 1970) and its own 
 ``aligned``, ``balanced``, ``probe``, ``start`` (the closed-form figure), ``progress``, ``held_out``, ``contact_sheet``,
 ``preview``, ``checkpoint``, ``planned`` (the clock moved its end to ``steps``), ``levelled`` (it ends early, after ``steps``),
 ``warning`` (with the fields of a :class:`film_recovery.contract.findings.Finding`), ``exported``, ``stopped``, ``failed``,
-``finished``.
+``finished``, ``resumed`` (goes on, whatever its last words were).
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _MEANINGS = {
     ExitCode.OK: "everything that was asked for is done",
     ExitCode.CRASH: "a defect in the program; the traceback is printed",
     ExitCode.USAGE: "the command line cannot be understood",
-    ExitCode.BAD_INPUT: "an input is missing, unreadable or does not fit; nothing was changed",
+    ExitCode.BAD_INPUT: "an input is missing, unreadable or does not fit; what was written before is whole",
     ExitCode.NO_DEVICE: "the requested device is absent or out of memory",
     ExitCode.DIVERGED: "training or inference produced values that are not finite",
     ExitCode.STOPPED: "stopped on request; what was done is kept and can be resumed",

@@ -12,6 +12,7 @@ from film_recovery.contract.records import load_record, save_record
 SCHEMA, VERSION = "film-recovery/job", 1
 TASKS = ("chroma", "spatial", "as-is")
 SIZES = ("small", "medium", "large")
+PRECISIONS = ("auto", "fp32", "bf16")
 KEPT = {"chroma": "luma", "spatial": "chroma", "as-is": "nothing"}
 
 
@@ -83,6 +84,8 @@ class TrainingJob:
             raise UsageError(f"The crop size is {self.patch}; it must be a multiple of 16 and at least 32.")
         if self.batch < 1 or self.checkpoint_interval < 1 or self.sheet_interval < 1:
             raise UsageError("Batch and intervals must be 1 or more.")
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"Unknown precision '{self.precision}'; choose one of {', '.join(PRECISIONS)}.")
         if self.align not in ("affine", "none"):
             raise UsageError(f"Unknown alignment '{self.align}'; choose affine or none.")
         if not all(re.fullmatch(r"-?\d+", frame) for frame in self.reference_frames):

@@ -49,7 +49,7 @@ def parse_record(text: str, kind: type[Record], schema: str, version: int, where
 def load_record(path: Path, kind: type[Record], schema: str, version: int) -> Record:
     """Read a record from a file; raises :class:`InputError` also when the file is absent."""
     if not Path(path).is_file():
-        raise InputError(f"{path} does not exist; name a folder that holds a run.")
+        raise InputError(f"There is no file {path}; check the name, or that of the folder which should hold it.")
     return parse_record(Path(path).read_text(encoding="utf-8"), kind, schema, version, str(path))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from film_recovery.contract.errors import InputError
-from film_recovery.elements.coherence import FREQUENCY, Detail, judge, tile_powers
+from film_recovery.elements.coherence import FREQUENCY, LOWEST_DETAIL, Detail, judge, tile_powers
 from film_recovery.elements.condition import (
     block_densities,
     clipped,
@@ -25,12 +25,13 @@ from film_recovery.elements.selection import spread_frames
 from film_recovery.elements.spectrum import measure_spectrum
 from film_recovery.images.colour import rgb_to_ycbcr
 from film_recovery.images.encodings import encode, to_linear
-from film_recovery.images.frame import Window
+from film_recovery.images.frame import Frame, Window
 from film_recovery.images.sequence import Sequence as FrameSequence
 
 CHANNELS = ("red", "green", "blue")
 _SERIES_FRAMES = 24  # frames read for the flicker, over the whole element
 _ALIKE = 1.1  # ratio below which two elements count as equal
+_CONTRAST = 0.01  # density range; with less there is no picture whose layers could be compared
 _NEUTRAL = 0.03  # density of a cast that nobody sees
 FloatArray = npt.NDArray[np.float32]
 
@@ -46,7 +47,7 @@ class ElementAnalysis:
         spectrum: ``frequency`` (cycles per pixel), ``power`` and ``floor`` (the grain's power) of coded luma.
         grain: standard deviation of density per pixel in red, green, blue.
         density_range: 1st and 99th percentile of density in red, green, blue.
-        contrast_kept: each channel's range as a share of the widest one's.
+        contrast_kept: each channel's range as a share of the widest one's; 1 where no channel has any.
         colour_spread: how far coded Cb, Cr spread among pixels of like luma.
         cast: density of red, green, blue minus their mean, at low, mid and high density.
         flicker: standard deviation over time in red, green, blue; None with too few frames.
@@ -98,6 +99,12 @@ class ElementAnalysis:
         has no colour to give, however vivid the cast looks that it leaves; and without spread there is none either."""
         return self.colour_spread * min(self.contrast_kept)
 
+    def detail_above(self, frequency: float) -> float:
+        """Root-mean-square coded luma of the picture above a frequency in cycles per pixel, by the spectrum."""
+        places, power, floor = (np.asarray(self.spectrum[key], np.float64) for key in ("frequency", "power", "floor"))
+        parts = np.maximum(power - floor, 0.0) * 2.0 * np.pi * places * (0.5 / len(places))
+        return float(np.sqrt(parts[places >= frequency].sum()))
+
     def take_detail(self, detail: Detail) -> None:
         """Put what neighbouring frames tell about sharpness in the place of what a floor of flat parts told."""
         self.lines = 2.0 * detail.resolution * self.area.height
@@ -129,29 +136,46 @@ def analyse_element(
         matrix: the YCbCr matrix.
 
     Raises:
-        InputError: no frame is named, or the picture area is smaller than 32 pixels.
+        InputError: no frame is named, the picture area is smaller than 32 pixels, or frames are of several sizes.
         MissingFrameError, UnreadableImageError: a frame is absent or damaged.
     """
     chosen = sorted(set(frames))
-    pictures = {frame: sequence.read(frame) for frame in chosen}
+    if not chosen:
+        raise _nothing_named(sequence.name)
+    read = {frame: sequence.read(frame) for frame in chosen}
     if encoding == "auto":
-        encoding = "none" if any(frame.is_coded for frame in pictures.values()) else "display"
-    blocks = []
-    for frame in spread_frames(sequence.frames, _SERIES_FRAMES):
-        read = pictures.get(frame) or sequence.read(frame)
-        blocks.append(block_densities(to_linear(_cut(read.rgb, area), encoding)))
+        encoding = "none" if any(frame.is_coded for frame in read.values()) else "display"
+    size = read[chosen[0]].rgb.shape[:2]
+    pictures = {number: picture_of(frame, size) for number, frame in read.items()}
+
+    def picture(frame: int) -> FloatArray:
+        return pictures[frame] if frame in pictures else picture_of(sequence.read(frame), size)
+
+    blocks = [
+        block_densities(to_linear(_cut(picture(frame), area), encoding))
+        for frame in spread_frames(sequence.frames, _SERIES_FRAMES)
+    ]
     found = analyse_pictures(
-        sequence.name, [frame.rgb for frame in pictures.values()], encoding, area, matrix, frames=chosen, blocks=blocks
+        sequence.name, list(pictures.values()), encoding, area, matrix, frames=chosen, blocks=blocks
     )
     there, powers = set(sequence.frames), []
     for frame in chosen:
         if frame + 1 in there:
-            pair = [pictures[frame].rgb, (pictures.get(frame + 1) or sequence.read(frame + 1)).rgb]
-            powers.append(tile_powers(*(_coded_luma(_cut(picture, area), encoding, matrix) for picture in pair)))
+            pair = [picture(frame), picture(frame + 1)]
+            powers.append(tile_powers(*(_coded_luma(_cut(one, area), encoding, matrix) for one in pair)))
     detail = judge(powers)
     if detail is not None:
         found.take_detail(detail)
     return found
+
+
+def picture_of(frame: Frame, size: tuple[int, ...]) -> FloatArray:
+    """The pixels to measure of a frame of an element whose frames are of this ``size``, height and width; see
+    :meth:`Frame.finite_rgb`. Raises :class:`InputError` for a frame of another size."""
+    if frame.rgb.shape[:2] != tuple(size):
+        sizes = [f"{width}x{height}" for height, width in (frame.rgb.shape[:2], size)]
+        raise InputError(f"{frame.source} is {sizes[0]}, other frames {sizes[1]}; analyse each size as an element of its own.")
+    return frame.finite_rgb()
 
 
 def analyse_pictures(
@@ -169,7 +193,7 @@ def analyse_pictures(
     Without ``blocks`` the flicker is measured on the pictures themselves, taken as evenly spaced in time.
     """
     if not pictures:
-        raise InputError(f"No frame of {name} was named to be analysed; name at least one.")
+        raise _nothing_named(name)
     cut = [_cut(picture, area) for picture in pictures]
     height, width = min(picture.shape[0] for picture in cut), min(picture.shape[1] for picture in cut)
     if min(height, width) < 32:
@@ -193,7 +217,7 @@ def analyse_pictures(
         spectrum={"frequency": spectrum.frequency.tolist(), "power": spectrum.mean.tolist(), "floor": spectrum.floor.tolist()},
         grain=grain_sigma(densities),
         density_range=ranges,
-        contrast_kept=[width / max(*widths, 1e-6) for width in widths],
+        contrast_kept=[width / max(widths) for width in widths] if max(widths) > _CONTRAST else [1.0] * 3,
         colour_spread=colour.spread,
         cast=colour.cast,
         flicker=flicker(series),
@@ -204,10 +228,11 @@ def analyse_pictures(
 
 def compare_elements(first: ElementAnalysis, second: ElementAnalysis) -> str:
     """Advice in one or two sentences: which element should be the source and which the reference of each pass."""
-    sharper = _better(first, second, first.detail / max(second.detail, 1e-9))
-    richer = _better(first, second, first.colour / max(second.colour, 1e-9))
+    detail = _details_alike(first, second)
+    sharper = _better(first, second, *detail)
+    richer = _better(first, second, first.colour, second.colour)
     figures = (
-        f"detail {first.detail:.3f} in {first.name} against {second.detail:.3f} in {second.name}, "
+        f"detail {detail[0]:.3f} in {first.name} against {detail[1]:.3f} in {second.name}, "
         f"colour {first.colour:.3f} against {second.colour:.3f}"
     )
     if sharper is None and richer is None:
@@ -234,6 +259,10 @@ def compare_elements(first: ElementAnalysis, second: ElementAnalysis) -> str:
     )
 
 
+def _nothing_named(name: str) -> InputError:
+    return InputError(f"No frame of {name} was named to be analysed; name at least one.")
+
+
 def hue_of_cast(cast: Sequence[float]) -> str:
     """The colour that a density cast (red, green, blue, minus their mean) lends to a neutral, in words."""
     light = -np.asarray(cast, np.float64)
@@ -249,7 +278,19 @@ def _coded_luma(picture: FloatArray, encoding: str, matrix: str) -> FloatArray:
     return np.ascontiguousarray(rgb_to_ycbcr(coded, matrix)[..., 0], np.float32)
 
 
-def _better(first: ElementAnalysis, second: ElementAnalysis, ratio: float) -> ElementAnalysis | None:
+def _details_alike(first: ElementAnalysis, second: ElementAnalysis) -> tuple[float, float]:
+    """The detail of both above one frequency per picture height: pixels of a larger scan are smaller."""
+    heights = (first.area.height, second.area.height)
+    if max(heights) < _ALIKE * min(heights):
+        return first.detail, second.detail
+    lowest = LOWEST_DETAIL * min(heights)  # cycles per picture height
+    return first.detail_above(lowest / heights[0]), second.detail_above(lowest / heights[1])
+
+
+def _better(first: ElementAnalysis, second: ElementAnalysis, ours: float, theirs: float) -> ElementAnalysis | None:
+    if max(ours, theirs) < 1e-4:  # neither has anything
+        return None
+    ratio = ours / max(theirs, 1e-9)
     if ratio > _ALIKE:
         return first
     return second if ratio < 1.0 / _ALIKE else None

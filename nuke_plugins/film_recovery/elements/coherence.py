@@ -18,6 +18,7 @@ _BINS = 32
 _CLEAR = 0.5  # share of the power that is picture, at which detail sinks into the grain
 _VISIBLE = 1e-8  # coded power that no 16-bit picture shows
 _TEXTURED = 0.25  # share of the tiles, those with most picture, that say how far the detail goes
+LOWEST_DETAIL = 0.1  # cycles per pixel, above which a picture's power counts as detail
 _BAND = (0.03, 0.15)  # cycles per pixel, where every picture has its texture
 _FOUND = 0.5  # share of the texture's power that both frames have to show, for a tile to count as laid on the other
 FloatArray = npt.NDArray[np.float64]
@@ -84,7 +85,7 @@ def judge(pairs: list[TilePowers]) -> Detail | None:
     rich = texture >= np.quantile(texture, 1.0 - _TEXTURED)
     share = shared[rich].sum(axis=0) / np.maximum(total[rich].sum(axis=0), _VISIBLE * rich.sum())
     power, alike = total.mean(axis=0), np.maximum(shared.mean(axis=0), 0.0)
-    above = FREQUENCY >= 0.1
+    above = FREQUENCY >= LOWEST_DETAIL
     detail = float(np.sqrt((alike * 2.0 * np.pi * FREQUENCY * (0.5 / _BINS))[above].sum()))
     return Detail(_crossing(share), detail, power, np.maximum(power - alike, 0.0))
 

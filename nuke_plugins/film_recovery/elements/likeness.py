@@ -8,6 +8,7 @@ taken off too; without that a slow gesture would drown.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -96,16 +97,19 @@ def banded_unlikeness(
     first: IntArray,
     last: IntArray,
     known: tuple[IntArray, IntArray] | None = None,
+    go_on: Callable[[], None] = lambda: None,
 ) -> tuple[FloatArray, FloatArray]:
     """Unlikeness of the pairs of a band, (R, W) float32 each: as they are, and less what partners nearby usually differ by.
 
     Column ``first[i] + k`` of row ``i`` stands at ``k``; beyond ``last[i]`` it is infinite. ``known`` are pairs found before,
     rows and columns ascending, to learn from; without them both results are the same. A few dozen frames are in memory at once.
+    ``go_on`` is called again and again; what it raises ends the work.
     """
     rows = len(first)
     plain = np.full((rows, int((last - first).max()) + 1), np.inf, np.float32)
     learnt = plain if known is None else plain.copy()
     for begin in range(0, rows, _ROWS):
+        go_on()
         end = min(begin + _ROWS, rows)
         ours = looks(details_a[begin:end])
         pattern = _pattern_near(details_a, details_b, framing, known, (begin + end) // 2)

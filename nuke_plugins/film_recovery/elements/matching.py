@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import percentile_filter
 
-from film_recovery.contract.errors import InputError
+from film_recovery.contract.errors import InputError, StoppedError
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.elements import likeness
 from film_recovery.elements.framing import Framing, blurred, find_framing, grid_positions, refine_framing, sample, unit_vectors
@@ -54,6 +54,7 @@ def match_frames(details_a: Details, details_b: Details, reporter: Reporter = Si
 
     Raises:
         InputError: one of them has no frames.
+        StoppedError: the reporter asked to stop.
     """
     if not len(details_a) or not len(details_b):
         raise InputError("One of the elements has no frames; name files that hold some.")
@@ -69,9 +70,14 @@ def match_frames(details_a: Details, details_b: Details, reporter: Reporter = Si
     for blur in (3.0, 1.5):
         framing = _refined(details_a, details_b, framing, rows, columns, blur)
     known: tuple[IntArray, IntArray] | None = None
+
+    def go_on() -> None:
+        if reporter.should_stop():
+            raise StoppedError("Stopped while matching; run again, and the frames need not be read anew.")
+
     for turn in range(3):
         reporter.progress(turn, 3, "pass")
-        plain, learnt = likeness.banded_unlikeness(details_a, details_b, framing, first, last, known)
+        plain, learnt = likeness.banded_unlikeness(details_a, details_b, framing, first, last, known, go_on)
         band = Band(first, last, _evidence(learnt, _FINE_EVIDENCE), len(details_b))
         path = most_probable_path(band)
         if not len(path.rows):

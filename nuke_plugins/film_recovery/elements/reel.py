@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ import numpy.typing as npt
 from film_recovery.contract.atomic import write_json
 from film_recovery.contract.errors import InputError, StoppedError, UnreadableImageError
 from film_recovery.contract.progress import Reporter, SilentReporter
-from film_recovery.elements.analysis import ElementAnalysis, analyse_pictures
+from film_recovery.elements.analysis import ElementAnalysis, analyse_pictures, picture_of
 from film_recovery.elements.coherence import Detail, TilePowers, judge, tile_powers
 from film_recovery.elements.condition import block_densities, to_density
 from film_recovery.elements.dyes import dye_quantiles
 from film_recovery.elements.faults import COMBED, cadence, combing, frame_shift, specks, unsteadiness
 from film_recovery.elements.picture_area import picture_area
 from film_recovery.elements.selection import spread_frames
-from film_recovery.elements.shots import find_shots, shot_ranges
+from film_recovery.elements.shots import find_shots, inside_of, shot_ranges
 from film_recovery.elements.survey import Survey, survey_element
 from film_recovery.images.colour import rgb_to_ycbcr
 from film_recovery.images.encodings import encode, to_linear
@@ -94,6 +95,11 @@ class ReelAnalysis:
     densities: FloatArray
     missing: list[int]
 
+    @cached_property
+    def inside(self) -> tuple[slice, slice]:
+        """Rows and columns of a thumbnail, see :func:`inside_of`."""
+        return inside_of(self.survey.thumbnails)
+
     def element(self) -> ElementAnalysis:
         """The whole element: medians over the shots, the widest density range, the mean spectrum."""
         parts = [shot.element() for shot in self.shots]
@@ -159,7 +165,7 @@ def analyse_reel(
     good = [frame for frame in survey.frames.tolist() if frame not in survey.broken]
     samples = [sequence.read(frame) for frame in spread_frames(good, 3)]
     encoding = "none" if any(frame.is_coded for frame in samples) else "display"
-    area = picture_area([encode(frame.rgb, encoding) for frame in samples])
+    area = picture_area([encode(picture_of(frame, survey.size[::-1]), encoding) for frame in samples])
     reporter.stage(f"Measuring the shots of {sequence.name}")
     ranges = shot_ranges(find_shots(survey.thumbnails), len(survey.frames))
     ranges = [(a, b) for a, b in ranges if wanted & set(survey.frames[a:b].tolist())]
@@ -192,15 +198,17 @@ def _analyse_shot(sequence: FrameSequence, survey: Survey, span: tuple[int, int]
         return None
     inner = frames[_EDGE:-_EDGE] if len(frames) > 4 * _EDGE else frames
     looks = spread_frames([frame for frame in inner if frame in wanted] or inner, _LOOKS)
-    pictures = [_cut(sequence.read(frame).rgb, area) for frame in looks]
+    size = survey.size[::-1]
+    pictures = [_cut(picture_of(sequence.read(frame), size), area) for frame in looks]
     blocks = _shot_blocks(survey, start, stop, area)
     figures = analyse_pictures(sequence.name, pictures, encoding, frames=looks, blocks=blocks)
     figures.area = area
     quantiles = dye_quantiles([to_density(to_linear(picture, encoding)) for picture in pictures])
     del pictures
-    rhythm = cadence(survey.thumbnails[start:stop])
-    repeats = [int(survey.frames[start + index]) for index in rhythm.repeats] if rhythm else []
-    movement, detail = _movement(_lumas(sequence, _middle_run(inner), area, encoding, reporter), set(repeats))
+    places = np.searchsorted(survey.frames, frames)  # those that can be read
+    rhythm = cadence(survey.thumbnails[places])
+    repeats = [frames[index] for index in rhythm.repeats] if rhythm else []
+    movement, detail = _movement(_lumas(sequence, size, _middle_run(inner), area, encoding, reporter), set(repeats))
     if detail is not None:
         figures.take_detail(detail)
     shot = ShotAnalysis(
@@ -233,12 +241,13 @@ def _flags(shot: ShotAnalysis) -> list[str]:
 
 
 def _lumas(
-    sequence: FrameSequence, frames: Sequence[int], area: Window, encoding: str, reporter: Reporter
+    sequence: FrameSequence, size: tuple[int, ...], frames: Sequence[int], area: Window, encoding: str, reporter: Reporter
 ) -> Iterator[tuple[int, FloatArray]]:  # fmt: skip
     for frame in frames:
         if reporter.should_stop():
             raise StoppedError(f"Stopped at frame {frame} of {sequence.name}; the shots before it need not be measured again.")
-        coded = np.asarray(encode(_cut(sequence.read(frame).rgb, area), encoding), np.float32)
+        picture = picture_of(sequence.read(frame), size)
+        coded = np.asarray(encode(_cut(picture, area), encoding), np.float32)
         yield frame, np.ascontiguousarray(rgb_to_ycbcr(coded, "709")[..., 0], np.float32)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from film_recovery.elements.analysis import compare_elements
 from film_recovery.elements.dyes import DYES, FloatArray, dyes_kept
 from film_recovery.elements.reel import ReelAnalysis, ShotAnalysis
-from film_recovery.elements.shots import inside_of, levelled, likeness
+from film_recovery.elements.shots import levelled, likeness
 
 _SAME_SHOT = 0.74  # likeness of thumbnails above which two shots show the same
 _SEARCHED = 4  # shots of the other element looked at closely
@@ -33,9 +33,9 @@ class ShotAdvice:
 def advise_shots(first: ReelAnalysis, second: ReelAnalysis) -> list[ShotAdvice]:
     """Partners and advice for every shot of the first element. Shots that are mirrored or framed very differently find no
     partner here; the command ``match`` finds them."""
-    found = []
+    found, looks = [], [_looks(second, shot) for shot in second.shots]
     for number, shot in enumerate(first.shots):
-        partner = _partner(first, shot, second)
+        partner = _partner(_looks(first, shot), looks)
         if partner is None:
             found.append(ShotAdvice(number, None, None, None, None))
             continue
@@ -105,21 +105,20 @@ def _weakest(quantiles: FloatArray) -> float:
 
 
 def _roles(advice: str | None) -> str:
-    return "" if advice is None else advice.split(" (")[0]
+    return "" if advice is None else advice.split(" (detail ")[0]
 
 
-def _partner(first: ReelAnalysis, shot: ShotAnalysis, second: ReelAnalysis) -> int | None:
-    """The shot of the second element that shows what this one shows."""
-    insides = [inside_of(reel.survey.thumbnails) for reel in (first, second)]
-    here = [levelled(first.survey.thumbnails[index], insides[0]) for index in _three(shot)]
-    scores = []
-    for number, other in enumerate(second.shots):
-        there = [levelled(second.survey.thumbnails[index], insides[1]) for index in _three(other)]
-        scores.append((max(float((a * b).mean()) for a in here for b in there), number, there))
-    scores.sort(key=lambda score: score[0], reverse=True)
-    close = [
-        (max(likeness(a, b) for a in here for b in there), number) for _, number, there in scores[:_SEARCHED]
-    ]  # fmt: skip
+def _looks(reel: ReelAnalysis, shot: ShotAnalysis) -> FloatArray:
+    """Three frames of a shot, (3, 54, 96), see :func:`levelled`."""
+    return np.stack([levelled(reel.survey.thumbnails[index], reel.inside) for index in _three(shot)])
+
+
+def _partner(here: FloatArray, looks: list[FloatArray]) -> int | None:
+    """The shot, of which ``looks`` are, that shows what is seen ``here``."""
+    scores = [float((here.reshape(3, -1) @ there.reshape(3, -1).T).max()) for there in looks]
+    close = []
+    for number in sorted(range(len(looks)), key=lambda number: -scores[number])[:_SEARCHED]:
+        close.append((max(likeness(a, b) for a in here for b in looks[number]), number))
     best, number = max(close)
     return number if best >= _SAME_SHOT else None
 

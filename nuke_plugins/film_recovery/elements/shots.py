@@ -95,6 +95,8 @@ def inside_of(thumbnails: ByteArray) -> tuple[slice, slice]:
         line = np.median(brightest, axis=axis)
         lit = np.flatnonzero(line > _LIT * line.max())
         first, last = (int(lit[0]), int(lit[-1]) + 1) if len(lit) else (0, len(line))
+        if last - first < len(line) // 4:  # a bright edge or scratch in a dark element, not its picture
+            first, last = 0, len(line)
         margin = max(round(_MARGIN * (last - first)), 1)
         found.append(slice(first + margin, last - margin))
     return found[0], found[1]

@@ -106,7 +106,7 @@ def survey_element(sequence: Sequence, cache: Path, reporter: Reporter = SilentR
 
 def small_pictures(frame: Frame) -> tuple[ByteArray, npt.NDArray[np.int8]]:
     """The thumbnail of a frame, (54, 96, 3) uint8, display-coded, every pixel the mean of what it covers; and its detail."""
-    rgb = np.nan_to_num(frame.rgb, posinf=1.0, neginf=0.0)
+    rgb = frame.finite_rgb()
     interpolation = cv2.INTER_AREA if rgb.shape[1] > DETAIL[0] else cv2.INTER_LINEAR
     twice = np.asarray(cv2.resize(rgb, DETAIL, interpolation=interpolation), np.float32)
     coded = np.clip(np.asarray(encode(twice, "none" if frame.is_coded else "display"), np.float32), 0.0, 1.0)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 _FLOATING = ("half", "float", "double")
+CODED = "film_recovery/coded"  # header entry of floating-point files that hold coded values
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,11 @@ class Frame:
         window = Window(0, 0, pixels.shape[1], pixels.shape[0])
         return cls(pixels, window, window, metadata=metadata or {}, pixel_type=pixel_type)
 
+    def finite_rgb(self) -> FloatArray:
+        """``rgb`` to look at or to measure: what is NaN or negative infinite is black, what is infinite white."""
+        return self.rgb if np.isfinite(self.rgb).all() else np.nan_to_num(self.rgb, posinf=1.0, neginf=0.0)
+
     @property
     def is_coded(self) -> bool:
-        """Whether the values are display-coded: integer files hold coded values, floating ones linear light."""
-        return self.pixel_type not in _FLOATING
+        """Whether the values are display-coded: integer files hold coded ones, floating ones linear light or say otherwise."""
+        return self.pixel_type not in _FLOATING or CODED in self.metadata

@@ -119,15 +119,14 @@ def _read(path: Path) -> _Content:
             return _Content(planes, dict.fromkeys(planes, kind), window, display, metadata)
         raise UnreadableImageError(f"{path} cannot be opened as an image ({_reason(reason)}); replace the file.")
     try:
-        content = _read_part(path, source, 0)
-        part = 1
-        while source.format_name() == "openexr" and source.seek_subimage(part, 0):
-            _merge(content, _read_part(path, source, part), source.spec().get_string_attribute("oiio:subimagename"))
-            part += 1
+        parts = [("", _read_part(path, source, 0))]
+        while source.format_name() == "openexr" and source.seek_subimage(len(parts), 0):
+            name = source.spec().get_string_attribute("oiio:subimagename")
+            parts.append((name, _read_part(path, source, len(parts))))
         source.geterror()  # that there is no further part
     finally:
         source.close()
-    return content
+    return parts[0][1] if len(parts) == 1 else _joined(parts, path)
 
 
 def _read_part(path: Path, source: oiio.ImageInput, part: int) -> _Content:
@@ -168,18 +167,31 @@ def _stored(spec: oiio.ImageSpec) -> list[str]:
     return [str(spec.channelformat(index)) for index in range(spec.nchannels)]
 
 
-def _merge(content: _Content, other: _Content, part: str) -> None:
-    ours, theirs = content.data_window, other.data_window
+def _joined(parts: list[tuple[str, _Content]], path: Path) -> _Content:
+    """One content of several parts, by name: over the windows, and with the header, of the part that has the colour."""
+    planes: dict[str, tuple[_Content, str]] = {}
+    for part, content in parts:
+        for name in content.planes:
+            planes[name if name not in planes else f"{part or 'part'}.{name}"] = (content, name)
+    owner = planes[list(planes)[find_colour(list(planes), path).indices[0]]][0]
+    window = owner.data_window
+    fitted = {free: _fitted(content.planes[name], content.data_window, window) for free, (content, name) in planes.items()}
+    kinds = {free: content.kinds[name] for free, (content, name) in planes.items()}
+    return _Content(fitted, kinds, window, owner.display_window, owner.metadata)
+
+
+def _fitted(plane: FloatArray, theirs: Window, ours: Window) -> FloatArray:
+    """A plane over a window cut, or filled with 0, to another."""
+    if theirs == ours:
+        return plane
     rows = slice(max(ours.y, theirs.y), min(ours.y + ours.height, theirs.y + theirs.height))
     columns = slice(max(ours.x, theirs.x), min(ours.x + ours.width, theirs.x + theirs.width))
-    for name, plane in other.planes.items():
-        fitted = np.zeros((ours.height, ours.width), np.float32)
-        if rows.start < rows.stop and columns.start < columns.stop:
-            fitted[rows.start - ours.y : rows.stop - ours.y, columns.start - ours.x : columns.stop - ours.x] = plane[
-                rows.start - theirs.y : rows.stop - theirs.y, columns.start - theirs.x : columns.stop - theirs.x
-            ]
-        free = name if name not in content.planes else f"{part or 'part'}.{name}"
-        content.planes[free], content.kinds[free] = fitted, other.kinds[name]
+    fitted = np.zeros((ours.height, ours.width), np.float32)
+    if rows.start < rows.stop and columns.start < columns.stop:
+        fitted[rows.start - ours.y : rows.stop - ours.y, columns.start - ours.x : columns.stop - ours.x] = plane[
+            rows.start - theirs.y : rows.stop - theirs.y, columns.start - theirs.x : columns.stop - theirs.x
+        ]
+    return fitted
 
 
 def _kind(path: Path, pixel_type: str | None) -> str:
@@ -207,9 +219,9 @@ def _spec(frame: Frame, kind: str, suffix: str) -> tuple[oiio.ImageSpec, np.ndar
     if "A" in extra:
         spec.alpha_channel = names.index("A")
         spec.attribute("oiio:UnassociatedAlpha", 1)  # no (un)premultiplication behind our back
-    if has_layers:
+    window = frame.display_window
+    if has_layers or (suffix == ".dpx" and min(frame.data_window.x, frame.data_window.y, window.x, window.y) >= 0):
         spec.x, spec.y = frame.data_window.x, frame.data_window.y
-        window = frame.display_window
         spec.full_x, spec.full_y, spec.full_width, spec.full_height = window.x, window.y, window.width, window.height
     if not bits:
         # OpenImageIO takes ten times as long to turn floats into halves.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import itertools
 import re
@@ -10,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from film_recovery.contract.errors import InputError, MissingFrameError, UsageError
+from film_recovery.contract.errors import InputError, MissingFrameError, UnreadableImageError, UsageError
 from film_recovery.images.attributes import frames_per_second
-from film_recovery.images.frame import Frame
+from film_recovery.images.frame import CODED, Frame
 from film_recovery.images.io import WRITABLE, read_frame
 from film_recovery.images.movie import MOVIE_SUFFIXES, Movie
 from film_recovery.images.ranges import format_frames
@@ -32,6 +33,7 @@ class Sequence:
     name: str
     files: Mapping[int, Path]
     movie: Movie | None = None
+    holds_coded: bool = False  # whatever its files are
 
     @property
     def frames(self) -> list[int]:
@@ -50,10 +52,13 @@ class Sequence:
 
     @property
     def fps(self) -> float | None:
-        """Frames per second: of the movie, or as the first still says; None when nothing says."""
+        """Frames per second: of the movie, or as the first still that can be read says; None when nothing says."""
         if self.movie:
             return self.movie.fps
-        return frames_per_second(self.read(self.frames[0]).metadata)
+        for frame in self.frames:
+            with contextlib.suppress(UnreadableImageError, MissingFrameError):
+                return frames_per_second(self.read(frame).metadata)
+        return None
 
     def path(self, frame: int) -> Path | None:
         """The file of a frame, or None for a movie. Raises :class:`MissingFrameError`."""
@@ -63,7 +68,10 @@ class Sequence:
     def read(self, frame: int) -> Frame:
         """Read a frame. Raises :class:`MissingFrameError` or :class:`UnreadableImageError`."""
         self._require(frame)
-        return self.movie.read(frame) if self.movie else read_frame(self.files[frame])
+        found = self.movie.read(frame) if self.movie else read_frame(self.files[frame])
+        if self.holds_coded:
+            found.metadata[CODED] = 1
+        return found
 
     def _require(self, frame: int) -> None:
         if frame not in (self.files if not self.movie else range(1, self.movie.count + 1)):

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from film_recovery.contract.atomic import left_half_written
 from film_recovery.contract.errors import BusyError, FilmRecoveryError, InputError, StorageError
-from film_recovery.images.frame import Frame
+from film_recovery.images.frame import CODED, Frame
 from film_recovery.images.io import WRITABLE, read_frame, write_frame
 from film_recovery.images.sequence import Sequence, output_path, require_token
 
 PREFIX = "film_recovery/"
 # A frame with other values is another frame.
-_ORIGIN = ("model", "source_sha256", "aces_from", "steadied", "beside", "grain", "confidence")
+_ORIGIN = ("version", "model", "source_sha256", "aces_from", "steadied", "beside", "grain", "confidence", "merged")
+MERGED = PREFIX + "merged"  # how a recovery was merged into its source afterwards
 _FLOATING = ("half", "float")
-_PARTIAL = re.compile(r"^\.(.+)\.(\d+)\.partial(\.[A-Za-z0-9]+)$")
+_FIT_HALF = ("half", "uint8", "uint10")  # pixel types whose values half keeps apart
 
 
 class Outputs:
@@ -28,16 +28,18 @@ class Outputs:
     Args:
         pattern: such as ``recovered.####.exr``.
         frames: the frames that will be written.
-        pixel_type: of the files; None for half in EXR, and in integer files the depth of the source.
+        pixel_type: of the files; None for half in EXR, float where coded values are finer, and in integer files the depth of
+            the source.
+        linear: the result is linear light also where the source is coded.
 
     Raises:
         UsageError: the pattern has no place for the frame number or no known suffix.
         InputError: there is a file where the folder should be.
     """
 
-    def __init__(self, pattern: Path | str, frames: Iterable[int], pixel_type: str | None) -> None:
+    def __init__(self, pattern: Path | str, frames: Iterable[int], pixel_type: str | None, linear: bool = False) -> None:
         require_token(pattern)
-        self.pattern, self.pixel_type = Path(pattern), pixel_type
+        self.pattern, self.pixel_type, self.linear = Path(pattern), pixel_type, linear
         if self.pattern.parent.exists() and not self.pattern.parent.is_dir():
             raise InputError(f"{self.pattern.parent} is a file, not a folder; choose another place for the output.")
         self._found = {frame: _signature(self.path(frame)) for frame in frames}
@@ -58,8 +60,7 @@ class Outputs:
             return
         ours = {self.path(frame).name for frame in self._found}
         for entry in self.pattern.parent.iterdir():
-            match = _PARTIAL.match(entry.name)
-            if match and match.group(1) + match.group(3) in ours and not _is_other_process(int(match.group(2))):
+            if left_half_written(entry) in ours:
                 entry.unlink(missing_ok=True)
 
     def type_for(self, source: Frame) -> str | None:
@@ -71,8 +72,10 @@ class Outputs:
         suffix = self.pattern.suffix.lower()
         if self.pixel_type is not None:
             return self.pixel_type
-        if source.is_coded:
-            return source.pixel_type if suffix == Path(source.source).suffix.lower() else None
+        if source.is_coded and not self.linear:
+            if suffix == Path(source.source).suffix.lower():
+                return source.pixel_type
+            return "float" if suffix == ".exr" and source.pixel_type not in _FIT_HALF else None
         floating = next((kind for kind in WRITABLE.get(suffix, ()) if kind in _FLOATING), None)
         if floating is None:
             raise InputError(f"{self.pattern} would cut off linear light below 0 and above 1; write .exr instead.")
@@ -99,14 +102,17 @@ class Outputs:
         path = self.path(frame)
         if _signature(path) not in (None, self._found[frame]):
             other = _read_if_whole(path)
-            if other is not None and _origin(other) != origin:
+            if other is not None and _origin(other) not in ({}, origin):  # some kinds of file cannot say
                 raise BusyError(
                     f"Another process has just written another {path}; give each model an output folder of its own."
                 )
         metadata = {name: value for name, value in result.metadata.items() if not name.startswith(PREFIX)}  # of an earlier pass
         metadata |= {PREFIX + key: value for key, value in (*origin.items(), *notes.items())}
+        kind = self.type_for(source)
+        if source.is_coded and not self.linear and (kind or WRITABLE[path.suffix.lower()][0]) in _FLOATING:
+            metadata[CODED] = 1
         try:
-            write_frame(path, replace(result, metadata=metadata), self.type_for(source))
+            write_frame(path, replace(result, metadata=metadata), kind)
         except OSError as error:
             raise StorageError(
                 f"Cannot write {path}: {error.strerror or error}. Is another process at work in this folder? Then run again."
@@ -131,18 +137,3 @@ def _signature(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _is_other_process(identifier: int) -> bool:
-    """Whether a process of that number, other than this one, lives on this machine."""
-    if identifier == os.getpid():
-        return False
-    if os.name != "posix":
-        return True  # there is no harmless way to ask; the file stays
-    try:
-        os.kill(identifier, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True

@@ -107,7 +107,7 @@ class Recovery:
             found, wanted = kinds if frame.is_coded else kinds[::-1]
             raise InputError(
                 f"{frame.source} holds {found}, but {self.model.path.name} was trained on {wanted}; "
-                "convert the frames or choose a model trained on such files."
+                "convert the frames, choose a model trained on such files, or say --coded of float files with coded values."
             )
         bad = int(np.count_nonzero(~np.isfinite(frame.rgb)))
         if bad:
@@ -118,7 +118,7 @@ class Recovery:
     def _read_wanted(self, number: int) -> _Work:
         frame = self._read_fit(number)
         self.outputs.type_for(frame)  # refuses what the files could not hold before any work
-        origin = {"model": self.model.sha256}
+        origin = {"version": film_recovery.__version__, "model": self.model.sha256}
         if self.aces_from is not None:
             origin["aces_from"] = self.aces_from
         if self.grain != "recovered":
@@ -188,7 +188,7 @@ class Recovery:
         unlike = 0.0
         if self.maps is not None:
             frame, unlike = self.maps.beside(frame, work.frame.rgb, work.deviation)
-        notes = {"task": self.model.card.task, "version": film_recovery.__version__}
+        notes = {"task": self.model.card.task}
         self.outputs.write(number, frame, work.frame, work.origin, notes)
         return unlike
 

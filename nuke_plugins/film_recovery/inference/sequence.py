@@ -46,6 +46,8 @@ def apply_model(
 
     Channels beside RGB, windows and metadata are carried; the model's and the source's hashes are written into the header, so
     that ``skip_existing`` can tell a whole, current frame (by reading it) from anything else.
+    Integer files hold coded values and floating-point ones linear light, unless their header or ``sequence.holds_coded`` says
+    otherwise; coded values in a floating-point file are marked as such.
     ``aces_from`` names the working space of the files: the result is then written as ACES2065-1, through OpenColorIO.
     ``steady``: where the model keeps luma, takes the flicker of whole frames out of what the model sees, see
     :mod:`film_recovery.inference.steady`, and averages the recovered colour along the motion, see
@@ -70,7 +72,7 @@ def apply_model(
     options = options or InferenceOptions()
     loaded = model if isinstance(model, LoadedModel) else load_model(model)
     wanted = sorted(set(frames if frames is not None else sequence.frames))
-    outputs = Outputs(output, wanted, pixel_type)
+    outputs = Outputs(output, wanted, pixel_type, linear=aces_from is not None)
     _check_request(sequence, wanted)
     outputs.refuse_overwriting(sequence)
     if aces_from is not None:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ _CUDA = "CUDAExecutionProvider"
 _OUT_OF_MEMORY = (
     "failed to allocate memory", "bad allocation", "bad_alloc", "out of memory", "cudaerrormemoryallocation", "alloc_failed",
 )  # fmt: skip
+_OF_THE_GPU = ("cuda", "cudnn", "cublas")
 # ONNX Runtime's errors have no family of their own.
 _RUNTIME_ERRORS = (
     ort_errors.EPFail, ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf,
@@ -76,31 +78,41 @@ class ModelSession:
         options.check()
         self.model = model
         self.threads = options.threads
-        self._shares: set[int] = set()  # of how many pictures at once there are sessions
+        self._used: set[tuple[str, int]] = set()  # precisions, and of how many pictures at once
         self.device = _device(options.device)
-        if self.device == "cuda" and _CUDA not in self._session("fp32").get_providers():
+        self._turn = threading.Lock()  # at a GPU
+        session = self._first(options)
+        if self.device == "cuda" and _CUDA not in session.get_providers():
             # Built in, but the driver or a library is missing: ONNX Runtime then goes on with the CPU.
             if options.device == "cuda":
                 raise DeviceError("ONNX Runtime cannot start CUDA here; check the driver with nvidia-smi or use device cpu.")
             self.device = "cpu"
+            self._first(options)
+
+    def _first(self, options: InferenceOptions) -> ort.InferenceSession:
+        """Choose the precision and open a session of it, whose errors come before those of any picture."""
         wants_half = options.precision == "fp16" or (options.precision == "auto" and self.device == "cuda")
-        self._half_content = model.half() if wants_half else None
+        self._half_content = self.model.half() if wants_half else None
         self.half = self._half_content is not None
         if options.precision == "fp16" and not self.half:
             raise ModelFileError(
-                f"{model.path} has no half-precision variant ({model.half_path.name}) of its own beside it; "
+                f"{self.model.path} has no half-precision variant ({self.model.half_path.name}) of its own beside it; "
                 "use precision fp32, or export the model again."
             )
-        self._session("fp16" if self.half else "fp32")
+        try:
+            return self._session("fp16" if self.half else "fp32")
+        except OutOfMemory as error:
+            raise DeviceError(f"There is no room for {self.model.path.name}; close other programs.") from error
 
     def at_once(self, pixels: int) -> int:
         """How many pictures of this size do best at the same time. Parts of a model keep one processor busy only, so that two
-        pictures with half the processors each are done sooner than one after the other. A GPU takes one."""
-        if self.device != "cpu":
-            return 1
+        pictures with half the processors each are done sooner than one after the other. A GPU takes one after the other, while
+        processors do what comes before and after."""
         threads, pixels = self.threads or processors(), max(pixels, 1)
-        fit = min(_PIXELS_IN_MODEL // min(pixels, WHOLE_PIXELS), _PIXELS_AT_ONCE // pixels)
-        most = max(min(MOST_AT_ONCE, threads, fit), 1)
+        fit = _PIXELS_AT_ONCE // pixels
+        if self.device == "cuda":
+            return max(min(MOST_AT_ONCE, threads, fit), 1)
+        most = max(min(MOST_AT_ONCE, threads, fit, _PIXELS_IN_MODEL // min(pixels, WHOLE_PIXELS)), 1)
         return next(count for count in range(most, 0, -1) if threads % count <= threads / 4)  # those are left over
 
     def run(self, rgb: FloatArray, at_once: int = 1) -> FloatArray:
@@ -114,8 +126,8 @@ class ModelSession:
     def rest(self) -> None:
         """Give back the memory that is kept from picture to picture; a sequence of one shape needs it again and again."""
         picture = np.zeros((self.model.card.multiple, self.model.card.multiple, 3), np.float32)
-        for at_once in self._shares:
-            self._run(picture, "fp16" if self.half else "fp32", at_once, shrink=True)
+        for precision, at_once in sorted(self._used):
+            self._run(picture, precision, at_once, shrink=True)
 
     def _run(self, rgb: FloatArray, precision: str, at_once: int, *, shrink: bool = False) -> FloatArray:
         session = self._session(precision, at_once)
@@ -125,25 +137,17 @@ class ModelSession:
         if shrink:
             arena = "gpu:0" if self.device == "cuda" else "cpu:0"
             run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
-        try:
+        with self._named(), self._turn if self.device == "cuda" else contextlib.nullcontext():
             result = session.run(None, {"rgb": image}, run_options)[0]
-        except MemoryError as error:
-            raise OutOfMemory(str(error)) from error
-        except _RUNTIME_ERRORS as error:
-            if any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
-                raise OutOfMemory(str(error)) from error
-            if self.device == "cuda":
-                raise DeviceError(f"The GPU failed ({_reason(error)}); check it with nvidia-smi or use device cpu.") from error
-            raise self._unfit(error) from error
         return from_planes(list(np.asarray(result, np.float32)[0]))
 
     def _session(self, precision: str, at_once: int = 1) -> ort.InferenceSession:
         threads = self.threads or 0  # ONNX Runtime's own choice
-        if at_once > 1:
+        if at_once > 1 and self.device == "cpu":
             threads = max((self.threads or processors()) // at_once, 1)
         key = (self.model.sha256, self.device, precision, threads)
         with _lock:
-            self._shares.add(at_once)
+            self._used.add((precision, at_once))
             if key not in _sessions:
                 content = self._half_content if precision == "fp16" else self.model.content
                 _sessions[key] = self._open(content, threads)
@@ -153,14 +157,27 @@ class ModelSession:
             return _sessions[key]
 
     def _open(self, content: bytes | None, threads: int) -> ort.InferenceSession:
-        try:
-            return ort.InferenceSession(content, _session_options(threads), providers=_providers(self.device))
-        except _RUNTIME_ERRORS as error:
-            raise self._unfit(error) from error
+        with self._named():
+            session = ort.InferenceSession(content, _session_options(threads), providers=_providers(self.device))
+        if self.device == "cuda":
+            session.disable_fallback()  # a GPU that fails is told, not gone on without
+        return session
 
-    def _unfit(self, error: Exception) -> ModelFileError:
-        reason = f"ONNX Runtime {ort.__version__} cannot run {self.model.path} ({_reason(error)})"
-        return ModelFileError(f"{reason}; export or copy the model again.")
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """ONNX Runtime's errors by what they mean: :class:`OutOfMemory`, :class:`DeviceError`, :class:`ModelFileError`."""
+        try:
+            yield
+        except MemoryError as error:
+            raise OutOfMemory(str(error)) from error
+        except _RUNTIME_ERRORS as error:
+            said = str(error).lower()
+            if any(sign in said for sign in _OUT_OF_MEMORY):
+                raise OutOfMemory(str(error)) from error
+            if self.device == "cuda" and any(sign in said for sign in _OF_THE_GPU):
+                raise DeviceError(f"The GPU failed ({_reason(error)}); check it with nvidia-smi or use device cpu.") from error
+            reason = f"ONNX Runtime {ort.__version__} cannot run {self.model.path} ({_reason(error)})"
+            raise ModelFileError(f"{reason}; export or copy the model again.") from error
 
 
 def _device(wanted: str) -> str:
@@ -169,7 +186,7 @@ def _device(wanted: str) -> str:
         with contextlib.redirect_stdout(sys.stderr):  # it prints what it does not find
             ort.preload_dlls()  # CUDA and cuDNN out of the nvidia wheels, where PyTorch also has them from
     if wanted == "cuda" and not available:
-        raise DeviceError("ONNX Runtime has no CUDA here; use device cpu, or install the gpu extra (onnxruntime-gpu).")
+        raise DeviceError("ONNX Runtime has no CUDA here; use device cpu, or install onnxruntime-gpu (docs/install.md).")
     return "cuda" if wanted == "cuda" or (wanted == "auto" and available) else "cpu"
 
 
@@ -187,7 +204,8 @@ def _session_options(threads: int) -> ort.SessionOptions:
 
 def _providers(device: str) -> list[Any]:
     # HEURISTIC: an exhaustive search costs a third of a second for every new shape.
-    cuda = (_CUDA, {"cudnn_conv_algo_search": "HEURISTIC"})
+    # Without TF32: the kept component passes through the graph, and single precision is to be single.
+    cuda = (_CUDA, {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"})
     return [cuda, "CPUExecutionProvider"] if device == "cuda" else ["CPUExecutionProvider"]
 
 

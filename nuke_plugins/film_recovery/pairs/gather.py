@@ -24,6 +24,7 @@ from film_recovery.images.sequence import Sequence, open_sequence
 from film_recovery.pairs import rules
 from film_recovery.pairs.alignment import square
 from film_recovery.pairs.crop import mapped_area, mapped_back, shared_crop
+from film_recovery.pairs.deformation import NO_WARP
 from film_recovery.pairs.recorded import RecordedAlignment, load_recorded
 from film_recovery.pairs.registration import Registration, register, unregistered
 from film_recovery.pairs.rules import Finding
@@ -146,11 +147,18 @@ def resolve_encoding(job: TrainingJob, source: Sequence, reference: Sequence, fr
     """The job's encoding, with ``auto`` decided by the files: display for floating-point, none for coded formats.
 
     Raises:
-        InputError: one element holds display-coded integers and the other floating-point light.
+        InputError: one element holds display-coded integers and the other floating-point light, or the job's encoding is not
+            for what the files hold.
     """
     numbers = list(frames)
     ours = _first_readable(source, numbers)
     theirs = _first_readable(reference, [job.partner(frame) for frame in numbers])
+    for part in (ours, theirs):
+        if part is not None and part.is_coded and job.encoding in ("display", "log"):
+            raise InputError(
+                f"{part.source} holds coded values ({part.pixel_type}), and the encoding {job.encoding} is for linear light; "
+                "leave the encoding to auto, or convert the elements to linear EXR."
+            )
     if job.encoding == "none" or ours is None or theirs is None:
         coded = (ours is None or ours.is_coded) and (theirs is None or theirs.is_coded)
         return ("none" if coded else "display") if job.encoding == "auto" else job.encoding
@@ -223,9 +231,9 @@ def _survey_pair(
     survey.findings += rules.verify_registration(frame, numbers[1], job.task, found)
     survey.pairs.append(GatheredPair(frame, numbers[1], held_out, reason, found))
     survey.areas.append(areas[0])
-    if found.matches and found.warp is not None:
-        size = (coded[0].shape[1], coded[0].shape[0])
-        survey.areas.append(mapped_area(areas[1], np.linalg.inv(square(found.matrix)), found.warp, size))
+    if found.matches and survey.recorded is not None:  # perhaps a mirrored one
+        size, warp = (coded[0].shape[1], coded[0].shape[0]), NO_WARP if found.warp is None else found.warp
+        survey.areas.append(mapped_area(areas[1], np.linalg.inv(square(found.matrix)), warp, size))
     elif found.matches:
         survey.areas.append(mapped_back(areas[1], found.matrix))
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -141,17 +142,17 @@ def _framed(survey: Survey, ours: Survey, framing: Matrix) -> Survey:
     if np.allclose(framing, np.eye(3), atol=1e-6) and survey.size == ours.size:
         return survey
 
-    def moved(pictures: npt.NDArray[np.generic], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    def moved(pictures: npt.NDArray[np.generic], size: tuple[int, int]) -> npt.NDArray[Any]:
         matrix = (np.linalg.inv(_pixels(size, survey.size)) @ framing @ _pixels(size, ours.size))[:2]
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return np.asarray(
-            [cv2.warpAffine(np.asarray(one, np.float32), matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-             for one in pictures], np.float32)  # fmt: skip
+        found = np.empty_like(pictures, subok=False)  # small integers: as floats a whole film would not fit into memory
+        for place, one in enumerate(pictures):
+            there = cv2.warpAffine(np.asarray(one, np.float32), matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            found[place] = np.rint(there)
+        return found
 
     return dataclasses.replace(
-        survey,
-        thumbnails=np.rint(moved(survey.thumbnails, THUMBNAIL)).astype(np.uint8),
-        details=np.rint(moved(survey.details, DETAIL)).astype(np.int8),
+        survey, thumbnails=moved(survey.thumbnails, THUMBNAIL), details=moved(survey.details, DETAIL)
     )
 
 

@@ -63,7 +63,10 @@ def find_unlike(
         if problem(best):
             continue
         unlike = float(shares[best] @ left)
-        frame, colour = material.frames[best], bins[int(np.argmax(shares[best] * new))]
+        own = shares[best] * new
+        if not own.any():  # of what it would teach it only has the like
+            own = shares[best] * near[:, new].any(axis=1)
+        frame, colour = material.frames[best], bins[int(np.argmax(own))]
         reason = _reason(material, card, best, unlike, shares[:, new].sum(axis=1), colour)
         partner = material.partner(best).frame
         found.append(Proposal(frame, reason, frame, partner, round(unlike / _WORTH, 2), frame, frame))

@@ -42,9 +42,9 @@ def assemble(project: Project, places: Places, reporter: Reporter) -> dict[int, 
                 shutil.copyfile(source, temporary)
         lines.append(f"{frame},{origin[frame]},{digest}")
         reporter.progress(count, len(origin), "frame")
-    folder = places.sequence().parent
+    folder, names = places.sequence().parent, {output_path(places.sequence(), frame).name for frame in origin}
     for stray in folder.glob(places.sequence().name.replace("####", "*")):
-        if stray.name not in {output_path(places.sequence(), frame).name for frame in origin}:
+        if stray.name not in names:
             stray.unlink()  # a frame that no pass gives any more
     write_text(folder / "origin.csv", "\n".join(lines) + "\n")
     write_json(folder / "provenance.json", provenance(project, places, origin))

@@ -13,6 +13,7 @@ from film_recovery.elements.analysis import ElementAnalysis, analyse_element, co
 from film_recovery.elements.picture_area import picture_area
 from film_recovery.elements.selection import spread_frames
 from film_recovery.images.drawing import save_png
+from film_recovery.images.encodings import encode
 from film_recovery.images.sequence import Sequence, open_sequence
 from film_recovery.project.demo_measure import REFERENCE, RESULT, SOURCE, TRUTH, DemoFigures
 from film_recovery.project.demo_places import DemoPlaces
@@ -155,7 +156,7 @@ def _element(label: str, role: str, analysis: ElementAnalysis) -> ElementFigures
 
 def _analyse(label: str, sequence: Sequence, encoding: str) -> ElementAnalysis:
     frames = spread_frames(sequence.frames, 4)
-    area = picture_area([sequence.read(frame).rgb for frame in frames[:2]])
+    area = picture_area([encode(sequence.read(frame).rgb, encoding) for frame in frames[:2]])
     return dataclasses.replace(analyse_element(sequence, frames, encoding, area), name=label)
 
 

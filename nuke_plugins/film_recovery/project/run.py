@@ -17,6 +17,7 @@ from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.ranges import parse_frames
 from film_recovery.images.sequence import output_path
+from film_recovery.inference.outputs import MERGED
 from film_recovery.inference.sequence import apply_model
 from film_recovery.project.assemble import assemble
 from film_recovery.project.merge import merge
@@ -216,6 +217,9 @@ def _render(
     reporter.stage(f"Rendering {len(frames)} frames of '{step.name}'")
     model = places.run(step.name, step.unit).model(settings.task)
     source, target = places.open(settings.source), places.recovered(step.name)
+    for frame in frames:
+        if settings.merge == "none" and _is_another(output_path(target, frame), hashes, state.frames.get(str(frame))):
+            output_path(target, frame).unlink()
     apply_model(model, source, target, frames, skip_existing=True, reporter=reporter)
     for frame in frames:
         written = output_path(places.frames(step.name), frame)
@@ -224,7 +228,14 @@ def _render(
             original = source.read(frame)
             encoding = "none" if original.is_coded else ("display" if project.encoding == "auto" else project.encoding)
             merged = merge(original.rgb, recovered.rgb, settings.merge, encoding, project.matrix)
+            metadata = {**recovered.metadata, MERGED: settings.merge}
             write_frame(written, Frame(merged, recovered.data_window, recovered.display_window, recovered.extra,
-                                       recovered.metadata, recovered.pixel_type))  # fmt: skip
+                                       metadata, recovered.pixel_type))  # fmt: skip
     records = frame_records(places, hashes, step.name, frames, project)
     state.frames.update({str(frame): record for frame, record in records.items()})
+
+
+def _is_another(path: Path, hashes: Hashes, record: list[str] | None) -> bool:
+    """Whether a rendered frame is another file than the record tells of, or was merged then: retouched, damaged, or of other
+    settings, though its header names this model and source."""
+    return record is not None and path.exists() and (record[2] != hashes.file(path) or record[3] != "none")

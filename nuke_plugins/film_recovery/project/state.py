@@ -58,6 +58,7 @@ class Places:
         self.base = Path(path).resolve().parent
         self.root = self.base / project.output
         self.project = project
+        self._elements: dict[str, Sequence] = {}
 
     def run(self, name: str, unit: str) -> RunFolder:
         """The training run of one model."""
@@ -100,17 +101,27 @@ class Places:
 
         Raises:
             InputError: there are none, or the match that conforms them cannot be read.
-            ProjectError: a frame that the match names is not there, or it was made of other elements.
+            ProjectError: a frame that the match names is not there, the element is a movie, or the match was made of others.
         """
-        sequence, numbers = open_sequence(self.files(name)), self._numbers(name)
+        sequence, numbers = self._listed(name), self._numbers(name)
         if numbers is None:
             return sequence
+        if sequence.movie:
+            raise ProjectError(f"{self.path}: '{name}' is a movie, whose frames cannot be conformed; convert it to stills.")
         lacking = [number for number in numbers.values() if number not in sequence.files]
         if lacking:
             raise ProjectError(
                 f"{self.path}: the match names frame {lacking[0]} of '{name}', but {sequence.name} lacks it; match again."
             )
         return replace(sequence, files={frame: sequence.files[number] for frame, number in numbers.items()})
+
+    def _listed(self, name: str) -> Sequence:
+        """The files of an element, listed once, or those of a pass, which become more."""
+        if name in self.project.passes:
+            return open_sequence(self.files(name))
+        if name not in self._elements:
+            self._elements[name] = open_sequence(self.files(name))
+        return self._elements[name]
 
     def number(self, name: str, frame: int) -> int:
         """The number of the file that an element or a pass's result has for a frame of the project.

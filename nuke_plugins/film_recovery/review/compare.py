@@ -8,6 +8,7 @@ from pathlib import Path
 from film_recovery.contract.errors import InputError
 from film_recovery.elements.selection import spread_frames
 from film_recovery.images.drawing import save_png
+from film_recovery.images.frame import FloatArray, Frame
 from film_recovery.images.sequence import open_sequence
 from film_recovery.review.stills import comparison, display
 from film_recovery.review.video import write_comparison_movie
@@ -37,14 +38,18 @@ def compare_sequences(
     written = []
     for frame in chosen if frames is not None else spread_frames(common, _STILLS):
         pictures = [(label, sequence.read(frame)) for label, sequence in sequences]
-        cells = [(label, display(picture.rgb, "none" if picture.is_coded else "display")) for label, picture in pictures]
+        cells = [(label, _shown(picture)) for label, picture in pictures]
         path = out / f"comparison.{frame:04d}.png"
         save_png(path, comparison(cells, f"frame {frame}"))
         written.append(path)
     if movie:
         first = sequences[0][1]
-        encoding = "none" if first.read(chosen[0]).is_coded else "display"
-        shown = ((frame, [sequence.read(frame).rgb for _, sequence in sequences]) for frame in chosen)
+        shown = ((frame, [_shown(sequence.read(frame)) for _, sequence in sequences]) for frame in chosen)
         labels = [label for label, _ in sequences]
-        written.append(write_comparison_movie(out / "comparison.mp4", labels, shown, encoding, fps=first.fps or 24.0))
+        written.append(write_comparison_movie(out / "comparison.mp4", labels, shown, "none", fps=first.fps or 24.0))
     return written
+
+
+def _shown(frame: Frame) -> FloatArray:
+    """As a display shows it."""
+    return display(frame.rgb, "none" if frame.is_coded else "display")

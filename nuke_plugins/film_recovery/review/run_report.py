@@ -26,6 +26,13 @@ from film_recovery.review.report_data import Chart, FindingLine, PairLine, Pictu
 from film_recovery.review.stills import comparison, display
 from film_recovery.review.verdict import MethodScore
 
+_NOT_JUDGED = {
+    "chroma": "There is no truth to compare with: the target has the reference's colour, with its own grain, blur and tone, on "
+    "the source's luma, which neither the density model nor the free LUT keeps.",
+    "spatial": "There is no truth to compare with: the target has the reference's luma, with its own grain and tone.",
+    "as-is": "There is no truth to compare with but the target.",
+}
+
 
 def write_run_report(folder: Path, path: Path) -> tuple[Path, list[dict[str, Any]]]:
     """Write the report of the run in ``folder``; returns its path and the scores.
@@ -64,7 +71,7 @@ def write_run_report(folder: Path, path: Path) -> tuple[Path, list[dict[str, Any
         warnings=[str(event["text"]) for event in read_events(run.events, "warning") if "name" not in event],
         findings=finding_lines(run),
         tables=[ScoreTable(f"On the {which}", scores, f"{len(judged)} frames, coded domain", "the target")],
-        not_judged=["There is no truth to compare with: the target holds the reference's own grain, blur and tone."],
+        not_judged=[_NOT_JUDGED[job.task]],
         provenance=[("model", card.name), ("made", card.created), ("matrix", f"BT.{card.matrix}"), ("encoding", card.encoding)],
         made_with=", ".join(f"{name} {version}" for name, version in card.versions.items()),
     )
@@ -132,12 +139,12 @@ def training_chart(run: RunFolder) -> Chart:
 def training_facts(run: RunFolder) -> list[tuple[str, str]]:
     """Steps, speed, precision, parameters, seconds."""
     started = next(iter(read_events(run.events, "started")), {})
-    finished = next(iter(read_events(run.events, "finished")), {})
+    finished, resumed = next(iter(read_events(run.events, "finished")), {}), read_events(run.events, "resumed")
     job = load_job(run.job)
     card = load_card(run.model(job.task).with_suffix(".json"))
     return [
         ("model", f"{card.size}, {card.parameters / 1e6:.2f} M weights"),
         ("steps", str(finished.get("step", "?"))),  # those done: the clock may have changed what was planned
         ("precision", str(started.get("precision", "?"))),
-        ("time", f"{float(finished.get('seconds', 0.0)):.0f} s"),
+        ("time since it was resumed" if resumed else "time", f"{float(finished.get('seconds', 0.0)):.0f} s"),
     ]

@@ -103,7 +103,7 @@ def cut(
     return torch.stack(parts[0]), torch.stack(parts[1]), torch.stack(parts[2])
 
 
-def largest_patch(pairs: Sequence[PreparedPair], wanted: int) -> int:
-    """The wanted crop size, or the largest multiple of 16 that fits in every pair."""
-    smallest = min(min(pair.area) for pair in pairs)
+def largest_patch(areas: Sequence[tuple[int, ...]], wanted: int) -> int:
+    """The wanted crop size, or the largest multiple of 16 that fits in every pair; ``areas`` are heights and widths."""
+    smallest = min(min(area) for area in areas)
     return max(min(wanted, smallest // MULTIPLE * MULTIPLE), MULTIPLE)

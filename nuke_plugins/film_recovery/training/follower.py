@@ -10,7 +10,8 @@ from typing import NoReturn
 from film_recovery.contract.job import load_job
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.pairs.dataset import load_dataset
-from film_recovery.training.plan import load_plan
+from film_recovery.training.memory import memory_named
+from film_recovery.training.plan import choose_device, load_plan
 from film_recovery.training.signals import collected_signals
 from film_recovery.training.team import Team
 from film_recovery.training.trainer import Trainer
@@ -25,11 +26,11 @@ def follow(folder: RunFolder, team: Team) -> NoReturn:
         InputError, ModelFileError: the run cannot be read from here.
         DeviceError: another process is gone, or this one's device is not there.
     """
-    with collected_signals():
+    with collected_signals(), memory_named():
         if team.await_order() is None:
             _end()
         plan = load_plan(folder.plan)
-        plan = replace(plan, device=team.device(plan.device))
+        plan = replace(plan, device=str(choose_device(team.device(plan.device))))
         training = [pair for pair in load_dataset(folder.dataset).pairs if not pair.held_out]
         trainer = Trainer.from_checkpoint(folder.last_checkpoint, load_job(folder.job), plan, training, team)
         del training

@@ -37,6 +37,7 @@ from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.guidance.curve import Curve
 from film_recovery.training.guidance.judge import judge_training, write_findings
 from film_recovery.training.initial import initial_weights
+from film_recovery.training.memory import memory_named
 from film_recovery.training.monitor import Monitor, event_figures, run_graph
 from film_recovery.training.plan import Clock, choose_device, has_levelled, load_plan, make_plan
 from film_recovery.training.signals import collected_signals
@@ -83,12 +84,24 @@ def train(job: TrainingJob, folder: Path, reporter: Reporter | None = None, team
         return _run(job, run, dataset, reporter or SilentReporter(), team, resuming=False)
 
 
-def resume(folder: Path, reporter: Reporter | None = None, team: Team | None = None) -> TrainingResult:
-    """Go on where a run was stopped or killed, as if it never had been. Takes a ``team``, and raises, as :func:`train` does."""
+def resume(
+    folder: Path, reporter: Reporter | None = None, team: Team | None = None, device: str | None = None
+) -> TrainingResult:
+    """Go on where a run was stopped or killed, as if it never had been. Takes a ``team``, and raises, as :func:`train` does.
+
+    ``device`` is another one than so far, from here on.
+    """
     team, run = team or Team(), RunFolder(folder)
     job = load_job(run.job)
+    if device is not None:
+        job.device = str(choose_device(device))
     team.check(job)
     with run.locked(), _failures_recorded(run):
+        EventLog(run.events).append("resumed")
+        if device is not None and run.plan.exists():
+            plan = load_plan(run.plan)
+            plan.move(choose_device(device))
+            plan.save(run.plan)
         run.stop_request.unlink(missing_ok=True)
         for place in (run.path, run.checkpoints, run.sheets, run.preview, run.export):
             remove_partials(place)
@@ -119,6 +132,7 @@ def _new_run(job: TrainingJob, folder: Path) -> RunFolder:
     run = RunFolder(folder)
     if run.job.exists():
         raise InputError(f"{folder} already holds a run; resume it, or name another folder with --out.")
+    choose_device(job.device)  # before the work of preparing pairs
     return run
 
 
@@ -194,11 +208,12 @@ def _fresh(
 ) -> tuple[Trainer, float | None]:
     device = choose_device(job.device)
     graph = make_graph(job, dataset).to(device)
-    pairs = [prepare(graph, pair, device) for pair in dataset.pairs]
-    held_out = [p for p, pair in zip(pairs, dataset.pairs, strict=True) if pair.held_out]
+    held_out = [prepare(graph, pair, device) for pair in dataset.pairs if pair.held_out]
     start = held_out_figure(graph, held_out, start_only=True) if held_out else None
     evaluation = _evaluation_seconds(graph, held_out)
-    plan = make_plan(job, graph.network, largest_patch(pairs, job.patch), evaluation, team.count)
+    del held_out  # the trainer's own are to come
+    patch = largest_patch([pair.source.shape[:2] for pair in dataset.pairs], job.patch)
+    plan = make_plan(job, graph.network, patch, evaluation, team.count)
     plan.save(run.plan)
     if plan.device == "cpu":
         torch.set_num_threads(plan.threads)
@@ -259,10 +274,8 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
                 figures = {"loss": sum(losses) / len(losses), **({} if held_out is None else {"held_out": held_out})}
                 monitor.log.append("progress", step=done, **event_figures(figures))
                 reporter.progress(done, plan.steps, "step", figures)
-            if done % job.sheet_interval == 0 or done == plan.steps:
-                graph = trainer.with_weights(trainer.averaged.state_dict())
-                monitor.contact_sheet(graph, done)
-                monitor.preview_frame(graph, done)
+            if done == plan.steps or (done % job.sheet_interval == 0 and monitor.has_time):
+                monitor.draw(trainer.with_weights(trainer.averaged.state_dict()), done)
             if done % job.checkpoint_interval == 0 or done == plan.steps:
                 _save(trainer, run)
                 monitor.log.append("checkpoint", step=done)
@@ -343,11 +356,12 @@ def _preview(job: TrainingJob, dataset: Dataset) -> FloatArray | None:
 def _failures_recorded(run: RunFolder) -> Iterator[None]:
     """Leave the reason of a failure in the events, where a monitor finds it."""
     try:
-        yield
-    except StoppedError:
-        raise
+        with memory_named():
+            yield
     except FilmRecoveryError as error:
-        if run.path.is_dir():
+        if not run.job.exists():
+            run.stop_request.unlink(missing_ok=True)  # it was for this attempt, of which nothing is left to go on with
+        if run.path.is_dir() and not isinstance(error, StoppedError):
             EventLog(run.events).append("failed", text=str(error), code=int(error.exit_code))
         raise
 

@@ -55,6 +55,6 @@ def check_finite(value: torch.Tensor, step: int, frames: list[int]) -> float:
     if not math.isfinite(number):
         raise DivergedError(
             f"The training diverged at step {step} (frames {sorted(set(frames))}): its loss or weights are not finite. Check "
-            "these frames for extreme values, or train again with a lower learning rate or precision fp32."
+            "these frames for extreme values, or train again with precision fp32 or another seed."
         )
     return number

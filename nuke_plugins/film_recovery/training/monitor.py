@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,14 @@ import torch
 
 from film_recovery.contract.events import EventLog
 from film_recovery.contract.run_folder import RunFolder
-from film_recovery.images.drawing import draw_grid, save_png
+from film_recovery.images.drawing import Cell, draw_grid, fit_width, save_png
 from film_recovery.images.encodings import encode
 from film_recovery.pairs.dataset import Pair
 from film_recovery.training.graph import RecoveryGraph
 
 _ROWS = 6  # rows of a contact sheet
 _CELL = 480  # pixels
+_SHARE = 0.05  # of the time, at most, that pictures take after the first
 
 
 class Monitor:
@@ -30,33 +31,41 @@ class Monitor:
         self.preview = preview
         held = [pair for pair in pairs if pair.held_out]
         self.shown = [*[pair for pair in pairs if not pair.held_out][: _ROWS - min(len(held), 2)], *held[:2]]
+        self._given: list[list[Cell]] = []  # of each row what is the same in every sheet
+        self._begin, self._drawing = time.monotonic(), 0.0  # seconds
 
-    def contact_sheet(self, graph: RecoveryGraph, step: int) -> Path:
+    @property
+    def has_time(self) -> bool:
+        """Whether pictures have taken a twentieth of the time at most: those of large frames take as long as many steps."""
+        return self._drawing <= _SHARE * (time.monotonic() - self._begin)
+
+    def draw(self, graph: RecoveryGraph, step: int) -> None:
+        """A contact sheet, and the preview where a frame for it is named."""
+        begin = time.monotonic()
+        self._contact_sheet(graph, step)
+        if self.preview is not None:
+            self._preview_frame(graph, self.preview, step)
+        self._drawing += time.monotonic() - begin
+
+    def _contact_sheet(self, graph: RecoveryGraph, step: int) -> None:
         """Rows of input, target and output, labelled with the frame and whether it is held out."""
-        rows = []
-        for pair in self.shown:
-            where = f"{pair.frame}" + (" · held out" if pair.held_out else "")
-            rows.append([
-                (f"{where} · input", _display(pair.source, graph.encoding)),
-                ("target", _display(pair.target, graph.encoding)),
-                (f"output · step {step}", _display(run_graph(graph, pair.source), graph.encoding)),
-            ])  # fmt: skip
+        if not self._given:
+            self._given = [_given_cells(pair, graph.encoding) for pair in self.shown]
+        rows = [
+            [*given, (f"output · step {step}", _display(run_graph(graph, pair.source), graph.encoding))]
+            for pair, given in zip(self.shown, self._given, strict=True)
+        ]
         path = self.run.sheets / f"contact_{step:06d}.png"
         save_png(path, draw_grid(rows, f"{graph.task} recovery, step {step}", _CELL))
         self.log.append("contact_sheet", step=step, path=path.relative_to(self.run.path).as_posix())
-        return path
 
-    def preview_frame(self, graph: RecoveryGraph, step: int) -> Path | None:
-        """The preview frame as it comes and as the model gives it now, side by side; None when there is none."""
-        if self.preview is None:
-            return None
-        output = run_graph(graph, self.preview)
-        row = [("preview · input", _display(self.preview, graph.encoding)),
-               (f"output · step {step}", _display(output, graph.encoding))]  # fmt: skip
+    def _preview_frame(self, graph: RecoveryGraph, frame: npt.NDArray[np.float32], step: int) -> None:
+        """The preview frame as it comes and as the model gives it now, side by side."""
+        row = [("preview · input", _display(frame, graph.encoding)),
+               (f"output · step {step}", _display(run_graph(graph, frame), graph.encoding))]  # fmt: skip
         path = self.run.preview / f"preview_{step:06d}.png"
         save_png(path, draw_grid([row], f"a frame outside the set, step {step}", _CELL * 2))
         self.log.append("preview", step=step, path=path.relative_to(self.run.path).as_posix())
-        return path
 
 
 @torch.no_grad()
@@ -70,6 +79,13 @@ def run_graph(graph: RecoveryGraph, rgb: npt.NDArray[np.float32]) -> npt.NDArray
 def event_figures(figures: dict[str, Any]) -> dict[str, Any]:
     """Rounded for the events file."""
     return {name: round(value, 5) if isinstance(value, float) else value for name, value in figures.items()}
+
+
+def _given_cells(pair: Pair, encoding: str) -> list[Cell]:
+    """Input and target, as large as they are shown."""
+    where = f"{pair.frame}" + (" · held out" if pair.held_out else "")
+    given = ((f"{where} · input", pair.source), ("target", pair.target))
+    return [(label, fit_width(_display(picture, encoding), _CELL)) for label, picture in given]
 
 
 def _display(working: npt.NDArray[np.float32], encoding: str) -> npt.NDArray[np.float32]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from film_recovery.contract.errors import DeviceError
 from film_recovery.contract.job import TrainingJob
@@ -33,7 +34,7 @@ _COOLING = 0.1  # of the planned steps, in which a training that is cut short co
 _EARLIEST = 0.4  # of the planned steps, before which none is
 _LOOKS = (0.1, 0.4)  # of the steps or of the time, after which the steps that are left are counted anew
 _LEVEL = 0.05  # dB for each tenth of the planned steps: a held-out figure that gains less has levelled off
-_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass
@@ -64,6 +65,12 @@ class TrainingPlan:
     def end_at(self, steps: int) -> None:
         """Plan another number of steps than so far, before the training was cut short."""
         self.steps, self.evaluation_interval = steps, max(min(self.evaluation_interval, steps // _EVALUATIONS[0]), 1)
+
+    def move(self, device: torch.device) -> None:
+        """Go on on another device, and in a precision that it multiplies."""
+        self.device, self.threads = str(device), _threads(device)
+        if self.precision not in precisions(device):
+            self.precision = "fp32"
 
     def save(self, path: Path) -> None:
         """Write the plan, whole or not at all."""
@@ -135,13 +142,18 @@ def load_plan(path: Path) -> TrainingPlan:
 def choose_device(wanted: str) -> torch.device:
     """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` to a device. Raises :class:`DeviceError` when it is not there."""
     if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
     if wanted.startswith("cuda") and not torch.cuda.is_available():
         raise DeviceError("No CUDA device is available to PyTorch here; use device cpu, or install a CUDA build of torch.")
     try:
-        return torch.device(wanted)
+        device = torch.device(wanted)
     except RuntimeError as error:
         raise DeviceError(f"'{wanted}' is not a device; use auto, cpu or cuda.") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"There is no {wanted} here, they end with cuda:{torch.cuda.device_count() - 1}; name one of these.")
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # colour is computed in single precision, not in ten bits of it
+    return device
 
 
 def make_plan(
@@ -150,8 +162,7 @@ def make_plan(
     """Probe the speed of a training step and decide. ``evaluation_seconds`` is the time of one held-out evaluation,
     ``processes`` how many share the crops of a step."""
     device = choose_device(job.device)
-    threads = torch.get_num_threads() if device.type == "cpu" else 1
-    candidates = [job.precision] if job.precision != "auto" else (["bf16"] if device.type == "cuda" else processor_precisions())
+    candidates = [job.precision] if job.precision != "auto" else precisions(device)
     crops = math.ceil(job.batch / processes)
     timed = {name: probe_step(network, crops, patch, name, device, job.task) for name in candidates}
     precision = min(timed, key=lambda name: timed[name])
@@ -166,7 +177,7 @@ def make_plan(
         steps=steps,
         precision=precision,
         device=str(device),
-        threads=threads,
+        threads=_threads(device),
         patch=patch,
         learning_rate=job.learning_rate or _LEARNING_RATE[job.task],
         evaluation_interval=max(steps // evaluations, 1),
@@ -193,18 +204,22 @@ def probe_step(
         recovery_loss(task, out.float(), target, target, gain, 0.0, trust).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(trial.parameters(), 1.0)
         optimiser.step()
-        with torch.no_grad():
-            for mean, weight in zip(averaged.parameters(), trial.parameters(), strict=True):
-                mean.lerp_(weight, 0.01)
+        get_ema_multi_avg_fn(0.99)(list(averaged.parameters()), list(trial.parameters()), None)  # type: ignore[no-untyped-call]
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - begin)
     return min(seconds[1:])
 
 
-def processor_precisions() -> list[str]:
-    """What is worth a try on this processor: bf16 only where the hardware multiplies it; elsewhere a step takes nine times as
-    long."""
+def _threads(device: torch.device) -> int:
+    return torch.get_num_threads() if device.type == "cpu" else 1
+
+
+def precisions(device: torch.device) -> list[str]:
+    """What is worth a try on a device: bf16 only where the hardware multiplies it; on a CPU without, a step takes nine times
+    as long."""
+    if device.type == "cuda":
+        return ["bf16"] if torch.cuda.get_device_capability(device) >= (8, 0) else ["fp32"]
     cpuinfo = Path("/proc/cpuinfo")
     flags = cpuinfo.read_text(encoding="ascii", errors="replace") if os.name == "posix" and cpuinfo.exists() else ""
     return ["fp32", "bf16"] if "avx512_bf16" in flags or "amx_bf16" in flags else ["fp32"]

@@ -21,6 +21,8 @@ from film_recovery.contract.errors import DeviceError, UsageError
 from film_recovery.contract.job import TrainingJob
 
 _PATIENCE = datetime.timedelta(days=7)  # followers wait while the leader prepares and judges
+_PATIENCE_IN_STEP = datetime.timedelta(minutes=10)  # when GPUs wait for each other's gradients
+_OWN = ("cuda error", "cuda failure", "out of memory")  # what this process's own GPU says, also by NCCL
 _Item = TypeVar("_Item")
 
 
@@ -41,6 +43,7 @@ class Team:
     def __init__(self, rank: int = 0, count: int = 1) -> None:
         self.rank, self.count = rank, count
         self._is_over = count == 1
+        self._gpus: distributed.ProcessGroup | None = None  # through which GPUs reach each other
         self._is_in_step = False  # a leader that fails in one has followers that wait for its gradients, not for its word
 
     def check(self, job: TrainingJob) -> None:
@@ -74,7 +77,9 @@ class Team:
                 self._say(1.0, 0.0, 0.0, 0.0)
             with _losses_named():
                 distributed.all_reduce(torch.zeros(1))  # by the network, where a process that is gone is noticed
-                distributed.all_reduce(torch.zeros(1, device=device))  # the first one between GPUs takes seconds
+                if device.type == "cuda":
+                    self._gpus = distributed.new_group(backend="nccl", timeout=_PATIENCE_IN_STEP)
+                    distributed.all_reduce(torch.zeros(1, device=device), group=self._gpus)  # the first one takes seconds
 
     def order(self, order: Order) -> None:
         """The leader says that this step is next. Raises :class:`DeviceError` when a follower is gone."""
@@ -106,7 +111,7 @@ class Team:
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         packed = torch.cat([loss.detach().reshape(1), *(gradient.flatten() for gradient in gradients)]) * weight
         with _losses_named():
-            distributed.all_reduce(packed)
+            distributed.all_reduce(packed, group=self._gpus)
         parts = torch.split(packed[1:], [gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view(gradient.shape))
@@ -139,11 +144,8 @@ def joined() -> Iterator[Team]:
         yield Team()
         return
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    between_gpus = torch.cuda.is_available() and distributed.is_nccl_available()
     with _losses_named():
-        distributed.init_process_group(
-            "cpu:gloo,cuda:nccl" if between_gpus else "gloo", rank=rank, world_size=count, timeout=_PATIENCE
-        )
+        distributed.init_process_group("gloo", rank=rank, world_size=count, timeout=_PATIENCE)
     team = Team(rank, count)
     try:
         yield team
@@ -159,8 +161,8 @@ def _losses_named() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "CUDA error" in str(error):
-            raise  # this process's own
+        if isinstance(error, torch.OutOfMemoryError) or any(sign in str(error).lower() for sign in _OWN):
+            raise
         raise DeviceError(
             "Another process of this training has ended, or cannot be reached; what it said stands above. Go on from the last "
             f"checkpoint with film-recovery resume, with any number of processes. ({str(error).splitlines()[0]})"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from film_recovery.contract.job import TrainingJob
 from film_recovery.pairs.dataset import Pair
@@ -110,9 +111,8 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.graph.network.parameters(), 1.0)
         self.optimiser.step()
         decay = min(_EMA, (1.0 + step) / (10.0 + step))
-        with torch.no_grad():
-            for mean, weight in zip(self.averaged.parameters(), self.graph.network.parameters(), strict=True):
-                mean.lerp_(weight, 1.0 - decay)
+        means, weights = list(self.averaged.parameters()), list(self.graph.network.parameters())
+        get_ema_multi_avg_fn(decay)(means, weights, None)  # type: ignore[no-untyped-call]
         self.done = step + 1
         return loss, [pairs[crop.pair].frame for crop in crops]
 

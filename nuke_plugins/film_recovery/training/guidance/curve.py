@@ -50,7 +50,7 @@ def judge_curve(curve: Curve) -> list[Finding]:
         return [Finding(
             "unstable",
             f"{fell} did not: the training went astray.",
-            "The best checkpoint is handed out; lower the learning rate, or look whether the pairs contradict each other.",
+            "The best checkpoint is handed out; look whether the pairs contradict each other, or train with a larger --batch.",
         )]  # fmt: skip
     late = _late_gain(curve)
     if late > max(_RISING[0], _RISING[1] * (curve.best - curve.start)):

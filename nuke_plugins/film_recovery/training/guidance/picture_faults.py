@@ -64,7 +64,7 @@ def judge_overlays(views: Sequence[View], task: str) -> list[Finding]:
     return [Finding(
         "burnt-in-text",
         f"In {frames_text(frames)} one side has letters, a logo or the like that the other has not, about {width}x{height} px "
-        f"at {x},{y}.",
+        f"at {x + views[0].corner[0]},{y + views[0].corner[1]} of the source.",
         "Crop it off, or mask it with align; else the network learns to paint or to erase it.", frames,
     )]  # fmt: skip
 

@@ -1,0 +1,26 @@
+"""Too little memory for a training: for the person at the screen, who can ask for less."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from film_recovery.contract.errors import DeviceError
+
+
+@contextlib.contextmanager
+def memory_named() -> Iterator[None]:
+    """Raises :class:`DeviceError` in place of what PyTorch and NumPy raise when memory runs out."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "can't allocate memory" not in text:
+            raise
+        said = text.splitlines()[0] if text else "out of memory"
+        raise DeviceError(
+            "There is too little memory for this training. End other programs and resume it, or train anew with a smaller "
+            f"--batch, --patch or --size. ({said})"
+        ) from error

@@ -112,7 +112,16 @@ def bake_for(
         CancelledError: ``cancelled`` said so; whole frames are kept.
         StorageError: the disk is full or read-only.
     """
-    found = needs.needed(ends, frames)
+    return _bake(needs.needed(ends, frames), say, training, cancelled, progress)
+
+
+def _bake(
+    found: needs.Needs,
+    say: Any,
+    training: bool,
+    cancelled: frame_tools.Cancelled | None = None,
+    progress: frame_tools.Progress | None = None,
+) -> int:
     for warning in found.warnings:
         say(warning)
     baked = 0
@@ -143,8 +152,11 @@ def _train_for(node: Any, say: Any) -> None:
     trainer = linked_train(node)
     if trainer is None:
         return
-    inputs = [trainer.input(index) for index in range(2)]
-    bake_for([entry for entry in inputs if entry is not None], train.plan_of(trainer).wanted, say, training=True)
+    plan = train.plan_of(trainer)
+    partners = [plan.partners.get(frame, frame) for frame in plan.wanted]
+    preview = [] if plan.preview is None else [plan.preview]
+    asked = [(trainer.input(index), frames) for index, frames in enumerate((plan.wanted, partners, preview)) if frames]
+    _bake(needs.needed_at(asked), say, training=True)
     train.ensure_trained(trainer, say)
 
 
@@ -177,11 +189,25 @@ def _record(found: needs.Needs, writes: Sequence[Any]) -> dict[str, Any]:
 def _render(writes: Sequence[Any], frames: Sequence[int], say: Any) -> None:
     for write in sorted(writes, key=lambda node: node["render_order"].value()):
         say(f"{write.fullName()}: rendering {frame_tools.format_frames(frames)}")
-        for frame in frames:
-            try:
-                nuke.execute(write, frame, frame, 1)
-            except RuntimeError as error:
-                raise HostError(f"Frame {frame} of {write.fullName()} cannot be rendered: {error}") from error
+        for first, last in frame_tools.runs(frames):
+            _render_run(write, first, last)
+
+
+def _render_run(write: Any, first: int, last: int) -> None:
+    """In one go: a movie is one file for one render, and what the Write calls before and after a render is called once."""
+    begun = [first]
+
+    def note() -> None:
+        begun[0] = int(nuke.frame())
+
+    nuke.addBeforeFrameRender(note)
+    try:
+        nuke.execute(write, first, last, 1)
+    except RuntimeError as error:
+        folder = Path(write["file"].getEvaluatedValue() or ".").parent
+        raise frame_tools.unrendered(f"Frame {begun[0]} of {write.fullName()}", folder, error) from error
+    finally:
+        nuke.removeBeforeFrameRender(note)
 
 
 def _named(name: str) -> Any:

@@ -29,7 +29,7 @@ class Record:
 
     Attributes:
         model: SHA-256 of the model file.
-        settings: precision and tile, as text.
+        settings: release, precision and what else changes pixels, as text.
         input_hash: Nuke's hash of the input at this frame: cheap to ask, but only good within one Nuke version.
         input_file: SHA-256 of the rendered input without what changes by itself; decides headless.
         file: SHA-256 of the recovered file; empty while it is being made, and after a bake that was killed.
@@ -40,6 +40,11 @@ class Record:
     input_hash: str
     input_file: str
     file: str
+
+    @property
+    def made_of(self) -> tuple[str, str, str]:
+        """What decides the pixels: model, settings and input."""
+        return self.model, self.settings, self.input_file
 
 
 class FrameCache:
@@ -106,7 +111,7 @@ class FrameCache:
     def holds(self, frame: int, model: str, settings: str, input_file: str) -> bool:
         """Whether a frame is whole and made of exactly this; its file is read to its last byte."""
         record = self.record(frame)
-        if record is None or (record.model, record.settings, record.input_file) != (model, settings, input_file):
+        if record is None or record.made_of != (model, settings, input_file):
             return False
         return bool(record.file) and file_hash(self.recovered(frame)) == record.file
 
@@ -128,9 +133,7 @@ class FrameCache:
             StorageError: the folder cannot be written.
         """
         before = self.record(frame)
-        same = before is not None and (before.model, before.settings, before.input_file) == (
-            record.model, record.settings, record.input_file
-        )  # fmt: skip
+        same = before is not None and before.made_of == record.made_of
         if same and before is not None and before.file and file_hash(self.recovered(frame)) == before.file:
             return
         if not same or before is None or before.file:

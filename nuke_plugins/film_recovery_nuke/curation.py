@@ -64,7 +64,11 @@ def folder_of(command: str, source: Any, reference: Any) -> Path:
 
 
 def arguments(command: str, source: str, reference: str, folder: Path, options: Sequence[str] = ()) -> list[str]:
-    """The worker's words for a command. The match beside ``folder`` is handed to select and align where there is one."""
+    """The worker's words for a command. The match beside ``folder`` is handed to select and align where there is one.
+
+    Raises:
+        HostError: that match was made of other files.
+    """
     if command == "analyse":
         words = ["analyse", source, "--against", reference]
     elif command == "match":
@@ -73,6 +77,8 @@ def arguments(command: str, source: str, reference: str, folder: Path, options: 
         words = [command, "--source", source, "--reference", reference]
         found = folder.parent / "match" / RECORDS["match"]
         if found.is_file():
+            if not is_of(found.parent, (source, reference)):
+                raise HostError(f"The match in {found.parent} is of other files; run Match again for these elements.")
             words += ["--match", str(found)]
     return [*words, *options, "--out", str(folder)]
 
@@ -89,14 +95,15 @@ def start(words: Sequence[str], folder: Path) -> None:
         raise HostError(f"{words[0]} runs already in {folder}; wait for it or cancel it.")
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / worker.LOG).unlink(missing_ok=True)
+        for name in (worker.LOG, worker.PROCESS):
+            (folder / name).unlink(missing_ok=True)
     write_json(folder / _REQUEST, {"arguments": list(words)})
     worker.start_detached([*words, "--json"], folder)
 
 
 def cancel(folder: Path) -> bool:
     """Ask the command in a folder to end; False when none runs. Windows ends it at once."""
-    if not worker.is_alive(folder, _LONGEST):
+    if standing(folder).state != "running":  # else the process id may be another's by now
         return False
     os.kill(int((folder / worker.PROCESS).read_text(encoding="utf-8").split()[0]), signal.SIGTERM)
     return True
@@ -106,20 +113,25 @@ def standing(folder: Path) -> Standing:
     """How the command in a folder stands."""
     if not (folder / _REQUEST).is_file():
         return Standing("none")
-    line = last_line(folder / worker.LOG)
-    if worker.is_alive(folder, _LONGEST):
+    # Whether it has ended is told by what it left. Its process id is asked last: the system gives it out again.
+    if _is_finished(folder):
+        return Standing("finished")
+    line, said = last_line(folder / worker.LOG), last_object(folder)
+    if said is None and worker.is_alive(folder, _LONGEST):
         counted = _COUNTED.match(line)
         return Standing("running", line, *([int(number) for number in counted.groups()] if counted else []))
-    try:
-        made, asked = ((folder / name).stat().st_mtime for name in (RECORDS[folder.name], _REQUEST))
-        if made >= asked:
-            return Standing("finished")
-    except OSError:  # no record yet
-        pass
-    said = last_object(folder)
     if said is None or "error" not in said:
         return Standing("failed", line)
     return Standing("stopped" if said.get("exit_code") == ExitCode.STOPPED else "failed", str(said["error"]))
+
+
+def _is_finished(folder: Path) -> bool:
+    """Whether the record is of what was asked last; a command writes it when all else is there."""
+    try:
+        made, asked = ((folder / name).stat().st_mtime for name in (RECORDS[folder.name], _REQUEST))
+    except OSError:  # no record yet
+        return False
+    return made >= asked
 
 
 def is_of(folder: Path, files: Sequence[str]) -> bool:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
 import nuke
+from film_recovery.contract.errors import FilmRecoveryError, StorageError
+from film_recovery_nuke import needs
 from film_recovery_nuke.errors import CancelledError, HostError
 
 _RANGE = re.compile(r"^(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?$")
 _MOST = 1_000_000
+ROOM = 128 * 2**20  # bytes, about a large frame: with less, a render that failed is taken to have failed of that
 Progress = Callable[[int, int, str], None]
 Cancelled = Callable[[], bool]
 
@@ -41,15 +45,20 @@ def parse_frames(text: str) -> list[int]:
     return sorted(found)
 
 
+def runs(frames: Iterable[int]) -> list[tuple[int, int]]:
+    """First and last frame of every run of frames that follow each other, ascending."""
+    found: list[tuple[int, int]] = []
+    for frame in sorted(set(frames)):
+        if found and frame == found[-1][1] + 1:
+            found[-1] = (found[-1][0], frame)
+        else:
+            found.append((frame, frame))
+    return found
+
+
 def format_frames(frames: Iterable[int]) -> str:
     """The shortest spelling in runs: ``1-3,8,11-15``; empty for none."""
-    runs: list[list[int]] = []
-    for frame in sorted(set(frames)):
-        if runs and frame == runs[-1][1] + 1:
-            runs[-1][1] = frame
-        else:
-            runs.append([frame, frame])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs(frames))
 
 
 @contextlib.contextmanager
@@ -64,6 +73,23 @@ def full_scale() -> Iterator[None]:
     finally:
         if was_on:
             root["proxy"].setValue(True)
+
+
+@contextlib.contextmanager
+def no_placeholders() -> Iterator[None]:
+    """Let every frame that is not baked be an error for a while: what stands in for it on the screen must not be trained on or
+    baked. Without a GUI it always is one."""
+    nodes = nuke.allNodes(needs.INFERENCE, nuke.root(), recurseGroups=True) if nuke.GUI else []
+    knobs = [node["missingFrames"] for node in nodes]
+    # In the spelling of scripts, which takes an expression away and brings it back.
+    changed = [(knob, knob.toScript()) for knob in knobs if knob.value() != "error"]
+    try:
+        for knob, _ in changed:
+            knob.fromScript("error")
+        yield
+    finally:
+        for knob, before in changed:
+            knob.fromScript(before)
 
 
 @contextlib.contextmanager
@@ -84,7 +110,7 @@ def render_frames(
     progress: Progress | None = None,
 ) -> list[Path]:
     """Render frames of what feeds an internal Write, one by one: EXR, 32-bit float, raw, at full scale, of the
-    project's first view.
+    project's first view. No frame shows a placeholder of an inference node.
 
     Args:
         write: the Write, with its format set in the gizmo; it is on only during the call.
@@ -97,7 +123,7 @@ def render_frames(
         The files, in the order of the frames.
 
     Raises:
-        HostError: a frame cannot be rendered; the message names it and keeps Nuke's reason.
+        HostError, StorageError: a frame cannot be rendered; the message names it and keeps Nuke's reason.
         CancelledError: ``cancelled`` said so; frames that were written stay.
     """
     if write.input(0) is None:
@@ -105,7 +131,7 @@ def render_frames(
     written: list[Path] = []
     view = nuke.views()[0]
     write["file"].setValue(pattern.replace("\\", "/"))
-    with full_scale(), switched_on(write):
+    with full_scale(), no_placeholders(), switched_on(write):
         for number, frame in enumerate(frames):
             if cancelled is not None and cancelled():
                 raise CancelledError(f"Cancelled at frame {frame}; {number} of {len(frames)} frames were written.")
@@ -116,7 +142,8 @@ def render_frames(
                     raise CancelledError(
                         f"Cancelled at frame {frame}; {number} of {len(frames)} frames were written."
                     ) from error
-                raise HostError(f"Frame {frame} of {write.parent().name()} cannot be rendered: {error}") from error
+                where = Path(frame_path(pattern, frame)).parent
+                raise unrendered(f"Frame {frame} of {write.parent().name()}", where, error) from error
             path = Path(frame_path(pattern, frame))
             if not path.is_file():
                 raise HostError(f"Frame {frame} of {write.parent().name()} was rendered, but {path} is not there.")
@@ -124,6 +151,17 @@ def render_frames(
             if progress is not None:
                 progress(number + 1, len(frames), f"frame {frame}")
     return written
+
+
+def unrendered(what: str, folder: Path, error: RuntimeError) -> FilmRecoveryError:
+    """What to raise for a frame that Nuke did not render: Nuke tells in words alone that a disk is full, and a farm acts on the
+    exit code."""
+    with contextlib.suppress(OSError):
+        free = shutil.disk_usage(folder).free
+        if free < ROOM:
+            room = f"{folder} has {free >> 20} MB left; make room and start it again."
+            return StorageError(f"{what} cannot be rendered, and {room} ({error})")
+    return HostError(f"{what} cannot be rendered: {error}")
 
 
 def frame_path(pattern: str, frame: int) -> str:

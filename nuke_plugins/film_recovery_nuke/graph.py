@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from film_recovery_nuke.errors import HostError
 SOURCE_COLOUR, REFERENCE_COLOUR, STAGE_COLOUR = 0x9A9A9AFF, 0x7A3D8CFF, 0x4F7A52FF
 _COLUMN, _ROW = 110, 90
 FOLDER = "recovery"  # beside the script, where neither node nor preferences name another
+TCL = re.compile(r"\[[^\]]*\]")  # in a knob's text; it is evaluated away
+_MEANINGFUL = "%#["  # in a path, for Nuke: frame numbers, views, Tcl
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,13 @@ def folder_from(text: str, setting: str, what: str) -> Path:
     if not script:
         raise HostError(f"Save the script first, or give an absolute {what}: a relative one begins at the script's folder.")
     return Path(script).parent / (chosen or FOLDER)
+
+
+def check_plain(path: str, what: str) -> None:
+    """Raises :class:`HostError` where a folder, as ``data directory``, has a letter of Nuke's patterns or Tcl in its path."""
+    strange = sorted(set(_MEANINGFUL) & set(path))
+    if strange:
+        raise HostError(f"{path}: '{strange[0]}' has a meaning in file names of Nuke; choose another {what}.")
 
 
 def shortened(path: Path) -> str:

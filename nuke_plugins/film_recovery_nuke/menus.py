@@ -32,7 +32,7 @@ def add_menus() -> None:
 
 @shown
 def train_from_selected() -> Any:
-    """Start a training from the selected FrameHolds, on the selected RecoveryTrain or a new one."""
+    """Start a training from the selected FrameHolds, on the selected RecoveryTrain."""
     from film_recovery_nuke.nodes import train
 
     selected = nuke.selectedNodes()

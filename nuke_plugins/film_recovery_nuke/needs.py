@@ -19,6 +19,8 @@ from film_recovery.contract.steady import REACH
 
 INFERENCE = "RecoveryInference"
 _UNKNOWN_TIME = frozenset({"OFlow2", "Kronos", "FrameBlend", "TimeBlur", "NoTimeBlur", "TimeEcho", "TimeDissolve", "Twixtor"})
+_LOOKS_ASIDE = frozenset({"MotionBlur", "VectorGenerator", "SmartVector"})
+_OFX = "OFX"  # the class of every OpenFX plug-in begins so; which frames it asks for is its own affair
 _FRAME_WORD = re.compile(r"\b(?:frame|t)\b")
 Ask = tuple[int, int]  # number of an input, and the frame that is asked of it
 
@@ -42,10 +44,15 @@ class Needs:
 
 def needed(ends: Sequence[Any], frames: Iterable[int]) -> Needs:
     """What rendering ``ends`` (Writes, or inference nodes themselves) at ``frames`` asks of the inference nodes above them."""
-    walker = _Walker()
     wanted = list(frames)
-    for end in ends:
-        for frame in wanted:
+    return needed_at([(end, wanted) for end in ends])
+
+
+def needed_at(asked: Iterable[tuple[Any, Iterable[int]]]) -> Needs:
+    """The same where each end is rendered at frames of its own."""
+    walker = _Walker()
+    for end, frames in asked:
+        for frame in frames:
             walker.visit(end, frame)
     return walker.needs()
 
@@ -84,7 +91,7 @@ def shown_frame(branch: Any, frame: int) -> int | None:
         asks = walker.asks(node, at)
         if not asks:
             return at if node.inputs() == 0 else None
-        if walker.warned or (len(asks) > 1 and asks[0][0] is asks[1][0]):
+        if walker.is_lost or (len(asks) > 1 and asks[0][0] is asks[1][0]):
             return None
         node, at = asks[0]
         if node is None:
@@ -97,6 +104,7 @@ class _Walker:
         self._seen: set[tuple[str, int]] = set()
         self._nodes: dict[str, Any] = {}
         self._above: dict[str, set[str]] = {}
+        self.is_lost = False  # whether a node was met of which nobody can tell which frame it shows
 
     def visit(self, start: Any, frame: int) -> None:
         """Follow one node at one frame. Without recursion: scripts are deep."""
@@ -132,11 +140,6 @@ class _Walker:
                     todo += [(other, False) for other in sorted(self._above[name])]
         return self._found
 
-    @property
-    def warned(self) -> bool:
-        """Whether a timing was met that is not known."""
-        return bool(self._found.warnings)
-
     def asks(self, node: Any, frame: int) -> list[tuple[Any, int]]:
         """What a node asks of which node above it; through groups."""
         kind = node.Class()
@@ -150,9 +153,11 @@ class _Walker:
             return [(ends[0], frame)] if ends else []
         try:
             asks = _timing(node, kind, inputs, frame)
+            is_known = not _looks_aside(node, kind, frame)
         except UnknownTimingError:
+            asks, is_known, self.is_lost = [(index, frame) for index in range(len(inputs))], False, True
+        if not is_known:
             self._warn(f"{node.fullName()} ({kind}): its timing is not followed; the frame asked of it is asked of its input.")
-            asks = [(index, frame) for index in range(len(inputs))]
         return [(inputs[index], at) for index, at in asks if 0 <= index < len(inputs)]
 
     def _warn(self, text: str) -> None:
@@ -171,6 +176,13 @@ def _outside(node: Any) -> Any:
 
 def _inputs_of(group: Any) -> list[Any]:
     return [child for child in group.nodes() if child.Class() == "Input"]
+
+
+def _looks_aside(node: Any, kind: str, frame: int) -> bool:
+    """Whether a node shows the asked frame, but makes it of others too, of which its knobs do not tell here."""
+    if kind == "Denoise2":
+        return node.knob("enable_temporal") is None or _flag(node, "enable_temporal", frame)
+    return kind in _LOOKS_ASIDE or kind.startswith(_OFX)
 
 
 def _timing(node: Any, kind: str, inputs: Sequence[Any], frame: int) -> list[Ask]:

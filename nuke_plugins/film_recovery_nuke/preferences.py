@@ -21,7 +21,6 @@ KEYS: dict[str, tuple[str, str]] = {
     "worker_python": ("", "Python of the worker's environment; empty finds the one beside the package"),
     "data_folder": ("", "where trainings go when the node names no data directory; empty puts them beside the script"),
     "cache_folder": ("", "where baked frames go when the node names no folder; empty puts them beside the script"),
-    "model_folder": ("", "where the file browser for models begins"),
     "device": ("auto", "auto, cpu or cuda"),
 }
 

@@ -245,3 +245,74 @@ def test_the_command_line_is_read_as_nuke_hands_it_over(nuke: Any) -> None:
     assert words_after("bake_script.py", ["python", "-x"]) == []
     with pytest.raises(UsageError, match="Name the script"):
         bake.parse_order(["1-5"])
+
+
+def test_frames_that_follow_each_other_are_rendered_in_one_go(nuke: Any, reads: Callable[..., Any], tmp_path: Path) -> None:
+    """A movie is one file for one render, and what is called before and after a render is called once for it."""
+    import embedded_nuke
+    from film_recovery_nuke import bake
+    from film_recovery_nuke.errors import HostError
+
+    source, _ = reads(nuke)
+    write = nuke.nodes.Write(
+        inputs=[source], file=(tmp_path / "out.####.exr").as_posix(), file_type="exr", raw=True, name="Final"
+    )
+    renders: list[str] = []
+    nuke.addBeforeRender(lambda: renders.append("before"))
+    nuke.addAfterRender(lambda: renders.append("after"))
+    said: list[str] = []
+    bake._render([write], [1001, 1002, 1003, 1006, 1008, 1009], said.append)
+    assert said == ["Final: rendering 1001-1003,1006,1008-1009"]
+    assert renders == ["before", "after"] * 3
+    assert [path.name for path in sorted(tmp_path.glob("out.*"))] == [
+        f"out.{frame}.exr" for frame in (1001, 1002, 1003, 1006, 1008, 1009)
+    ]
+    source["last"].setValue(3000)  # else it would hold its last file
+    with pytest.raises(HostError, match="Frame 1013 of Final cannot be rendered"):
+        bake._render([write], [1011, 1012, 1013, 1014], said.append)
+    assert (tmp_path / "out.1012.exr").is_file()
+    assert not embedded_nuke.session().callbacks_for("beforeFrameRender", write)
+
+
+def test_two_scripts_in_one_folder_keep_their_frames_apart(line: Line, shot: Path) -> None:
+    """Nodes of the same names, with the same model."""
+    other = shot.with_name("shot020.nk")
+    other.write_text(shot.read_text(encoding="utf-8").replace(" value 0.9\n", " value 0.8\n"), encoding="utf-8")
+    assert line("-t", BAKE, shot, "1004").returncode == 0
+    ours = files(shot, "recovery/*/*.exr")
+    done = line("-t", BAKE, other, "1004")
+    assert done.returncode == 0 and "ZFirst: 1 baked" in done.stdout and "ASecond: 1 baked" in done.stdout
+    both = files(shot, "recovery/*/*.exr")
+    assert len(both) == 2 * len(ours) == 4
+    assert {**both, **ours} == both
+    assert "ASecond: 0 baked, 1 were there" in line("-t", BAKE, shot, "1004").stdout
+    copy = shot.with_name("whose.nk")
+    copy.write_text(shot.read_text(encoding="utf-8").replace(shot.as_posix(), copy.as_posix()), encoding="utf-8")
+    failed = line("-x", "-F", "1004", copy)
+    assert failed.returncode == 1 and "does not exist" in failed.stderr, "nobody can tell whose frames are its own"
+
+
+def test_a_training_has_what_its_inputs_show_at_their_own_frames(
+    nuke: Any, reads: Callable[..., Any], worker: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """The reference at the partners, the preview at its frame: they are baked before they are gathered."""
+    from film_recovery_nuke import bake
+    from film_recovery_nuke.nodes import inference
+
+    source, _ = reads(nuke)
+    first = nuke.nodes.RecoveryInference(inputs=[source], name="First", useGPUIfAvailable=False)
+    lighter = nuke.nodes.Multiply(inputs=[first], value=0.9)
+    nuke.nodes.RecoveryTrain(
+        inputs=[first, lighter, first], name="Train", frames="1001,1005,1009", referenceFrames="1001:1002", previewOn=True,
+        previewFrame=1007, trainFor="steps", steps=3, modelSize="Small", cropSize="64", batchSize=1, align="none",
+        useGPUIfAvailable=False,
+    )  # fmt: skip
+    second = nuke.nodes.RecoveryInference(inputs=[source], name="Second", modelFile="[value Train.model]")
+    nuke.scriptSaveAs(str(tmp_path / "shot.nk"), overwrite=1)
+    first["modelFile"].setValue(tiny_model.as_posix())
+    said: list[str] = []
+    bake._train_for(second, said.append)
+    assert [text for text in said if text.startswith("First: ")] == [
+        "First: baking 1001-1002,1005,1007,1009", "First: 5 baked, 0 were there and are whole",
+    ]  # fmt: skip
+    assert inference.model_path(second).is_file()

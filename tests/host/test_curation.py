@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -224,3 +227,46 @@ def test_an_alignment_becomes_a_node_and_is_brought_up_to_date(page: Any, nuke: 
     AlignmentRecord("a", "b", [128, 96], [128, 96], False, [0, 0, 100, 96], [], frames[:1]).save(folder / "align.json")
     tab.update_selected()
     assert node["cropBox"].value() == [0, 0, 100, 96]
+
+
+def test_a_match_of_other_files_is_not_handed_on(page: Any, nuke: Any, fake_worker: Callable[..., Path]) -> None:
+    from film_recovery_nuke import curation
+    from film_recovery_nuke.errors import HostError
+
+    match, select = page.tabs[1], page.tabs[2]
+    fake_worker("")
+    match.start()
+    _until(page, match, "failed")
+    _match([Segment(1001, 1003, 5, 0.97, [0, 0, 2, 0, 0])]).save(match.folder() / "match.json")
+    words = curation.arguments("select", *select.files(), select.folder())
+    assert words[words.index("--match") + 1] == str(match.folder() / "match.json")
+    nuke.toNode("Source")["file"].setValue("/elsewhere/source.####.exr")
+    with pytest.raises(HostError, match=r"The match in .*match is of other files; run Match again"):
+        curation.arguments("select", *select.files(), select.folder())
+    assert "--match" not in curation.arguments("match", *match.files(), match.folder())
+
+
+def test_the_process_of_a_command_that_has_ended_is_a_strangers(page: Any) -> None:
+    """The system gives process ids out again; who has another's must not be taken for the command, nor be ended."""
+    from film_recovery_nuke import curation
+    from film_recovery_nuke import worker as module
+
+    folder = page.tabs[1].folder()
+    folder.mkdir(parents=True)
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        (folder / "request.json").write_text('{"arguments": ["match"]}', encoding="utf-8")
+        (folder / module.PROCESS).write_text(f"{stranger.pid} {platform.node()}\n", encoding="utf-8")
+        (folder / module.LOG).write_text("frame 3/12\n", encoding="utf-8")
+        assert curation.standing(folder) == curation.Standing("running", "frame 3/12", 3, 12)
+        (folder / module.LOG).write_text('frame 3/12\n{"error": "The disk is full.", "exit_code": 8}\n', encoding="utf-8")
+        assert curation.standing(folder) == curation.Standing("failed", "The disk is full.")
+        assert not curation.cancel(folder)
+        (folder / module.LOG).unlink()
+        _match([]).save(folder / "match.json")
+        assert curation.standing(folder).state == "finished"
+        assert not curation.cancel(folder)
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -92,6 +93,23 @@ def test_a_baked_frame_is_what_the_command_line_gives(
     expected = nuke.nodes.Read(file=(tmp_path / "cli.1007.exr").as_posix(), file_type="exr", raw=True)
     assert np.array_equal(picture(shot, 1007), picture(expected, 1))
     assert not np.array_equal(picture(shot, 1007), picture(shot.input(0), 1007))
+
+
+def test_a_model_for_coded_values_is_baked(
+    nuke: Any, shot: Any, worker: Path, elements: dict[str, str], tmp_path: Path
+) -> None:
+    from film_recovery_nuke.nodes import inference
+
+    command = [
+        str(worker), "-m", "film_recovery.cli.main", "train", "--task", "chroma", "--source", elements["source"],
+        "--reference", elements["reference"], "--frames", "1001,1009", "--encoding", "none", "--size", "small", "--patch", "32",
+        "--batch", "1", "--steps", "2", "--align", "none", "--device", "cpu", "--out", str(tmp_path / "coded"),
+    ]  # fmt: skip
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    subprocess.run(command, cwd=str(tmp_path), env=clean, check=True, capture_output=True, timeout=300)
+    shot["modelFile"].setValue((tmp_path / "coded").as_posix())
+    assert inference.bake(shot, [1003]).baked == [1003]
+    assert not np.array_equal(picture(shot, 1003), picture(shot.input(0), 1003))
 
 
 def test_mix_and_outputs(nuke: Any, shot: Any) -> None:
@@ -329,6 +347,17 @@ def test_a_frame_that_cannot_be_rendered_names_itself(shot: Any) -> None:
     assert shot.node("BakeWrite")["disable"].value()
 
 
+def test_a_frame_that_has_no_room_is_told_as_such(shot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from film_recovery.contract.errors import StorageError
+    from film_recovery_nuke import frames
+    from film_recovery_nuke.nodes import inference
+
+    monkeypatch.setattr(frames, "ROOM", 2**62)  # more than any disk has
+    shot.input(0)["file"].setValue("/nowhere/source.####.exr")
+    with pytest.raises(StorageError, match=r"Frame 1003 of Chroma cannot be rendered, and .* MB left"):
+        inference.bake(shot, [1003])
+
+
 def test_a_worker_that_is_not_there_or_fails(shot: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from film_recovery.contract.exit_codes import ExitCode
     from film_recovery_nuke.errors import HostError
@@ -352,3 +381,86 @@ def test_a_worker_that_is_not_there_or_fails(shot: Any, monkeypatch: pytest.Monk
     assert caught.value.exit_code == ExitCode.STORAGE
     assert inference.states(shot, [1001]) == ["missing"]
     assert not list(inference.cache_of(shot).folder.glob(".*"))
+
+
+def test_a_placeholder_is_never_baked(nuke: Any, shot: Any) -> None:
+    """What stands on the screen for a frame that is not baked is no picture to recover."""
+    from film_recovery_nuke.errors import HostError
+    from film_recovery_nuke.nodes import inference
+
+    inference.bake(shot, [1001])
+    twin = nuke.nodes.RecoveryInference(inputs=[shot], name="Twin", modelFile=shot["modelFile"].value())
+    twin["useGPUIfAvailable"].setValue(False)
+    shot["missingFrames"].setValue("black")
+    twin["missingFrames"].setExpression("1 + 1")
+    with pytest.raises(HostError, match=r"Frame 1002 of Twin cannot be rendered: .*recovered\.1002\.exr does not exist"):
+        inference.bake(twin, [1002])
+    assert inference.bake(twin, [1001]).baked == [1001]
+    assert (shot["missingFrames"].value(), twin["missingFrames"].value()) == ("black", "checkerboard")
+    assert twin["missingFrames"].hasExpression()
+    assert picture(shot, 1002).max() == 0.0
+
+
+def test_a_frame_that_another_bake_began_meanwhile_is_not_taken_for_ours(shot: Any) -> None:
+    from film_recovery_nuke.errors import HostError
+    from film_recovery_nuke.nodes import inference
+
+    cache = inference.cache_of(shot, make_key=True)
+
+    def meanwhile() -> bool:
+        """Begin the same frame of another picture, while the worker makes ours."""
+        found = cache.record(1001)
+        if found is not None and found.input_file != "another":
+            cache.begin(1001, dataclasses.replace(found, input_file="another"))
+        return False
+
+    with pytest.raises(HostError, match=r"another process bakes frame 1001 .*another picture.*recovered\.1001\.exr"):
+        inference.bake(shot, [1001], meanwhile)
+    assert (cache.record(1001).input_file, cache.record(1001).file) == ("another", "")
+    assert inference.bake(shot, [1001]).baked == [1001]
+
+
+def test_the_status_follows_what_makes_frames_stale(nuke: Any, shot: Any) -> None:
+    """By itself, and without rendering anything."""
+    from film_recovery_nuke.nodes import inference
+
+    shot["bakeFrames"].setValue("1003-1004")
+    assert shot["status"].value() == "2 missing of 2 frames."
+    inference.bake_range(shot)
+    renders: list[str] = []
+    nuke.addBeforeRender(lambda: renders.append(nuke.thisNode().name()))
+    for knob, value in (("precision", "fp32"), ("steady", True), ("grain", "source"), ("confidence", True)):
+        before = shot[knob].value()
+        shot[knob].setValue(value)
+        assert shot["status"].value() == "2 stale of 2 frames.", knob
+        shot[knob].setValue(before)
+        assert shot["status"].value() == "2 fresh of 2 frames.", knob
+    shot.setInput(0, nuke.nodes.Multiply(inputs=[shot.input(0)], value=0.9))
+    assert inference.refresh(shot) == "2 stale of 2 frames."
+    assert renders == []
+
+
+def test_a_script_with_several_views_is_refused(nuke: Any, shot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from film_recovery_nuke.errors import HostError
+    from film_recovery_nuke.nodes import inference
+
+    monkeypatch.setattr(nuke, "views", lambda: ["left", "right"])
+    with pytest.raises(HostError, match="Chroma: the script has the views left, right, but one view is recovered"):
+        inference.bake(shot, [1001])
+    assert inference.cache_of(shot) is None
+
+
+def test_a_cache_folder_that_nuke_would_read_as_a_pattern_is_refused(nuke: Any, shot: Any, tmp_path: Path) -> None:
+    from film_recovery_nuke.errors import HostError
+    from film_recovery_nuke.nodes import inference
+
+    for name, letter in (("reel#3", "#"), ("100%done", "%")):
+        shot["cacheFolder"].setValue((tmp_path / name).as_posix())
+        with pytest.raises(HostError, match=f"{name}: '{letter}' has a meaning in file names of Nuke; choose another cache"):
+            inference.bake(shot, [1001])
+    shot["cacheFolder"].setValue("")
+    (tmp_path / "reel#4").mkdir()
+    nuke.scriptSaveAs(str(tmp_path / "reel#4" / "shot.nk"), 1)
+    with pytest.raises(HostError, match=r"reel#4/recovery/Chroma_\w+: '#' has a meaning"):
+        inference.bake(shot, [1001])
+    assert [path.name for path in (tmp_path / "reel#4").iterdir()] == ["shot.nk"]

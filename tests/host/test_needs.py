@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -132,6 +132,36 @@ def test_a_timing_that_is_not_known_is_told_and_taken_as_it_is(nuke: Any, chroma
     assert found.of(chroma) == [1003, 1004]
     assert len(found.warnings) == 2
     assert "Clip (TimeClip)" in found.warnings[0] and "Blend (FrameBlend)" in found.warnings[1]
+
+
+def test_what_looks_at_other_frames_too_is_told_and_still_shows_its_own(start_nuke: Callable[..., Any]) -> None:
+    """Denoising over time, vectors, plug-ins: which other frames they ask for, their knobs do not tell here."""
+    nuke = start_nuke(flavour="nukex")
+    from embedded_nuke.table import table
+    from film_recovery_nuke import needs
+
+    read = nuke.nodes.Read(file="/film/neg.####.exr", file_type="exr", first=1001, last=1055)
+    inference = nuke.nodes.RecoveryInference(inputs=[read], name="Chroma")
+    clean = nuke.nodes.Denoise2(inputs=[inference], name="Clean")
+    assert not needs.needed([clean], [1005]).warnings
+    clean["enable_temporal"].setValue(True)
+    found = needs.needed([clean], [1005])
+    assert found.of(inference) == [1005]
+    assert [warning.partition(":")[0] for warning in found.warnings] == ["Clean (Denoise2)"]
+    clean.setInput(0, read)
+    assert needs.shown_frame(clean, 1005) == 1005
+    # The stand-in knows these by name only, so another node stands there.
+    for kind in ("MotionBlur", "VectorGenerator", "SmartVector", "OFXuk.co.thefoundry.furnace.f_deflicker2_v403"):
+        assert kind in table.class_names()
+        assert needs._looks_aside(read, kind, 1005)
+    assert not needs._looks_aside(read, "Blur", 1005)
+
+
+def test_ends_may_be_asked_at_frames_of_their_own(nuke: Any, chroma: Any) -> None:
+    from film_recovery_nuke import needs
+
+    later = nuke.nodes.TimeOffset(inputs=[chroma], time_offset=-10)
+    assert needs.needed_at([(chroma, [1003]), (later, [1001, 1002])]).of(chroma) == [1003, 1011, 1012]
 
 
 RULES = st.sampled_from(["hold", "loop", "bounce", "black"])

@@ -290,3 +290,16 @@ def test_the_progress_tab_of_the_node_shows_its_runs(qt: Any, nuke: Any, reads: 
     made.updateValue()
     assert widget._graph.smoothness == pytest.approx(0.2)
     widget.close()
+
+
+def test_merge_and_baseline_are_coded_as_the_recovery_is(panel: Any, nuke: Any) -> None:
+    """As the selected inference node's model says, else as the panel has it."""
+    page, source = panel.pages[6], nuke.toNode("Source")
+    panel.state.encoding, panel.state.matrix = "log", "2020"
+    recovered = nuke.nodes.RecoveryInference(inputs=[source], cardEncoding="none", cardMatrix="601")
+    for chosen, encoding, matrix in ((source, "log", "2020"), (recovered, "none", "601")):
+        for node in nuke.allNodes():
+            node.setSelected(node is chosen)
+        merged, baseline = page.create_merge(), page.create_baseline()
+        assert (merged["encoding"].value(), merged["matrix"].value()) == (encoding, matrix)
+        assert (merged.input(1).name(), baseline["encoding"].value()) == (chosen.name(), encoding)

@@ -68,6 +68,14 @@ def test_the_end_is_told(run: RunFolder, event: str, word: str) -> None:
     assert state.sentence().startswith(word)
 
 
+def test_a_run_that_goes_on_has_no_end(run: RunFolder) -> None:
+    EventLog(run.events).append("stopped", step=100)
+    EventLog(run.events).append("resumed")
+    with run.locked():
+        assert _state(run.path).state == "running"
+    assert _state(run.path).state == "interrupted"
+
+
 def test_only_what_was_added_is_read_and_a_torn_line_waits(run: RunFolder) -> None:
     from film_recovery_nuke.run_state import RunReader
 

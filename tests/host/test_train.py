@@ -319,3 +319,18 @@ def test_a_reference_of_another_number_is_gathered_under_its_partners(nuke: Any,
         node["referenceFrames"].setValue(text)
         with pytest.raises(FilmRecoveryError, match=words):
             train.plan_of(node)
+
+
+def test_the_button_refresh_tells_what_is_wrong_and_an_opened_script_does_not(
+    nuke: Any, make_node: Any, tmp_path: Path
+) -> None:
+    from film_recovery_nuke.nodes import train
+
+    node = make_node(nuke)
+    node["run"].setValue("RecoveryTrain1_v001")
+    node["dataDirectory"].setValue((tmp_path / "reel#3").as_posix())
+    train.on_create(node)
+    assert _messages() == []
+    node["refreshStatus"].execute()
+    assert len(_messages()) == 1
+    assert "'#' in the data directory means a frame number" in _messages()[0]

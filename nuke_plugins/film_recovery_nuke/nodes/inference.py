@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import film_recovery
 import nuke
 from film_recovery.contract.card import ModelCard, load_card
 from film_recovery.contract.errors import FilmRecoveryError, InputError
@@ -28,6 +29,8 @@ _ENCODINGS, _MATRICES = ("display", "log", "none"), ("709", "601", "2020")
 _COLOURS = {"fresh": 0x4F7A52FF, "stale": 0x9A8A3AFF, "missing": 0x9A6A3AFF}
 _MOST_TOLD = 500  # frames of which a status is looked up at once
 _AT_ONCE = 24  # frames whose inputs lie on disk at once, 100 MB each in 4K; a bake that is killed loses at most so many records
+_HALF = 8  # digits of a headless key's either half
+_TOLD = ("bakeFrames", "precision", "steady", "grain", "confidence")  # what changes a node's status
 _model_hashes: dict[tuple[str, int, int], str] = {}
 
 
@@ -103,7 +106,22 @@ def cache_of(node: Any, make_key: bool = False) -> FrameCache | None:
     stem = _cache_stem(node, make_key)
     if stem is None:
         return None
-    return FrameCache(stem.with_name(f"{stem.name}_{model_hash(model_path(node))[:8]}"))
+    model = model_hash(model_path(node))[:8]
+    folder = stem.with_name(f"{stem.name}_{model}")
+    if not make_key and not folder.is_dir():
+        folder = _of_another_name(node, stem, model) or folder
+    return FrameCache(folder)
+
+
+def _of_another_name(node: Any, stem: Path, model: str) -> Path | None:
+    """What was baked headless of a script of another name: a farm may render a copy that it has given a name of its own.
+
+    Only where there is one such cache. Of several nobody can tell which it is; then the frames are missing, and that is told.
+    """
+    if nuke.GUI or node["cacheKey"].value():
+        return None
+    found = list(stem.parent.glob(f"{stem.name[:-_HALF]}*_{model}"))
+    return found[0] if len(found) == 1 else None
 
 
 def _cache_stem(node: Any, make_key: bool = False) -> Path | None:
@@ -130,10 +148,11 @@ def _stem(node: Any, key: str) -> Path:
 
 
 def _headless_key(node: Any) -> str:
-    """Of a node that was never baked by hand: what a farm bakes has to be found again by the render of the script, or of a copy
-    that the farm made of it. So the script's name is not in it.
+    """Of a node that was never baked by hand: what a farm bakes has to be found again by the render of the script, wherever the
+    farm has copied it to. The first half is the node's, the second the script's: two scripts in one folder stay apart.
     """
-    return hashlib.sha256(node.fullName().encode()).hexdigest()[:8]
+    parts = node.fullName(), Path(graph.script_path()).stem
+    return "".join(hashlib.sha256(part.encode()).hexdigest()[:_HALF] for part in parts)
 
 
 def keep_key(node: Any) -> None:
@@ -143,12 +162,12 @@ def keep_key(node: Any) -> None:
 
 
 def settings_of(node: Any) -> str:
-    """What of the node's settings changes pixels, as text. Tiles do not."""
+    """What besides input and model changes pixels, as text: the release, and of the node's settings all but the tiles."""
     steady = ", steady" if needs.steadies(node) else ""
     grain = str(node["grain"].value())
     grain = "" if grain == "recovered" else f", grain {grain}"
     confidence = ", confidence" if node["confidence"].value() else ""
-    return f"precision {node['precision'].value()}{steady}{grain}{confidence}"
+    return f"release {film_recovery.__version__}, precision {node['precision'].value()}{steady}{grain}{confidence}"
 
 
 def bake(
@@ -163,7 +182,8 @@ def bake(
     killed at any moment, the next bake goes on from the frames that are whole.
 
     Raises:
-        HostError: no model, no input, a frame that cannot be rendered, or the worker fails.
+        HostError: no model, no input, several views, a cache folder that Nuke would read as a pattern, a frame that cannot be
+            rendered, another process that bakes the same node from another picture, or the worker fails.
         CancelledError: ``cancelled`` said so; whole frames are kept.
         StorageError: the disk is full or read-only.
     """
@@ -171,9 +191,17 @@ def bake(
     apply_card(node, card_of(model))
     if node.input(0) is None:
         raise HostError(f"{node.fullName()} has no input; connect the picture to recover.")
+    views = nuke.views()
+    if len(views) > 1:
+        raise HostError(
+            f"{node.fullName()}: the script has the views {', '.join(views)}, but one view is recovered and all would show it; "
+            "recover each view in a script that has it alone."
+        )
     worker.check(worker.find_python())
+    graph.check_plain(graph.TCL.sub("", str(node["cacheFolder"].value())), "cache folder")  # evaluated, # is a number
     cache = cache_of(node, make_key=True)
     assert cache is not None
+    graph.check_plain(str(cache.folder), "cache folder")
     _point_read(node, cache)
     _hand_out_confidence(node)
     report, wanted = BakeReport(), sorted(set(frames))
@@ -248,6 +276,12 @@ def _bake_part(
                 f"{node.fullName()}: {cache.recovered(frame)} was made and is gone again; is another process clearing or "
                 "baking the same node? Bake again."
             )
+        now = cache.record(frame)
+        if now is not None and now.made_of != made.made_of:  # asked after the file was read: it may be the other one's
+            raise HostError(
+                f"{node.fullName()}: another process bakes frame {frame} of the same node from another picture or setting "
+                f"into {cache.recovered(frame)}; let it end, or give one of both another cache folder, and bake again."
+            )
         cache.write_record(frame, Record(made.model, made.settings, made.input_hash, made.input_file, found))
     return kept
 
@@ -267,6 +301,8 @@ def _recover(
         words += ["--grain", str(node["grain"].value())]
     if node["confidence"].value():
         words.append("--confidence")
+    if node["cardEncoding"].value() == "none":
+        words.append("--coded")  # the rendered input is an EXR, whatever the Read has opened
     tile = str(node["tileSize"].value())
     if tile != "Auto":
         words += ["--tile", tile]
@@ -423,7 +459,7 @@ def on_create(node: Any) -> None:
 
 
 def knob_changed(node: Any, knob: Any) -> None:
-    """Follow the model and the cache folder."""
+    """Follow the model, the cache folder, and what makes baked frames stale. Renders nothing."""
     name = knob.name()
     if name == "modelFile" and node["modelFile"].value():
         with contextlib.suppress(FilmRecoveryError):  # the status tells what is wrong
@@ -434,6 +470,8 @@ def knob_changed(node: Any, knob: Any) -> None:
         on_create(node)
     elif name == "showPanel":
         on_create(node)
+        refresh(node)
+    if name in _TOLD and node["modelFile"].value():
         refresh(node)
 
 

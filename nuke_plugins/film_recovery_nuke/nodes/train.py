@@ -28,8 +28,6 @@ _LABELS = {"source": "Source", "reference": "Reference", "preview": "Preview"}
 _PATTERN = "{side}.%04d.exr"
 REQUEST = "request.json"
 _GATHER_SECONDS = 600.0
-_MEANINGFUL = "%#["  # in a path, for Nuke: frame numbers, views, Tcl
-_TCL = re.compile(r"\[[^\]]*\]")
 _PARTNERS = re.compile(r"^(-?\d+):(-?\d+)$")
 _VERSION = re.compile(r"_v(\d{3,})$")
 
@@ -149,7 +147,7 @@ def data_directory(node: Any) -> Path:
     Raises:
         HostError: a relative folder in a script that was never saved, or a name that changes with the frame.
     """
-    strange = sorted({"#", "%"} & set(_TCL.sub("", str(node["dataDirectory"].value()))))
+    strange = sorted({"#", "%"} & set(graph.TCL.sub("", str(node["dataDirectory"].value()))))
     if strange:
         raise HostError(f"{node.name()}: '{strange[0]}' in the data directory means a frame number; choose another name.")
     text = node["dataDirectory"].evaluate() or ""
@@ -183,9 +181,7 @@ def gather(
         CancelledError: ``cancelled`` said so; what was written is left for the caller to remove.
     """
     place = folder / GATHERED
-    strange = sorted(set(_MEANINGFUL) & set(place.as_posix()))
-    if strange:
-        raise HostError(f"{folder}: '{strange[0]}' has a meaning in file names of Nuke; choose another data directory.")
+    graph.check_plain(str(folder), "data directory")
     with storage_errors(place):
         place.mkdir(parents=True, exist_ok=True)
     partners = [plan.partners.get(frame, frame) for frame in plan.wanted]
@@ -355,7 +351,7 @@ def start(node: Any) -> Path | None:
             _remove(folder)
             raise
     node["run"].setValue(folder.name)
-    refresh(node)
+    _refreshed(node)
     return folder
 
 
@@ -368,7 +364,7 @@ def stop(node: Any) -> None:
     request = RunFolder(folder).stop_request
     with storage_errors(request):
         request.touch()
-    refresh(node)
+    _refreshed(node)
 
 
 @shown
@@ -384,7 +380,7 @@ def resume(node: Any) -> None:
     with task("Film Recovery: resuming") as (cancelled, _):
         worker.check(python, cancelled=cancelled)
     worker.start_detached(["resume", str(folder)], folder)
-    refresh(node)
+    _refreshed(node)
 
 
 @shown
@@ -417,8 +413,14 @@ def train_from_selected(node: Any, selected: Sequence[int]) -> Path | None:
     return found
 
 
+@shown
 def refresh(node: Any) -> RunState:
     """Bring the node's status line up to date; returns the state."""
+    return _refreshed(node)
+
+
+def _refreshed(node: Any) -> RunState:
+    """The same for callers that show or suppress errors themselves."""
     found = state(node)
     text = found.sentence()
     if found.model is not None and node["model"].value() != graph.shortened(found.model):
@@ -433,7 +435,7 @@ def refresh(node: Any) -> RunState:
 def on_create(node: Any) -> None:
     """When a node is made or a script is opened: tell how its run stands. Never raises."""
     with contextlib.suppress(HostError, RuntimeError):
-        refresh(node)
+        _refreshed(node)
 
 
 def knob_changed(node: Any, knob: Any) -> None:

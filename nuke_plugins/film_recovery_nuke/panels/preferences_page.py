@@ -9,8 +9,7 @@ from film_recovery_nuke.errors import shown
 from film_recovery_nuke.panels.qt import QtWidgets
 
 _TITLES = {
-    "worker_python": "Worker's Python", "data_folder": "Data directory", "cache_folder": "Cache folder",
-    "model_folder": "Models", "device": "Device",
+    "worker_python": "Worker's Python", "data_folder": "Data directory", "cache_folder": "Cache folder", "device": "Device",
 }  # fmt: skip
 
 

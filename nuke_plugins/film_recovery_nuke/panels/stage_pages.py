@@ -8,7 +8,7 @@ from typing import Any
 
 import nuke
 from film_recovery_nuke import frames as frame_tools
-from film_recovery_nuke import graph, pair_list, worker
+from film_recovery_nuke import graph, needs, pair_list, worker
 from film_recovery_nuke.errors import HostError, shown
 from film_recovery_nuke.graph import Pair
 from film_recovery_nuke.pair_list import PairList
@@ -387,6 +387,8 @@ class ComparePage(QtWidgets.QWidget):
         """Into the original."""
         result = selected_node()
         made = nuke.nodes.RecoveryMerge(inputs=[self._state.branch("source"), result])
+        for name, value in self._coding().items():
+            made[name].setValue(value)
         made["mode"].setValue("luminosity" if self._state.task == "spatial" else "color")
         made.setXYpos(result.xpos(), result.ypos() + 80)
         return made
@@ -396,5 +398,13 @@ class ComparePage(QtWidgets.QWidget):
         """One LUT."""
         source = self._state.branch("source")
         made = nuke.nodes.RecoveryBaseline(inputs=[source])
+        made["encoding"].setValue(self._coding()["encoding"])
         made.setXYpos(source.xpos() + 160, source.ypos() + 80)
         return made
+
+    def _coding(self) -> dict[str, str]:
+        """Encoding and matrix of the recovery: of the selected node's model where it is an inference node, else the panel's."""
+        chosen = nuke.selectedNodes()
+        if len(chosen) == 1 and chosen[0].Class() == needs.INFERENCE:
+            return {name: str(chosen[0][f"card{name.capitalize()}"].value()) for name in ("encoding", "matrix")}
+        return {"encoding": self._state.encoding, "matrix": self._state.matrix}

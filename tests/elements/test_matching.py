@@ -253,6 +253,29 @@ def test_a_survey_is_used_again_and_sees_a_changed_file(on_disk: tuple[Path, Ree
     assert (np.array(after.thumbnails[2]) != before[2]).any() and (np.array(after.thumbnails[3]) == before[3]).all()
 
 
+def test_a_survey_of_frames_that_came_and_went_reads_only_those_that_are_new(tmp_path: Path) -> None:
+    class Counting(SilentReporter):
+        done = 0
+
+        def progress(self, done: int, total: int, unit: str, figures: dict[str, float] | None = None) -> None:
+            self.done = done
+
+    def write(frame: int) -> None:
+        write_frame(tmp_path / f"a.{frame:04d}.exr", Frame.from_rgb(np.full((64, 96, 3), 0.01 * frame, np.float32)))
+
+    for frame in range(10, 40):
+        write(frame)
+    survey_element(open_sequence(tmp_path / "a.####.exr"), tmp_path / "cache")
+    (tmp_path / "a.0012.exr").unlink()
+    for frame in (9, 41):
+        write(frame)
+    reporter, sequence = Counting(), open_sequence(tmp_path / "a.####.exr")
+    found = survey_element(sequence, tmp_path / "cache", reporter)
+    fresh = survey_element(sequence, tmp_path / "fresh")
+    assert reporter.done == 2 and found.frames.tolist() == sequence.frames
+    assert np.array_equal(found.thumbnails, fresh.thumbnails) and np.array_equal(found.details, fresh.details)
+
+
 def test_a_stopped_survey_goes_on_where_it_was(on_disk: tuple[Path, Reel, Reel], tmp_path: Path) -> None:
     folder, _, b = on_disk
     sequence = open_sequence(folder / "b" / "b.#####.exr")

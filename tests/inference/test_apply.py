@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import OpenImageIO as oiio
 import pytest
 import torch
 
@@ -105,6 +106,10 @@ def test_only_missing_damaged_and_stale_frames_are_done_again(model: Path, shot:
     assert report.done == [1001, 1002, 1003] and report.skipped == [1004, 1005]
     after = files(output.parent)
     assert {name for name in whole if after[name] != whole[name]} == {"r.1003.exr"}
+    changed.metadata["smpte:TimeCode"] = (oiio.TypeDesc("timecode"), (0x01020304, 0))
+    write_frame(shot.parent / "scan.1003.exr", changed, "float")
+    assert apply_model(model, sequence, output, skip_existing=True, steady=False).done == [1003]
+    assert read_frame(output.parent / "r.1003.exr").metadata["smpte:TimeCode"][1] == (0x01020304, 0)
     other = make_model(tmp_path / "other.onnx", seed=9)
     assert apply_model(other, sequence, output, skip_existing=True, steady=False).skipped == []
 

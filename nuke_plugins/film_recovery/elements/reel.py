@@ -34,7 +34,7 @@ _LOOKS = 3  # full pictures a shot for sharpness, grain and colour
 _RUN = 17  # consecutive full pictures a shot for unsteadiness, dust and fields
 _PAIRS = 5  # pairs of neighbouring frames of it that tell detail from grain
 _EDGE = 2  # frames left out at a shot's ends, where splices and dissolves are
-_VERSION = 3
+_VERSION = 4
 FloatArray = npt.NDArray[np.float32]
 
 

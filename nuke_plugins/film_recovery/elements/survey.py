@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from film_recovery.contract.atomic import storage_errors, write_json
+from film_recovery.contract.atomic import atomic_path, storage_errors, write_json
 from film_recovery.contract.errors import StoppedError, UnreadableImageError
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.images.encodings import encode
@@ -32,6 +32,7 @@ DETAIL_UNIT = 48.0  # whole numbers per unit of local contrast
 _WORKERS = min(4, os.cpu_count() or 1)
 _SAVE_EVERY = 250  # frames between two notes of what is done
 _VERSION = 2
+_THUMBNAILS, _DETAILS = "thumbnails.npy", "details.npy"
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
 
@@ -71,8 +72,14 @@ def survey_element(sequence: Sequence, cache: Path, reporter: Reporter = SilentR
     cache = Path(cache)
     with storage_errors(cache):
         cache.mkdir(parents=True, exist_ok=True)
+        before, known = _load_known(cache, sequence)
+        if before and before != frames:
+            _move_rows(cache, before, frames)
         stores = _open_stores(cache, len(frames))
-        known = _load_known(cache, sequence, frames) if stores.are_old else {}
+        if not stores.are_old:
+            known = {}
+        if not known:
+            _save(cache, sequence, frames, {}, stores)  # else what is there of another element would seem to be of this one
     stamps = [_stamp(sequence, frame) for frame in frames]
     entries: dict[int, dict[str, Any]] = {
         index: known[frame] for index, frame in enumerate(frames) if known.get(frame, {}).get("stamp") == stamps[index]
@@ -175,15 +182,35 @@ def _stamp(sequence: Sequence, frame: int) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _load_known(cache: Path, sequence: Sequence, frames: list[int]) -> dict[int, dict[str, Any]]:
-    """What an earlier walk wrote of the same frames, by frame; nothing when it does not fit."""
+def _load_known(cache: Path, sequence: Sequence) -> tuple[list[int], dict[int, dict[str, Any]]]:
+    """The frames of an earlier walk, a row each, and what it wrote of them, by frame; nothing when it does not fit."""
     try:
         record = json.loads((cache / "survey.json").read_text(encoding="utf-8"))
-        if (record["version"], record["name"], record["frames"]) != (_VERSION, sequence.name, frames):
-            return {}
-        return {frames[int(index)]: entry for index, entry in record["entries"].items()}
+        if (record["version"], record["name"]) != (_VERSION, sequence.name):
+            return [], {}
+        frames = [int(frame) for frame in record["frames"]]
+        return frames, {frames[int(index)]: entry for index, entry in record["entries"].items()}
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
-        return {}
+        return [], {}
+
+
+def _move_rows(cache: Path, before: list[int], frames: list[int]) -> None:
+    """Give the stores a row for each of ``frames``; the pictures of those that were there ``before`` move with them."""
+    row_of = {frame: row for row, frame in enumerate(before)}
+    there = np.array([row for row, frame in enumerate(frames) if frame in row_of], np.int64)
+    was = np.array([row_of[frames[row]] for row in there], np.int64)
+    for path in (cache / _THUMBNAILS, cache / _DETAILS):
+        try:
+            old = np.load(path, mmap_mode="r")
+        except (OSError, ValueError):
+            continue  # absent or damaged: made anew
+        if len(old) != len(before):
+            continue
+        with atomic_path(path) as temporary:
+            new = np.lib.format.open_memmap(temporary, mode="w+", dtype=old.dtype, shape=(len(frames), *old.shape[1:]))
+            for start in range(0, len(there), _SAVE_EVERY):
+                new[there[start : start + _SAVE_EVERY]] = old[was[start : start + _SAVE_EVERY]]
+            new.flush()
 
 
 @dataclass(frozen=True)
@@ -196,8 +223,8 @@ class _Stores:
 
 
 def _open_stores(cache: Path, count: int) -> _Stores:
-    thumbnails, first = _open_store(cache / "thumbnails.npy", (count, THUMBNAIL[1], THUMBNAIL[0], 3), np.uint8)
-    details, second = _open_store(cache / "details.npy", (count, DETAIL[1], DETAIL[0]), np.int8)
+    thumbnails, first = _open_store(cache / _THUMBNAILS, (count, THUMBNAIL[1], THUMBNAIL[0], 3), np.uint8)
+    details, second = _open_store(cache / _DETAILS, (count, DETAIL[1], DETAIL[0]), np.int8)
     return _Stores(thumbnails, details, first and second)
 
 

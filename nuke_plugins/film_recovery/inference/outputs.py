@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,12 @@ from film_recovery.images.sequence import Sequence, output_path, require_token
 
 PREFIX = "film_recovery/"
 # A frame with other values is another frame.
-_ORIGIN = ("version", "model", "source_sha256", "aces_from", "steadied", "beside", "grain", "confidence", "merged")
+_ORIGIN = (
+    "version", "model", "source_sha256", "header_sha256", "aces_from", "steadied", "beside", "grain", "confidence", "merged",
+)  # fmt: skip
 MERGED = PREFIX + "merged"  # how a recovery was merged into its source afterwards
 _FLOATING = ("half", "float")
+_CHANGES_BY_ITSELF = (PREFIX, "nuke/", "DateTime")
 _FIT_HALF = ("half", "uint8", "uint10")  # pixel types whose values half keeps apart
 
 
@@ -117,6 +121,15 @@ class Outputs:
             raise StorageError(
                 f"Cannot write {path}: {error.strerror or error}. Is another process at work in this folder? Then run again."
             ) from error
+
+
+def header_sha256(frame: Frame) -> str:
+    """Of what a header carries on, time codes among it, but for dates and what renderers write anew each time."""
+    words = []
+    for name, value in sorted(frame.metadata.items()):
+        if not name.startswith(_CHANGES_BY_ITSELF):
+            words.append(f"{name} {value[0]} {value[1]}" if isinstance(value, tuple) else f"{name} {value}")
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
 def _read_if_whole(path: Path) -> Frame | None:

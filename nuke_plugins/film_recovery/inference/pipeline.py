@@ -22,7 +22,7 @@ from film_recovery.inference.confidence import ConfidenceMaps
 from film_recovery.inference.degrain import average, coded_luma, with_luma_change
 from film_recovery.inference.early import EarlyFrames
 from film_recovery.inference.grain import with_grain
-from film_recovery.inference.outputs import Outputs
+from film_recovery.inference.outputs import Outputs, header_sha256
 from film_recovery.inference.session import MOST_AT_ONCE, ModelSession
 from film_recovery.inference.shimmer import Tie, small_chroma, unsteadiness
 from film_recovery.inference.steady import NO_DEVIATION, Deviation, steadied, with_kept_luma
@@ -118,7 +118,8 @@ class Recovery:
     def _read_wanted(self, number: int) -> _Work:
         frame = self._read_fit(number)
         self.outputs.type_for(frame)  # refuses what the files could not hold before any work
-        origin = {"version": film_recovery.__version__, "model": self.model.sha256}
+        version, header = film_recovery.__version__, header_sha256(frame)
+        origin = {"version": version, "model": self.model.sha256, "header_sha256": header}
         if self.aces_from is not None:
             origin["aces_from"] = self.aces_from
         if self.grain != "recovered":

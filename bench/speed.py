@@ -92,7 +92,8 @@ def main() -> None:
     lines = [
         "# Speed",
         "",
-        f"{datetime.date.today().isoformat()}, {_processor()}, {len(os.sched_getaffinity(0))} processors, "
+        f"{datetime.date.today().isoformat()}, {_processor()} with {torch.backends.cpu.get_cpu_capability()}, "
+        f"{len(os.sched_getaffinity(0))} processors, "
         f"Python {platform.python_version()}, PyTorch {torch.__version__}. Written by `bench/speed.py`.",
     ]
     if "training" in wanted.parts:

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from film_recovery.contract.atomic import storage_errors, write_json
+from film_recovery.contract.processes import is_living, this_machine
 from film_recovery_nuke.errors import HostError
 from film_recovery_nuke.frames import frame_path
 
@@ -71,7 +71,7 @@ class FrameCache:
             for left in self.folder.glob(_INPUTS + "*"):
                 if _is_left(left.name):
                     shutil.rmtree(left, ignore_errors=True)
-            place = Path(tempfile.mkdtemp(prefix=f"{_INPUTS}{_machine()}_{os.getpid()}_", dir=self.folder))
+            place = Path(tempfile.mkdtemp(prefix=f"{_INPUTS}{this_machine()}_{os.getpid()}_", dir=self.folder))
         try:
             yield place
         finally:
@@ -155,23 +155,10 @@ class FrameCache:
         return count
 
 
-def _machine() -> str:
-    """This machine's name in letters that file names may have."""
-    return "".join(letter if letter.isalnum() else "-" for letter in platform.node()) or "here"
-
-
 def _is_left(name: str) -> bool:
     """Whether a folder of inputs belongs to a process of this machine that lives no more."""
     words = name[len(_INPUTS) :].split("_")
-    if len(words) < 2 or words[0] != _machine() or not words[1].isdigit() or os.name != "posix":
-        return False  # elsewhere there is no harmless way to ask
-    try:
-        os.kill(int(words[1]), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return False
+    return len(words) > 1 and words[0] == this_machine() and words[1].isdigit() and not is_living(int(words[1]))
 
 
 def file_hash(path: Path) -> str:

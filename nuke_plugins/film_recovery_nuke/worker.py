@@ -18,6 +18,7 @@ from typing import Any, Callable
 
 from film_recovery.contract.environment import clean_variables, environment_python
 from film_recovery.contract.exit_codes import ExitCode
+from film_recovery.contract.processes import is_living
 from film_recovery.contract.protocol import PROTOCOL
 from film_recovery_nuke import preferences
 from film_recovery_nuke.errors import CancelledError, WorkerError
@@ -262,13 +263,7 @@ def _exists(pid: int) -> bool:
         line = ["tasklist", "/FI", f"PID eq {pid}", "/NH", "/FO", "CSV"]
         found = subprocess.run(line, capture_output=True, text=True, errors="replace", check=False, **without_window())
         return f'"{pid}"' in found.stdout
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True  # another user's
-    return True
+    return is_living(pid)
 
 
 def _take(said: queue.Queue[tuple[str, str]], output: list[str], tail: list[str],

@@ -97,11 +97,11 @@ def test_rendered_inputs_go_with_their_process(cache: Any) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="only there one may ask whether a process lives")
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_needs_is_not(cache: Any) -> None:
-    from film_recovery_nuke.cache import _machine
+    from film_recovery.contract.processes import this_machine
 
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
-    dead = cache.folder / f".input_{_machine()}_{gone.stdout.strip()}_abc"
-    living = cache.folder / f".input_{_machine()}_{os.getppid()}_abc"
+    dead = cache.folder / f".input_{this_machine()}_{gone.stdout.strip()}_abc"
+    living = cache.folder / f".input_{this_machine()}_{os.getppid()}_abc"
     elsewhere = cache.folder / ".input_another-machine_1_abc"
     for folder in (dead, living, elsewhere):
         folder.mkdir()

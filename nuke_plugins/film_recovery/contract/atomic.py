@@ -9,7 +9,6 @@ import contextlib
 import errno
 import json
 import os
-import platform
 import re
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from film_recovery.contract.errors import StorageError
+from film_recovery.contract.processes import is_living, this_machine
 
 _TEMPORARY = re.compile(r"^\.(?P<stem>.+)\.(?P<host>[A-Za-z0-9]+)-(?P<process>\d+)\.partial(?P<suffix>\.[A-Za-z0-9]+)?$")
 _STORAGE_ERRNOS = {
@@ -50,7 +50,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         StorageError: the disk is full, read-only or failing.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{_host()}-{os.getpid()}.partial{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{this_machine()}-{os.getpid()}.partial{path.suffix}")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -89,34 +89,14 @@ def left_half_written(path: Path) -> str | None:
     match = _TEMPORARY.match(path.name)
     if match is None:
         return None
-    if match["host"] == _host():
-        alive = _is_other_process(int(match["process"]))
+    if match["host"] == this_machine():
+        alive = int(match["process"]) != os.getpid() and is_living(int(match["process"]))
     else:
         try:
             alive = time.time() - path.stat().st_mtime < _LONGEST
         except OSError:  # gone meanwhile
             alive = True
     return None if alive else f"{match['stem']}{match['suffix'] or ''}"
-
-
-def _host() -> str:
-    """This machine's name in letters that file names may have."""
-    return re.sub("[^A-Za-z0-9]", "", platform.node()) or "here"
-
-
-def _is_other_process(identifier: int) -> bool:
-    """Whether a process of that number, other than this one, lives on this machine."""
-    if identifier == os.getpid():
-        return False
-    if os.name != "posix":
-        return True  # there is no harmless way to ask; the file stays
-    try:
-        os.kill(identifier, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,6 +8,8 @@ import numpy.typing as npt
 import pytest
 import scipy.ndimage
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from film_recovery.contract.job import TrainingJob
 from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
@@ -117,6 +119,15 @@ def test_softening_is_a_gaussian(components: FloatArray) -> None:
     np.testing.assert_allclose(ours, theirs, atol=2e-4)
     as_it_is = torch.from_numpy(components)[None]
     assert soften(as_it_is, 0.0) is as_it_is
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 700), st.integers(1, 700), st.sampled_from([0.6, 2.3, 8.0]))
+def test_softening_is_a_gaussian_whatever_the_size(height: int, width: int, sigma: float) -> None:
+    picture = np.random.default_rng(height).normal(size=(1, 2, height, width)).astype(np.float32)
+    ours = soften(torch.from_numpy(picture), sigma).numpy()
+    theirs = scipy.ndimage.gaussian_filter(picture.astype(np.float64), (0, 0, sigma, sigma), mode="nearest", truncate=3.0)
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["video colour", "lies off"])

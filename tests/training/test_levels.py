@@ -49,11 +49,36 @@ def test_what_differs_from_place_to_place_is_no_flicker() -> None:
     np.testing.assert_allclose(whole, [[0.01, 0.01], [-0.01, -0.01]], atol=1e-6)
 
 
-def test_pairs_without_believed_pixels_have_no_level() -> None:
+def test_pairs_without_believed_pixels_have_no_level_and_move_no_other() -> None:
     residuals = [np.full((2, 16, 16), value, np.float32) for value in (0.01, 0.03, 0.5)]
     nowhere, everywhere = np.zeros((16, 16), np.bool_), np.ones((16, 16), np.bool_)
-    assert not np.isnan(flicker_levels(residuals, [everywhere, everywhere, nowhere])).any()
+    levels = flicker_levels(residuals, [everywhere, everywhere, nowhere])
+    np.testing.assert_allclose(levels, [[-0.01, -0.01], [0.01, 0.01], [0.0, 0.0]], atol=1e-7)
     assert not flicker_levels(residuals[:1], [everywhere]).any()
+    assert not flicker_levels(residuals, [nowhere] * 3).any()
+
+
+def test_a_level_is_known_from_places_that_not_all_pairs_believe() -> None:
+    """Three pairs, each of which has another third of the picture spoiled; what is uneven in all is nobody's level."""
+    random, uneven = np.random.default_rng(3), np.linspace(-0.02, 0.02, 96, dtype=np.float32)
+    residuals, believed = [], []
+    for number, level in enumerate((0.012, -0.004, -0.008)):
+        residual = level + uneven + random.normal(0.0, 0.001, (2, 48, 96)).astype(np.float32)
+        sure = np.ones((48, 96), np.bool_)
+        sure[:, 32 * number : 32 * number + 32] = False
+        residual[:, ~sure] = 0.3
+        residuals.append(residual)
+        believed.append(sure)
+    found = flicker_levels(residuals, believed)
+    np.testing.assert_allclose(found, np.array([[0.012] * 2, [-0.004] * 2, [-0.008] * 2]), atol=0.001)
+
+
+def test_one_hardly_believed_pair_does_not_make_content_of_the_others_a_level() -> None:
+    residuals = [np.zeros((2, 40, 64), np.float32) for _ in range(3)]
+    residuals[0][:, :, :36], residuals[0][:, :, 36:] = 0.02, -0.02
+    believed = [np.ones((40, 64), np.bool_) for _ in range(3)]
+    believed[2][:, 8:] = False
+    assert np.abs(flicker_levels(residuals, believed)).max() < 0.003
 
 
 def test_levelled_targets_lie_alike_to_the_start_and_keep_what_they_have_in_common() -> None:

@@ -185,6 +185,8 @@ def test_a_finding_does_not_stand_beside_what_explains_it() -> None:
     )  # fmt: skip
     assert without_symptoms([few, hue, start]) == [few]
     assert without_symptoms([off, hue, colour]) == [off, colour]
+    two_hues = one("wrong-hue", 7, 9)  # and nothing explains the second
+    assert without_symptoms([off, two_hues]) == [off, two_hues]
     assert without_symptoms([hue, one("wrong-hue", 9)]) == [hue]
     assert without_symptoms([start]) == [start]
 

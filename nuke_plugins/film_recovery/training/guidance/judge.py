@@ -22,7 +22,7 @@ from film_recovery.training.guidance.selection import judge_selection
 from film_recovery.training.guidance.views import View, cells_in_view, view_of, views_of
 
 _LOOKED_AT = 4  # held-out pairs that the model is run on
-# A symptom is not told beside what explains it, anywhere or in the same frames.
+# A symptom is not told beside what explains it, anywhere or in all of its frames.
 _EXPLAINED = {"wrong-hue": ("unfamiliar-colours", "too-few-pairs"), "unfamiliar-colours": ("too-few-pairs",)}
 _OF_A_PAIR = ("wrong-reference", "misaligned", "clipped")
 _EXPLAINED_THERE = {"wrong-hue": _OF_A_PAIR, "other-colour": _OF_A_PAIR}
@@ -62,7 +62,8 @@ def without_symptoms(findings: list[Finding]) -> list[Finding]:
     for finding in findings:
         by_name = {other.name for other in findings} & set(_EXPLAINED.get(finding.name, ()))
         causes = _EXPLAINED_THERE.get(finding.name, ())
-        there = any(other.name in causes and set(other.frames) & set(finding.frames) for other in findings)
+        explained = {frame for other in findings if other.name in causes for frame in other.frames}
+        there = bool(finding.frames) and explained.issuperset(finding.frames)
         again = finding.name == "wrong-hue" and any(other.name == "wrong-hue" for other in kept)
         idle = finding.name == "start-is-best" and any(other.severity == "warning" for other in findings)
         if not (by_name or there or again or idle):

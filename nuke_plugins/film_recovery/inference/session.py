@@ -87,6 +87,7 @@ class ModelSession:
             if options.device == "cuda":
                 raise DeviceError("ONNX Runtime cannot start CUDA here; check the driver with nvidia-smi or use device cpu.")
             self.device = "cpu"
+            self._used.clear()
             self._first(options)
 
     def _first(self, options: InferenceOptions) -> ort.InferenceSession:

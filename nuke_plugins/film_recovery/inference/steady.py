@@ -185,8 +185,9 @@ def source_reader(
 
     def read(number: int) -> FloatArray | None:
         found = following.pop(number, None) or reader.submit(ahead.read, number)
+        following.clear()  # what is left there was passed over
         asked.add(number)
-        if number + 1 in there and number + 1 not in asked and not following:
+        if number + 1 in there and number + 1 not in asked:
             following[number + 1] = reader.submit(ahead.read, number + 1)
         try:
             frame = found.result()

@@ -51,6 +51,16 @@ def test_pictures_of_different_things_are_left_to_the_verdict_on_the_pair(titled
     assert pair_trust(faded, np.random.default_rng(1).random(faded.shape, np.float32), "display") is None
 
 
+def test_a_mask_is_not_believed_even_where_pictures_hardly_agree(titled: tuple[np.ndarray, np.ndarray]) -> None:
+    source, _ = titled
+    other = np.ascontiguousarray(np.random.default_rng(0).random(source.shape, np.float32))
+    height, width = source.shape[:2]
+    trust = pair_trust(source, other, "display", [[0, height // 2, width, height]])
+    assert trust is not None
+    assert (trust[: height // 2] == 1.0).all()
+    assert not trust[height // 2 :].any()
+
+
 def test_a_spoilt_block_does_not_move_the_table(titled: tuple[np.ndarray, np.ndarray]) -> None:
     faded, _ = titled
     target, spoilt = faded * np.float32(0.5), faded * np.float32(0.5)

@@ -31,9 +31,10 @@ _HARDLY = 0.1  # mean confidence
 def pair_trust(
     source: npt.ArrayLike, reference: npt.ArrayLike, encoding: str, masks: Sequence[Sequence[int]] = ()
 ) -> FloatArray | None:
-    """What of an aligned pair a training should believe: float32 (H, W), 0..1; None where the two hardly agree anywhere.
+    """What of an aligned pair a training should believe: float32 (H, W), 0..1; None for all of it.
 
-    Then nothing in them tells right from wrong, and the verdict on the pair as a whole has to be enough.
+    Where the two hardly agree anywhere, nothing in them tells right from wrong, and the verdict on the pair as a whole has to
+    be enough: then all but the masks is believed.
 
     Args:
         source, reference: (H, W, 3) in the working space of ``encoding``, the reference on the source's pixels.
@@ -44,7 +45,9 @@ def pair_trust(
     for x, y, width, height in masks:
         mask[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)] = 0
     found = local_confidence(ours, theirs, mask)
-    return found if float(found.mean()) >= _HARDLY else None
+    if mask.any() and float(found[mask > 0].mean()) >= _HARDLY:
+        return found
+    return None if mask.all() else mask.astype(np.float32)
 
 
 def local_confidence(source: npt.ArrayLike, moved: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> FloatArray:

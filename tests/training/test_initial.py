@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+from safetensors.torch import save
 
+from film_recovery.contract.errors import InputError, ModelFileError
 from film_recovery.contract.job import TrainingJob
+from film_recovery.images.frame import Frame
+from film_recovery.images.io import write_frame
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
 from film_recovery.training.build import build_graph
 from film_recovery.training.initial import SHIPPED, initial_weights
+from film_recovery.training.loop import train
 
 _SHIPPED = sorted(SHIPPED.glob("initial_*.safetensors"))
 
@@ -40,6 +45,26 @@ def test_a_job_takes_what_is_shipped_for_it_or_what_it_names() -> None:
     assert initial_weights(_job(task="spatial")) is None
     assert initial_weights(_job(weights="none")) is None
     assert initial_weights(_job(weights="runs/shot010")) == Path("runs/shot010")
+
+
+def test_weights_that_cannot_be_used_are_told_before_anything_is_written(tmp_path: Path, photograph: np.ndarray) -> None:
+    for name in ("source", "reference"):
+        for frame in (1, 2):
+            write_frame(tmp_path / f"{name}.{frame}.exr", Frame.from_rgb(photograph[:64, :96]))
+    files = [str(tmp_path / f"{name}.#.exr") for name in ("source", "reference")]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other.safetensors").write_bytes(save({}, metadata={}))
+    for changes, error, words in (
+        ({"initial_weights": str(tmp_path / "none.safetensors")}, InputError, "no initial weights in .*none.safetensors"),
+        ({"initial_weights": str(tmp_path / "empty")}, InputError, "no initial weights in"),
+        ({"initial_weights": str(_SHIPPED[0]), "size": "small"}, InputError, "are of a medium chroma model"),
+        ({"initial_weights": str(tmp_path / "other.safetensors")}, ModelFileError, "not a whole checkpoint"),
+        ({"preview": 7}, InputError, "preview's frame 7 is none of"),
+    ):
+        job = TrainingJob("chroma", *files, frames=[1, 2], steps=1, device="cpu", **changes)  # type: ignore[arg-type]
+        with pytest.raises(error, match=words):
+            train(job, tmp_path / "run")
+        assert not (tmp_path / "run" / "job.json").exists()
 
 
 @pytest.mark.parametrize("path", _SHIPPED, ids=lambda path: path.stem)

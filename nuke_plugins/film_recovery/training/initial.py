@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from film_recovery.contract.errors import InputError
+from film_recovery.contract.errors import InputError, ModelFileError
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.training.checkpoint import load_checkpoint
@@ -24,20 +24,35 @@ def initial_weights(job: TrainingJob) -> Path | None:
     return shipped if shipped.is_file() else None
 
 
-def take_weights(graph: RecoveryGraph, path: Path) -> None:
-    """Load the network of a run, or of a checkpoint; the closed-form start stays this shot's own.
+def load_weights(path: Path, task: str, size: str) -> dict[str, torch.Tensor]:
+    """The network of a run, or of a checkpoint.
 
     Raises:
-        InputError: the weights are of another task or size.
-        ModelFileError: the file is absent or damaged.
+        InputError: it is not there, or of another task or size.
+        ModelFileError: the file is damaged.
     """
-    info, groups = load_checkpoint(RunFolder(path).last_checkpoint if path.is_dir() else path)
-    if (info.task, info.size) != (graph.task, graph.size):
+    file = RunFolder(path).last_checkpoint if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(f"There are no initial weights in {file}; name the folder of a run, a checkpoint, auto or none.")
+    info, groups = load_checkpoint(file)
+    if (info.task, info.size) != (task, size):
         raise InputError(
-            f"The initial weights in {path} are of a {info.size} {info.task} model, this run trains a {graph.size} "
-            f"{graph.task} model; choose the same task and size."
+            f"The initial weights in {path} are of a {info.size} {info.task} model, this run trains a {size} {task} model; "
+            "choose the same task and size."
         )
-    graph.network.load_state_dict(groups["best"])
+    if "best" not in groups:
+        raise ModelFileError(f"{file} holds no weights that could be handed out; name another run.")
+    return groups["best"]
+
+
+def take_weights(graph: RecoveryGraph, path: Path) -> None:
+    """Give a graph these weights; the closed-form start stays this shot's own. Raises as :func:`load_weights` does, and
+    :class:`ModelFileError` for weights that do not fit."""
+    weights = load_weights(path, graph.task, graph.size)
+    try:
+        graph.network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelFileError(f"The initial weights in {path} do not fit; they come from another release.") from error
 
 
 def with_share(weights: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:

@@ -7,7 +7,7 @@ import datetime
 import platform
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from film_recovery.contract.atomic import remove_partials
 from film_recovery.contract.card import ModelCard
 from film_recovery.contract.errors import DivergedError, FilmRecoveryError, InputError, StoppedError
 from film_recovery.contract.events import EventLog, read_events, truncate_after_step
+from film_recovery.contract.exit_codes import ExitCode
 from film_recovery.contract.findings import Finding
 from film_recovery.contract.job import TrainingJob, load_job
 from film_recovery.contract.progress import Reporter, SilentReporter
@@ -36,7 +37,7 @@ from film_recovery.training.grain import measure_grain
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.guidance.curve import Curve
 from film_recovery.training.guidance.judge import judge_training, write_findings
-from film_recovery.training.initial import initial_weights
+from film_recovery.training.initial import initial_weights, load_weights
 from film_recovery.training.memory import memory_named
 from film_recovery.training.monitor import Monitor, event_figures, run_graph
 from film_recovery.training.plan import Clock, choose_device, has_levelled, load_plan, make_plan
@@ -78,6 +79,7 @@ def train(job: TrainingJob, folder: Path, reporter: Reporter | None = None, team
     """
     team, run = team or Team(), _new_run(job, folder)
     team.check(job)
+    _check_files(job)
     with run.locked(), _failures_recorded(run):
         dataset = build_dataset(job, run.dataset, reporter or SilentReporter())
         job.save(run.job)
@@ -136,6 +138,15 @@ def _new_run(job: TrainingJob, folder: Path) -> RunFolder:
     return run
 
 
+def _check_files(job: TrainingJob) -> None:
+    """Before the work of preparing pairs, what would end a training only after it. Raises :class:`InputError`."""
+    if job.preview is not None and job.preview not in open_sequence(job.source).frames:
+        raise InputError(f"The preview's frame {job.preview} is none of {job.source}; name one that is there.")
+    weights = initial_weights(job)
+    if weights is not None:
+        load_weights(weights, job.task, job.size)
+
+
 def _run(
     job: TrainingJob,
     run: RunFolder,
@@ -189,15 +200,15 @@ def _judged(
 ) -> list[Finding]:
     """What is to be said of the training, drawn and written down."""
     reporter.stage("Judging the training")
-    plan, graph = trainer.plan, trainer.with_weights(trainer.best_weights)
-    pixels = sum(pair.area[0] * pair.area[1] for pair in trainer.training)
+    graph = trainer.with_weights(trainer.best_weights)
+    losses = [(int(event["step"]), float(event["loss"])) for event in read_events(run.events, "progress")]
     curve = Curve(
         start=start,
         held_out=[(int(event["step"]), float(event["psnr"])) for event in read_events(run.events, "held_out")],
-        losses=[(int(event["step"]), float(event["loss"])) for event in read_events(run.events, "progress")],
+        losses=[one for one in losses if one[0] > trainer.coarse_steps],
         best=trainer.best,
         steps=trainer.done,
-        seen=trainer.done * trainer.job.batch * plan.patch**2 / pixels,
+        seen=trainer.times_seen,
     )
     findings = judge_training(dataset, curve, lambda source: run_graph(graph, source))
     return write_findings(run, dataset, findings, lambda source: run_graph(graph, source), trainer.done)
@@ -233,6 +244,7 @@ def _evaluation_seconds(graph: RecoveryGraph, held_out: list[PreparedPair]) -> f
 def _restored(job: TrainingJob, run: RunFolder, dataset: Dataset, team: Team) -> tuple[Trainer, float | None]:
     plan = load_plan(run.plan)
     choose_device(plan.device)
+    team.check(replace(job, device=plan.device))
     if plan.device == "cpu":
         torch.set_num_threads(plan.threads)
     trainer = Trainer.from_checkpoint(run.last_checkpoint, job, plan, dataset.pairs, team)
@@ -253,11 +265,6 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
         while trainer.done < plan.steps:
             trainer.step()
             done = trainer.done
-            if clock is not None and plan.cool_from is None and (steps := clock.steps(done)) is not None:
-                _save(trainer, run)  # so that a training that is killed does not come back to before the plan changed
-                plan.end_at(steps)
-                plan.save(run.plan)
-                monitor.log.append("planned", step=done, steps=steps)
             if done % plan.evaluation_interval == 0 or done == plan.steps:
                 held_out = trainer.evaluate()
                 if held_out is not None:
@@ -269,6 +276,11 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
                 if done == plan.cool_from:
                     monitor.log.append("levelled", step=done, steps=plan.steps)
                     reporter.note(f"The held-out figure has levelled off: the training ends at step {plan.steps}.")
+            if clock is not None and plan.cool_from is None and (steps := clock.steps(done)) is not None:
+                _save(trainer, run)  # so that a training that is killed does not come back to before the plan changed
+                plan.end_at(steps)
+                plan.save(run.plan)
+                monitor.log.append("planned", step=done, steps=steps)
             if done % every == 0 or done == plan.steps:
                 losses = trainer.read_losses()
                 figures = {"loss": sum(losses) / len(losses), **({} if held_out is None else {"held_out": held_out})}
@@ -363,6 +375,11 @@ def _failures_recorded(run: RunFolder) -> Iterator[None]:
             run.stop_request.unlink(missing_ok=True)  # it was for this attempt, of which nothing is left to go on with
         if run.path.is_dir() and not isinstance(error, StoppedError):
             EventLog(run.events).append("failed", text=str(error), code=int(error.exit_code))
+        raise
+    except Exception as error:  # a defect, which must not look like a process that was killed
+        if run.path.is_dir():
+            text = f"{type(error).__name__}: {error}".splitlines()[0]
+            EventLog(run.events).append("failed", text=text, code=int(ExitCode.CRASH))
         raise
 
 

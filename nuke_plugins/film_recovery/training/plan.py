@@ -1,7 +1,8 @@
 """The plan of a run: what the clock decides, decided early and written down.
 
 A timed probe turns minutes into steps and picks the faster precision. A probe sees a moment, and machines that are shared or
-grow warm become slower by half: so the steps that are left are counted anew after a tenth and after four tenths of the way.
+grow warm become slower by half: so the steps that are left are counted anew after a tenth and after four tenths of the way,
+unless the training was interrupted before.
 From then on the schedule and the bits depend on the plan alone, not on the clock.
 """
 
@@ -149,6 +150,8 @@ def choose_device(wanted: str) -> torch.device:
         device = torch.device(wanted)
     except RuntimeError as error:
         raise DeviceError(f"'{wanted}' is not a device; use auto, cpu or cuda.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise DeviceError(f"Training on {device.type} is not possible; use auto, cpu or cuda.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(f"There is no {wanted} here, they end with cuda:{torch.cuda.device_count() - 1}; name one of these.")
     if device.type == "cuda":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from film_recovery.training.evaluate import held_out_figure, level_spread, middl
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.initial import with_share
 from film_recovery.training.losses import check_finite, recovery_loss
+from film_recovery.training.network import HEADS
 from film_recovery.training.plan import TrainingPlan
 from film_recovery.training.settle import share_to_hand_out
 from film_recovery.training.team import Order, Team
@@ -156,13 +158,28 @@ class Trainer:
 
     def settle(self) -> None:
         """After the last step: of the best correction of colour keep as much as the held-out pairs speak for."""
+        weights = self.best_weights
+        heads = [tensor for name, tensor in weights.items() if name.startswith(HEADS)]
+        if heads and not any(bool(tensor.any()) for tensor in heads):
+            self.share = 0.0
         if self.job.task != "chroma" or not self.best_step:
             return
-        weights = self.best_weights
         self.share = share_to_hand_out(lambda share: self.with_weights(with_share(weights, share)), self.held_out)
         self.best_weights = with_share(weights, self.share)
         if self.held_out:
             self.best = held_out_figure(self.with_weights(self.best_weights), self.held_out)
+
+    @property
+    def coarse_steps(self) -> int:
+        """How many of the steps done were at half resolution."""
+        return min(self.done, math.ceil(self.plan.whole * _COARSE_SHARE)) if self.coarse else 0
+
+    @property
+    def times_seen(self) -> float:
+        """How often the pixels of the training pairs were shown, on average; a crop at half resolution shows four times as
+        many."""
+        pixels = sum(pair.area[0] * pair.area[1] for pair in self.training)
+        return (self.done + 3 * self.coarse_steps) * self.job.batch * self.plan.patch**2 / pixels
 
     def with_weights(self, weights: dict[str, torch.Tensor]) -> RecoveryGraph:
         """A copy of the graph that runs with the given weights. Raises :class:`DivergedError`."""

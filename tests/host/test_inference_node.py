@@ -308,6 +308,26 @@ def test_two_nodes_keep_their_frames_apart(nuke: Any, shot: Any) -> None:
     assert inference.states(shot, [1001]) == ["fresh"]
 
 
+def test_a_renamed_node_keeps_its_frames_and_its_copy_has_none(nuke: Any, shot: Any, tmp_path: Path) -> None:
+    from film_recovery_nuke.nodes import inference
+
+    inference.bake(shot, [1001])
+    wanted, folder = picture(shot, 1001), inference.cache_of(shot).folder
+    shot.setName("Faces")
+    assert inference.states(shot, [1001]) == ["fresh"]
+    inference.bake(shot, [1001, 1002])
+    assert inference.cache_of(shot).folder == folder
+    assert np.array_equal(picture(shot, 1001), wanted)
+    for node in nuke.allNodes():
+        node.setSelected(node is shot)
+    nuke.nodeCopy(str(tmp_path / "copied.nk"))
+    copy = nuke.nodePaste(str(tmp_path / "copied.nk"))
+    assert copy.name() != "Faces" and inference.states(copy, [1001]) == ["missing"]
+    assert inference.states(shot, [1001, 1002]) == ["fresh"] * 2
+    assert inference.clear_cache(shot) == 2
+    assert not folder.exists()
+
+
 def test_cancelled_at_any_point_whole_frames_stay(nuke: Any, shot: Any) -> None:
     from film_recovery_nuke.nodes import inference
 

@@ -128,17 +128,38 @@ def _cache_stem(node: Any, make_key: bool = False) -> Path | None:
     """The cache's folder without the model's part of its name."""
     key = str(node["cacheKey"].value())
     if key:
-        return _stem(node, key)
+        return _of_former_name(_stem(node, key), key)
     farm = _stem(node, _headless_key(node))
     if not nuke.GUI:
         return farm
-    if not any(farm.parent.glob(f"{farm.name}_*")):  # else a farm has baked for this script: that is found here too
+    if not _is_used(farm):  # else a farm has baked for this script: that is found here too
         if not make_key:
             return None
         key = uuid.uuid4().hex[:8]
     if make_key:
         node["cacheKey"].setValue(key or _headless_key(node))
     return _stem(node, key) if key else farm
+
+
+def _of_former_name(stem: Path, key: str) -> Path:
+    """What was baked before the node, or a group that it is in, was renamed: its key tells that it is the same."""
+    if _is_used(stem):
+        return stem
+    stems = {folder.with_name(folder.name.rpartition("_")[0]) for folder in stem.parent.glob(f"*_{key}_*")}
+    return stems.pop() if len(stems) == 1 else stem
+
+
+def _is_used(stem: Path) -> bool:
+    return any(stem.parent.glob(f"{stem.name}_*"))
+
+
+def _forget_key_of_original(node: Any) -> None:
+    """A copy of a node comes with its key; what is baked under it stays the original's alone."""
+    key = str(node["cacheKey"].value())
+    if key and not _is_used(_stem(node, key)):
+        nodes = nuke.allNodes(CLASS, nuke.root(), recurseGroups=True)
+        if sum(other["cacheKey"].value() == key for other in nodes) > 1:
+            node["cacheKey"].setValue("")
 
 
 def _stem(node: Any, key: str) -> Path:
@@ -453,6 +474,7 @@ def on_create(node: Any) -> None:
         nuke.addBeforeFrameRender(warn_if_stale)  # kept once, however many nodes there are
     _hand_out_confidence(node)
     with contextlib.suppress(FilmRecoveryError):
+        _forget_key_of_original(node)
         cache = cache_of(node)
         if cache is not None:
             _point_read(node, cache)

@@ -80,6 +80,11 @@ def onto(pairs: Iterable[Pair], nodes: tuple[Any, Any], branches: tuple[Any, Any
     return found
 
 
+def element_of(branch: Any) -> Any:
+    """The element that a branch shows, beneath the RecoveryAligns that lay it."""
+    return _under(branch)[0]
+
+
 def _name(node: Any) -> str:
     return str(node.fullName()) if node is not None else ""
 

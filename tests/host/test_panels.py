@@ -149,6 +149,24 @@ def test_the_train_page_gives_a_node_the_pairs(panel: Any, nuke: Any, qt: Any) -
     assert page.use_pairs()["referenceFrames"].value() == ""
 
 
+def test_a_training_gives_its_pairs_back_to_a_panel_that_knows_nothing(panel: Any, nuke: Any, qt: Any) -> None:
+    from film_recovery_nuke.graph import Pair
+    from film_recovery_nuke.panels.main_panel import FilmRecoveryPanel
+
+    pairs = [Pair(1001, 1003, False, "skin", by_hand=True), Pair(1006, 1006, True, by_hand=True)]
+    panel.pages[2].table.set_pairs(pairs)
+    node = panel.pages[4].use_pairs()
+    for entry in nuke.allNodes():
+        entry.setSelected(entry is node)
+    later = FilmRecoveryPanel()
+    later.pages[2].add_selected()
+    assert later.pages[2].table.pairs() == pairs
+    assert later.state.names == panel.state.names
+    node.setInput(1, None)
+    later.pages[2].add_selected()
+    assert "connect the input Reference" in _message()
+
+
 def test_the_monitor_shows_findings_and_the_picture_of_the_chosen_one(qt: Any, nuke: Any, tmp_path: Path) -> None:
     from film_recovery_nuke.panels.monitor import TrainingMonitor
     from film_recovery_nuke.panels.qt import QtGui

@@ -19,6 +19,7 @@ from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, preferences, worker
 from film_recovery_nuke.cache import picture_hash
 from film_recovery_nuke.errors import CancelledError, HostError, show, shown
+from film_recovery_nuke.graph import Pair
 from film_recovery_nuke.nodes.tasks import task
 from film_recovery_nuke.run_state import GATHERED, RunState, read_run
 
@@ -68,11 +69,9 @@ def plan_of(node: Any) -> Plan:
     if both:
         raise HostError(f"{node.name()}: frame {both[0]} is to be trained on and held out; take it out of one of the two.")
     partners = _partners(node)
-    for index, side in enumerate(_SIDES[:2]):
-        if node.input(index) is None:
-            raise HostError(f"{node.name()}: connect the input {_LABELS[side]}.")
-        numbers = {*chosen, *held_out}
-        _check_range(node, index, sorted({partners.get(frame, frame) for frame in numbers} if side == "reference" else numbers))
+    numbers = {*chosen, *held_out}
+    for branch, wanted in zip(branches_of(node), (numbers, {partners.get(frame, frame) for frame in numbers})):
+        _check_range(node, branch, sorted(wanted))
     preview = None
     if node["previewOn"].value():
         preview = int(node["previewFrame"].value())
@@ -81,6 +80,25 @@ def plan_of(node: Any) -> Plan:
         if preview in {*chosen, *held_out}:
             raise HostError(f"{node.name()}: the preview's frame {preview} is in the set; choose one that is not.")
     return Plan(kind, chosen, held_out, preview, _options(node, kind, chosen, held_out, preview), partners)
+
+
+def branches_of(node: Any) -> tuple[Any, Any]:
+    """What hangs on the inputs Source and Reference. Raises :class:`HostError` where nothing does."""
+    source, reference = node.input(0), node.input(1)
+    for branch, side in ((source, "source"), (reference, "reference")):
+        if branch is None:
+            raise HostError(f"{node.name()}: connect the input {_LABELS[side]}.")
+    return source, reference
+
+
+def pairs_of(node: Any) -> list[Pair]:
+    """The pairs that a node's knobs name, by frames of its inputs. Raises :class:`HostError` for a knob that means nothing."""
+    held_out, partners, reasons = frame_tools.parse_frames(node["heldOut"].value()), _partners(node), _reasons(node)
+    frames = sorted({*frame_tools.parse_frames(node["frames"].value()), *held_out})
+    return [
+        Pair(frame, partners.get(frame, frame), frame in held_out, reasons.get(str(frame), ""), by_hand=True)
+        for frame in frames
+    ]
 
 
 def partners_text(partners: dict[int, int]) -> str:
@@ -100,14 +118,13 @@ def _partners(node: Any) -> dict[int, int]:
     return found
 
 
-def _check_range(node: Any, index: int, frames: Sequence[int]) -> None:
+def _check_range(node: Any, branch: Any, frames: Sequence[int]) -> None:
     """Outside of a clip's range Nuke repeats its last picture; trained on, that would be a pair which does not exist."""
-    source = node.input(index)
-    first, last = source.firstFrame(), source.lastFrame()
+    first, last = branch.firstFrame(), branch.lastFrame()
     outside = [frame for frame in frames if not first <= frame <= last]
     if outside:
         raise HostError(
-            f"{node.name()}: frame {outside[0]} lies outside of {source.name()}, which has {first}-{last}; name other frames."
+            f"{node.name()}: frame {outside[0]} lies outside of {branch.name()}, which has {first}-{last}; name other frames."
         )
 
 

@@ -11,8 +11,9 @@ from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, needs, pair_list, worker
 from film_recovery_nuke.errors import HostError, shown
 from film_recovery_nuke.graph import Pair
+from film_recovery_nuke.nodes import train
 from film_recovery_nuke.pair_list import PairList
-from film_recovery_nuke.pairing import Shown, onto, to_files, to_project
+from film_recovery_nuke.pairing import Shown, element_of, onto, to_files, to_project
 from film_recovery_nuke.panels.background import Background
 from film_recovery_nuke.panels.pair_table import PairTable
 from film_recovery_nuke.panels.qt import QtWidgets
@@ -56,8 +57,8 @@ class ElementsPage(QtWidgets.QWidget):
         self._labels = {side: paragraph("") for side in ("source", "reference")}
         layout = QtWidgets.QVBoxLayout(self)
         layout.addWidget(paragraph(
-            "The source is the element to recover, the reference the one that has kept what the source lost. Both in the same "
-            "size, range and colour transform, RGB."
+            "The source is the element to recover, the reference the one that has kept what the source lost. Both RGB, in one "
+            "colour transform, values on one scale; sizes and frame numbers may differ."
         ))  # fmt: skip
         form = QtWidgets.QFormLayout()
         form.addRow("Source", self._labels["source"])
@@ -132,7 +133,7 @@ class PairsPage(QtWidgets.QWidget):
         layout = QtWidgets.QVBoxLayout(self)
         first, _ = button_row(
             ("Add frame", "Add the current frame of both elements.", self.add_current),
-            ("Add selected", "Add the frames of the selected FrameHold nodes.", self.add_selected),
+            ("Add selected", "Add the frames of the selected FrameHolds, or the pairs of a RecoveryTrain.", self.add_selected),
             ("Remove", "Remove the selected pairs.", self.table.remove_selected),
             ("Hold out", "Keep the selected pairs from training, or take them back.", self.table.toggle_held_out),
             ("Jump", "Go to the frame of the selected pair; a double click does it too.", self.table.jump_to_selected),
@@ -154,13 +155,17 @@ class PairsPage(QtWidgets.QWidget):
 
     @shown
     def add_selected(self) -> None:
-        """Add the frames of the selected FrameHolds."""
-        holds = [node for node in nuke.selectedNodes() if node.Class() == "FrameHold"]
-        if not holds:
-            raise HostError("Select FrameHold nodes first; their frames are added.")
+        """Add the frames of the selected FrameHolds, and the pairs of selected RecoveryTrains."""
+        chosen = nuke.selectedNodes()
+        holds = [node for node in chosen if node.Class() == "FrameHold"]
+        trainings = [node for node in chosen if node.Class() == train.CLASS]
+        if not holds and not trainings:
+            raise HostError("Select FrameHolds or a RecoveryTrain first; their frames are added.")
+        found = [pair for node in trainings for pair in self._pairs_of(node)]
         for node in holds:
             frame = int(graph.held_frame_knob(node).value())
-            pair = self._pair_at(frame, str(node["label"].value()).replace("\n", " ").strip())
+            found.append(self._pair_at(frame, str(node["label"].value()).replace("\n", " ").strip()))
+        for pair in found:
             if pair.source not in [known.source for known in self.table.pairs()]:
                 self.table.add(pair)
 
@@ -211,6 +216,14 @@ class PairsPage(QtWidgets.QWidget):
         """Both elements, or nothing while one is not set."""
         sides = [self._state.known(side) for side in ("source", "reference")]
         return sides if all(sides) else []
+
+    def _pairs_of(self, node: Any) -> list[Pair]:
+        """A training's pairs, by frames of the elements; what it trains on becomes an element where none is set."""
+        branches = train.branches_of(node)
+        for side, branch in zip(("source", "reference"), branches):
+            if self._state.known(side) is None:
+                self._state.set(side, element_of(branch))
+        return onto(train.pairs_of(node), branches, (self._state.node("source"), self._state.node("reference")))
 
     def _pair_at(self, frame: int, reason: str = "") -> Pair:
         """A person's own pair: what both branches show at a project frame."""
@@ -317,7 +330,7 @@ class InferPage(QtWidgets.QWidget):
             ("Bake frame", "Bake the current frame of the chosen node.", lambda: self._run("bake_frame")),
             ("Bake range", "Bake the node's frames; what is fresh is left alone.", lambda: self._run("bake_range")),
             ("Check", "Compare what is baked with the input and the model.", lambda: self._run("check_cache")),
-            ("Clear", "Remove what is baked.", lambda: self._run("clear_cache")),
+            ("Clear", "Remove what is baked, of earlier models too.", lambda: self._run("clear_cache")),
             ("Refresh", "Look at all nodes again.", self.refresh),
         )
         layout.addLayout(row)
@@ -369,7 +382,7 @@ class ComparePage(QtWidgets.QWidget):
         row, _ = button_row(
             ("Compare", "Source, reference and the selected node side by side, with labels.", self.create_compare),
             ("Merge into original", "Only what was learned, merged into the source.", self.create_merge),
-            ("Baseline", "The best that one colour LUT can do.", self.create_baseline),
+            ("Baseline", "The best that one colour LUT can do; name a .cube on it.", self.create_baseline),
         )
         layout.addLayout(row)
         layout.addStretch(1)

@@ -44,11 +44,12 @@ class TrainPage(QtWidgets.QWidget):
         row, _ = button_row(
             (
                 "Use pairs",
-                "Set frames and held-out frames of the node from the table; makes the node if there is none.",
+                "Write the pairs of the table, task, encoding and matrix of the page Target, and size and minutes of this page "
+                "into the node, over what it had; makes the node if there is none.",
                 self.use_pairs,
             ),
-            ("Verify", "Render the pairs and look them over.", lambda: self._run(train.verify)),
-            ("Start", "Render the pairs and start a training that goes on without Nuke.", lambda: self._run(train.start)),
+            ("Verify", "Render the pairs that the node's knobs name, and look them over.", lambda: self._run(train.verify)),
+            ("Start", "Render the pairs and train as the node's knobs say, also without Nuke.", lambda: self._run(train.start)),
             ("Stop", "Write a checkpoint and end.", lambda: self._run(train.stop)),
             ("Resume", "Go on where it was stopped.", lambda: self._run(train.resume)),
             ("Create Inference", "Make a RecoveryInference with the newest model.", lambda: self._run(train.create_inference)),

@@ -172,10 +172,11 @@ def page(found: dict[str, list[tuple[str, Cells, float]]], seconds: float) -> st
         "# Confidence", "",
         f"{datetime.date.today().isoformat()}, {processor()}, {len(os.sched_getaffinity(0))} processors, {version}. "
         f"Written by `bench/confidence.py` in {seconds:.0f} s of processor time.", "",
-        "Judged frames of simulated elements, recovered by what a chroma training starts with, in cells of 8x8 pixels. Error",
-        "is CIEDE2000 of a cell's mean colour to the truth under the kept luma. *Rank correlation* is Spearman's of doubt and",
-        f"error; *AUC* the chance that a cell that errs, with more than {_BAD:g} times the median error of familiar cells, is",
-        "doubted more than one that does not: 0.5 is chance, 1 perfect. *Doubted*: confidence below 0.5.",
+        "Judged frames of simulated elements, without the flicker of whole frames, recovered by what a chroma training starts",
+        "with, in cells of 8x8 pixels. Pairs without a hue teach nothing of it, but their density balance is fitted on all of",
+        "it. Error is CIEDE2000 of a cell's mean colour to the truth under the kept luma. *Rank correlation* is Spearman's of",
+        f"doubt and error; *AUC* the chance that a cell that errs, with more than {_BAD:g} times the median error of familiar",
+        "cells, is doubted more than one that does not: 0.5 is chance, 1 perfect. *Doubted*: confidence below 0.5.",
     ]  # fmt: skip
     titles = {"all": "Fitted on all pairs", "without a hue": "Fitted on the pairs without one hue"}
     for setting, cases in found.items():

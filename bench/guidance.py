@@ -70,7 +70,7 @@ def main() -> int:
     options = parser.parse_args()
     begin, lines, passed = time.perf_counter(), [], True
     with tempfile.TemporaryDirectory() as temporary:
-        for title, cases in (("The usual set", usual()), ("Other footage, elements and chance", checked())):
+        for title, cases in (("The usual set", usual()), ("Other elements and chance, partly other footage", checked())):
             chosen = [case for case in cases if options.only in f"{title} {case.name}"]
             spoiled, sound = (sum(bool(case.right) is one for case in chosen) for one in (True, False))
             rows, named, quiet = table(chosen, (options.keep or Path(temporary)) / title.split()[-1])

@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 import skimage.data
 import torch
-from learning_cases import PAIRS, USUAL, laid, made_once, simulated
+from learning_cases import PAIRS, PRETRAINED_ON, USUAL, laid, made_once, simulated
 from learning_figures import judge
 from learning_methods import closed_form, trained
 from selection import STILLS, processor
@@ -73,7 +73,7 @@ def stills() -> dict[str, FloatArray]:
     """Coded RGB, none of them judged by in the usual run of ``learning.py``."""
     with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as stream:
         portrait = cv2.cvtColor(cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    found = {name: STILLS[name]() for name in ("cat", "rocket", "retina", "hubble")}
+    found = {name: STILLS[name]() for name in PRETRAINED_ON}
     found |= {"tissue": skimage.data.immunohistochemistry(), "portrait": portrait}
     return {name: np.asarray(picture[..., :3], np.float32) / np.float32(255.0) for name, picture in found.items()}
 

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from learning_cases import FULL, MORE, USUAL, Case, Recipe, real_folds, simulated
+from learning_cases import FULL, MORE, PRETRAINED_ON, SIMULATION, USUAL, Case, Recipe, real_folds, simulated
 from learning_figures import judge
 from learning_methods import closed_form, closed_form_seconds, trained
 from learning_page import published, write_page
@@ -48,9 +48,10 @@ TRAINED = ("ours", "plain_rgb")
 _LONGEST_PLAIN = 120.0  # seconds that plain RGB is trained for; with --full as long as ours
 # What decides a figure: a change of any of these makes earlier results void.
 _DECIDES = (
-    "training/*.py", "pairs/balance.py", "pairs/lut.py", "pairs/targets.py", "images/encodings.py", "images/colour.py",
-    "images/density.py", "review/metrics.py", "review/baselines.py", "review/flicker.py", "inference/steady.py",
-    "inference/shimmer.py",
+    "training/*.py", "modelfile/*.py", "pairs/balance.py", "pairs/lut.py", "pairs/targets.py", "pairs/dataset.py",
+    "images/encodings.py", "images/colour.py", "images/colour_difference.py", "images/density.py", "images/single.py",
+    "review/metrics.py", "review/baselines.py", "review/flicker.py", "contract/steady.py", "inference/steady.py",
+    "inference/shimmer.py", "inference/beside.py", "inference/session.py", "inference/tiles.py",
 )  # fmt: skip
 
 
@@ -93,7 +94,8 @@ def measure(case: Case, piece: Piece, ledger: Ledger) -> list[Result]:
     stamp = (time.strftime("%Y-%m-%d"), ledger.code, ledger.machine)
     if piece.method:
         with tempfile.TemporaryDirectory() as folder:
-            method = trained(piece.method, case.dataset, piece.budget, 0, Path(folder) / "run")
+            weights = "none" if case.name.split("-")[0] in PRETRAINED_ON else "auto"
+            method = trained(piece.method, case.dataset, piece.budget, 0, Path(folder) / "run", weights)
             return [Result(piece.case, piece.method, piece.budget, *stamp, judge(piece.method, method, case), method.facts)]
     facts = {} if piece.case.startswith("real") else closed_form_seconds(case.dataset)
     methods = closed_form(case.dataset)
@@ -186,8 +188,8 @@ def _code() -> str:
     """A hash of what decides the figures."""
     room = Path(film_recovery.__file__).parent
     files = [path for pattern in _DECIDES for path in sorted(room.glob(pattern))]
-    files += [HERE / f"learning_{name}.py" for name in ("cases", "methods", "figures")] + [HERE / "handing_out.py"]
-    files += sorted(SHIPPED.glob("initial_*"))
+    files += [HERE / f"learning_{name}.py" for name in ("methods", "figures")] + [HERE / "handing_out.py"]
+    files += [*SIMULATION, *sorted(SHIPPED.glob("initial_*"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 

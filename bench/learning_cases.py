@@ -19,6 +19,7 @@ from matching import HEAVY
 from selection import STILLS
 from tolerance import CACHE, INNER, SIZE
 
+import film_elements
 from film_elements.clip import find_clip, load_clip, moving_still
 from film_elements.elements import ElementFrame, ElementSimulator
 from film_elements.parameters import ElementPair, Fading, default_pair, internegative_35mm, print_16mm
@@ -37,6 +38,7 @@ PAIRS = 6  # of a simulated case unless it says otherwise, one of them held out 
 RUN = 8  # frames in a row, for flicker
 MORE_PAIRS = "pairs"  # at the end of the name of a case of another number of pairs
 CLIPS = {"rabbit": ("bigbuckbunny.mp4", 132), "street": ("bikes.mp4", 250)}
+PRETRAINED_ON = ("cat", "rocket", "retina", "hubble")  # footage that the weights in models/ have seen
 _STILL_FRAMES = 96
 KEPT_COLOUR = Fading(kept=(0.98, 0.99, 0.985), stain=(0.003, 0.005, 0.008))
 ELEMENTS = {
@@ -51,6 +53,11 @@ ELEMENTS = {
         dataclasses.replace(internegative_35mm(), fading=KEPT_COLOUR),
     ),
 }
+# The files that decide how a simulated case looks.
+SIMULATION = (
+    *sorted(Path(film_elements.__file__).parent.glob("*.py")),
+    *(Path(__file__).with_name(f"{name}.py") for name in ("learning_cases", "matching", "selection", "tolerance")),
+)
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -137,7 +144,11 @@ def simulated(recipe: Recipe) -> Case:
 
 
 def made_once(path: Path, make: Callable[[], dict[str, npt.NDArray[np.float16]]]) -> dict[str, list[FloatArray]]:
-    """The pictures in the file, by name; it is made when it is not there."""
+    """The pictures in the file, by name; it is made when it is not there, or when what decides them has changed: the simulation
+    and the file in which ``make`` is written."""
+    files = [*SIMULATION, Path(make.__code__.co_filename)]
+    code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
+    path = path.with_name(f"{path.stem}-{code}{path.suffix}")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary, open(temporary, "wb") as stream:

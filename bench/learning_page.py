@@ -37,7 +37,9 @@ def write_page(folder: Path, shown: Sequence[Result], command: str, last: Path, 
         "counts; ΔE is CIEDE2000 to the truth, luma and all. The LUT is the better of two of 33³ nodes fitted in closed form:",
         "balance and colour with luma kept, or free. Plain RGB is a U-Net of CopyCat's kind, trained by the same code. Times",
         "are what a training is told; what it took with start, probe and export stands below. *Steadied* is what `apply` hands",
-        "out: without the flicker of whole frames, and averaged along the motion. Without it a frame is judged alone.", "",
+        "out: without the flicker of whole frames, and averaged along the motion. Without it a frame is judged alone. The LUT",
+        "is one as people apply it, frame by frame, unless a column says otherwise. Ours begins with the weights in `models/`,",
+        "learned by the same simulator on other footage; plain RGB begins at random.", "",
         *_summary(results), "", *_cases(results, "psnr", "PSNR, dB"), "", *_cases(results, "delta_e", "ΔE2000"), "",
         *_more(results), "", *_flicker(results), "", *_times(results), "", *_real(results), "",
         "## Against the figures published before", "",
@@ -51,7 +53,8 @@ def write_page(folder: Path, shown: Sequence[Result], command: str, last: Path, 
 
 
 def _summary(results: Results) -> list[str]:
-    head = ("method", "PSNR, mean", "ΔE, mean", "above the LUT, mean", "cases below the LUT", "worst case", "worst frame")
+    head = ("method", "PSNR, mean", "ΔE, mean", "above the LUT, mean", "cases below the LUT", "worst case", "worst frame",
+            "above the LUT, steadied too, mean")  # fmt: skip
     lines = ["## Together", "", *_head(head)]
     for method, budget, word in results.columns():
         cases = [case for case in results.simulated if results.of(case, method, budget) is not None]
@@ -67,18 +70,18 @@ def _summary(results: Results) -> list[str]:
         worst = min(gains, key=lambda case: gains[case])
         compared = [f"{np.mean(list(gains.values())):+.2f}", f"{sum(gain < 0.0 for gain in gains.values())} of {len(cases)}"]
         compared += [f"{gains[worst]:+.2f} ({worst})", f"{min(frames):+.2f}"]
-        told = compared if method != "lut" else [""] * 4
+        alike = results.gains(cases, method, budget, f"lut{STEADY}") if method.endswith(STEADY) else {}
+        compared.append(f"{np.mean(list(alike.values())):+.2f}" if alike and method != f"lut{STEADY}" else "")
+        told = compared if method != "lut" else [""] * 5
         lines.append(f"| {word} | {means[0]:.2f} | {means[1]:.2f} | {' | '.join(told)} |")
     for budget in results.budgets:
         gains = results.gains([*results.simulated, *results.real], "ours", budget)
         if gains:
             gains |= results.gains(results.simulated, f"ours{STEADY}", budget)  # as handed out
             worst = min(gains, key=lambda case: gains[case])
-            lines += [
-                "",
-                f"Handed out after {time_words(budget)}, the worst of all, real pairs too: "
-                f"**{gains[worst]:+.2f} dB** ({worst}).",
-            ]
+            which = "simulated and real" if any(case in gains for case in results.real) else "simulated"
+            told = f"**{gains[worst]:+.2f} dB** ({worst})"
+            lines += ["", f"Handed out after {time_words(budget)}, the worst case, {which}: {told}."]
     return lines
 
 
@@ -92,14 +95,16 @@ def _cases(results: Results, figure: str, name: str) -> list[str]:
 
 
 def _more(results: Results) -> list[str]:
-    lines = ["## More pairs", "", "ΔE2000 of the heavy fade with as many pairs, and how far it lies below that of the LUT.", ""]
+    lines = ["## More pairs", "", "ΔE2000 of the heavy fade with as many pairs, and how far the last lies below the LUTs.", ""]
     columns = [column for column in results.columns() if column[0].removesuffix(STEADY) in ("lut", "start", "ours")]
     columns = [one for one in columns if any(results.of(case, one[0], one[1]) is not None for case in results.more)]
-    lines += _head(("case", *(word for _, _, word in columns), "below the LUT"))
+    lines += _head(("case", *(word for _, _, word in columns), "below the LUT", "below the LUT, steadied"))
     for case in results.more:
         values = [results.of(case, method, budget, "delta_e") for method, budget, _ in columns]
-        lut, last = results.of(case, "lut", 0.0, "delta_e"), next((one for one in reversed(values) if one is not None), None)
-        cells = [*map(_number, values), "" if last is None else f"{100.0 * (1.0 - last / lut):.0f} %"]
+        last = next((one for one in reversed(values) if one is not None), None)
+        luts = [results.of(case, name, 0.0, "delta_e") for name in ("lut", f"lut{STEADY}")]
+        below = ["" if None in (last, lut) else f"{100.0 * (1.0 - last / lut):.0f} %" for lut in luts]
+        cells = [*map(_number, values), *below]
         lines.append(f"| {case} | {' | '.join(cells)} |")
     return lines if results.more else [*lines[:2], "Not measured."]
 

@@ -60,10 +60,10 @@ class Results:
         one = self.all.get((case, method, budget))
         return None if one is None else one.figures[figure]
 
-    def gains(self, cases: Sequence[str], method: str, budget: float) -> dict[str, float]:
-        """PSNR above the LUT, dB, of every case that has been trained."""
-        both = {case: (self.of(case, method, budget), self.of(case, "lut", 0.0)) for case in cases}
-        return {case: ours - lut for case, (ours, lut) in both.items() if ours is not None}
+    def gains(self, cases: Sequence[str], method: str, budget: float, lut: str = "lut") -> dict[str, float]:
+        """PSNR above the LUT, dB, of every case that has been trained; above the steadied one if ``lut`` says so."""
+        both = {case: (self.of(case, method, budget), self.of(case, lut, 0.0)) for case in cases}
+        return {case: ours - theirs for case, (ours, theirs) in both.items() if None not in (ours, theirs)}
 
     def columns(self) -> list[tuple[str, float, str]]:
         """Methods with their budgets, and what they are called."""

@@ -229,7 +229,8 @@ def _write(
         "# Selection of pairs", "",
         f"{datetime.date.today().isoformat()}, {processor()}, {len(os.sched_getaffinity(0))} processors, "
         f"{minutes:.0f} minutes. Written by `bench/selection.py`.", "",
-        f"{len(SEEDS)} simulated films of ten shots, cut together from two clips and panned stills, {SIZE[0]}x{SIZE[1]}; "
+        f"{len(SEEDS)} simulated films of ten shots, cut together from parts of two clips and panned stills, "
+        f"{SIZE[0]}x{SIZE[1]}; "
         "the default pair of elements. The model is the closed-form start of a chroma training (density balance, colour table, "
         "filter), no network. Figures are mean ΔE2000 to the truth (less is better), on every seventh frame but those trained "
         "on. Random draws take any frame; pairs lie on each other by the true geometry. The constants of the choice were set "

@@ -5,28 +5,21 @@ The losses that are here and not in the product were measured and are no better;
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from learning_methods import plain_graph
-from spatial_cases import SpatialCase
 from torch.nn import functional
 
 from film_recovery.contract.job import TrainingJob
 from film_recovery.images.colour import luma
 from film_recovery.images.encodings import encode
-from film_recovery.inference.session import InferenceOptions, ModelSession
-from film_recovery.inference.tiles import recover
-from film_recovery.modelfile.load import load_model
 from film_recovery.pairs.dataset import Dataset
 from film_recovery.training import trainer as trainer_module
 from film_recovery.training.build import build_graph
 from film_recovery.training.graph import RecoveryGraph
-from film_recovery.training.loop import train_dataset
 from film_recovery.training.monitor import run_graph
 from film_recovery.training.plan import make_plan
 from film_recovery.training.spatial_losses import spatial_loss
@@ -36,7 +29,6 @@ Recover = Callable[[FloatArray], FloatArray]  # working space RGB (H, W, 3) to c
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 _SIGMAS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.4)  # pixels
 _NOISES = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)  # noise over signal at 1 cycle per pixel, rising with the square of frequency
-_TUNED_ON = 8  # pairs at most
 _PAD, _PATCH, _BATCH, _EVALUATIONS = 16, 96, 8, 4
 _STRUCTURE = 0.03**2  # keeps the similarity of flat parts finite, coded luma squared
 
@@ -46,9 +38,9 @@ def coded_luma(rgb: FloatArray) -> FloatArray:
     return np.asarray(luma(encode(rgb, "display"), "709"), np.float32)
 
 
-def tuned_deconvolution(case: SpatialCase) -> tuple[Recover, str]:
+def tuned_deconvolution(dataset: Dataset) -> tuple[Recover, str]:
     """A Wiener deconvolution with the Gaussian blur and the noise that bring the training sources closest to the references."""
-    pairs = [(coded_luma(source), coded_luma(reference)) for source, reference in case.pairs[:: len(case.pairs) // _TUNED_ON]]
+    pairs = [(coded_luma(pair.source), coded_luma(pair.reference)) for pair in dataset.training]
     found = {
         (sigma, noise): float(np.mean([np.square(_wiener(s, sigma, noise) - r).mean() for s, r in pairs]))
         for sigma in _SIGMAS
@@ -79,9 +71,19 @@ def start(dataset: Dataset) -> RecoveryGraph:
 
 def trained(dataset: Dataset, steps: int, seed: int, loss: Loss = spatial_loss) -> RecoveryGraph:
     """Our network after its steps, the best weights by the held-out pair, under a loss."""
-    job = _job(steps, seed)
     torch.manual_seed(seed)
-    graph = build_graph(job, dataset)
+    return _after(steps, build_graph(_job(steps, seed), dataset), dataset, seed, loss)
+
+
+def plain(dataset: Dataset, steps: int, seed: int) -> RecoveryGraph:
+    """A plain RGB U-Net after as many steps on the same crops under the same loss, the best weights likewise."""
+    torch.manual_seed(seed)
+    graph = plain_graph(TrainingJob("as-is", "", "", steps=steps, size="small", device="cpu"), dataset)
+    return _after(steps, graph, dataset, seed, spatial_loss)
+
+
+def _after(steps: int, graph: RecoveryGraph, dataset: Dataset, seed: int, loss: Loss) -> RecoveryGraph:
+    job = _job(steps, seed)
     trainer = trainer_module.Trainer(job, make_plan(job, graph.network, _PATCH, 0.0), graph, dataset.pairs)
     kept = trainer_module.recovery_loss
     trainer_module.recovery_loss = lambda _task, predicted, _start, target, gain, _softness, trust: (
@@ -95,16 +97,6 @@ def trained(dataset: Dataset, steps: int, seed: int, loss: Loss = spatial_loss) 
     finally:
         trainer_module.recovery_loss = kept
     return trainer.with_weights(trainer.best_weights)
-
-
-def plain(dataset: Dataset, steps: int, seed: int) -> Recover:
-    """A plain RGB U-Net, trained as many steps on the same pairs by the same code; its luma is taken."""
-    job = TrainingJob("as-is", "", "", steps=steps, size="small", patch=_PATCH, batch=_BATCH, seed=seed, device="cpu")
-    with tempfile.TemporaryDirectory() as folder:
-        loaded = load_model(train_dataset(job, Path(folder) / "run", dataset, make_graph=plain_graph).model)
-    session = ModelSession(loaded, InferenceOptions(device="cpu", threads=1))
-    field, multiple = loaded.card.receptive_field, loaded.card.multiple
-    return lambda rgb: coded_luma(recover(session.run, rgb, None, field, multiple))
 
 
 def _job(steps: int, seed: int) -> TrainingJob:

@@ -114,7 +114,10 @@ def _arguments() -> argparse.Namespace:
         "--pictures", type=_some_of(PICTURES), default=list(PICTURES), metavar="LIST", help=f"of {', '.join(PICTURES)}"
     )
     parser.add_argument("--parts", type=_some_of(PARTS), default=list(PARTS), metavar="LIST", help=f"of {', '.join(PARTS)}")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.out == TABLE and (given.sizes, given.pictures, given.parts) != (list(SIZES), list(PICTURES), list(PARTS)):
+        parser.error("a part of the figures is not published; name a file with --out")
+    return given
 
 
 def _some_of(known: Iterable[str]) -> Callable[[str], list[str]]:
@@ -134,7 +137,8 @@ def _some_of(known: Iterable[str]) -> Callable[[str], list[str]]:
 def _training(sizes: list[str]) -> list[str]:
     device = choose_device("auto")
     head = ("size", "crop", "batch", "precision", "steps/s", "megapixels/s")
-    lines = [f"Training, chroma, on {device}, fastest of a few steps:", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    what = f"Training, chroma, on {device}, fastest of a few steps, without cutting crops and held-out figures:"
+    lines = [what, "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for size in sizes:
         network = RecoveryGraph("chroma", size=size, encoding="display", matrix="709", balance=None).network
         for crop, batch in CROPS:

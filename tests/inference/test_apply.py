@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -17,6 +18,7 @@ import torch
 
 from film_recovery.contract.card import ModelCard
 from film_recovery.contract.errors import (
+    BusyError,
     DeviceError,
     DivergedError,
     InputError,
@@ -54,6 +56,11 @@ def make_model(path: Path, encoding: str = "display", seed: int = 3) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("model") / "chroma.onnx")
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("model") / "coded.onnx", "none")
 
 
 @pytest.fixture
@@ -114,6 +121,26 @@ def test_only_missing_damaged_and_stale_frames_are_done_again(model: Path, shot:
     assert apply_model(other, sequence, output, skip_existing=True, steady=False).skipped == []
 
 
+@pytest.mark.parametrize("same", [False, True], ids=["another_model", "the_same_model"])
+def test_a_frame_that_another_model_writes_meanwhile_stays_and_is_told(
+    model: Path, shot: Path, tmp_path: Path, same: bool
+) -> None:
+    output, sequence = tmp_path / "out" / "r.####.exr", open_sequence(shot)
+    other = model if same else make_model(tmp_path / "other.onnx", seed=9)
+
+    class OtherRun(SilentReporter):
+        def should_stop(self) -> bool:
+            if not output.parent.exists():
+                apply_model(other, sequence, output, [1001], steady=False)
+                written.update(files(output.parent))
+            return False
+
+    written: dict[str, bytes] = {}
+    with contextlib.nullcontext() if same else pytest.raises(BusyError, match=r"another .*r\.1001\.exr"):
+        apply_model(model, sequence, output, [1001], steady=False, reporter=OtherRun())
+    assert files(output.parent) == written and list(written) == ["r.1001.exr"]
+
+
 def test_missing_and_damaged_inputs_stop_with_a_sentence_and_whole_frames(model: Path, shot: Path, tmp_path: Path) -> None:
     output = tmp_path / "out" / "r.####.exr"
     with pytest.raises(MissingFrameError, match="lacks frames 1000,1006"):
@@ -155,16 +182,22 @@ def test_tiny_pictures_go_through(model: Path, shape: tuple[int, int], tmp_path:
     assert read_frame(tmp_path / "out" / "r.0001.exr").rgb.shape == (*shape, 3)
 
 
-def test_coded_files_stay_in_their_kind(photograph: np.ndarray, tmp_path: Path) -> None:
-    coded = make_model(tmp_path / "coded.onnx", "none")
-    write_frame(tmp_path / "in" / "a.0001.dpx", Frame.from_rgb(photograph[:40, :40]))
-    apply_model(coded, open_sequence(tmp_path / "in"), tmp_path / "out" / "r.####.dpx")
-    assert read_frame(tmp_path / "out" / "r.0001.dpx").pixel_type == "uint10"
+@pytest.mark.parametrize(
+    ("suffix", "pixel_type"),
+    [(".dpx", "uint8"), (".dpx", "uint10"), (".dpx", "uint12"), (".dpx", "uint16"), (".png", "uint8"), (".tif", "uint8")],
+)
+def test_integer_files_stay_in_their_kind_and_depth(
+    coded: Path, suffix: str, pixel_type: str, photograph: np.ndarray, tmp_path: Path
+) -> None:
+    write_frame(tmp_path / "in" / f"a.0001{suffix}", Frame.from_rgb(photograph[:40, :40]), pixel_type)
+    apply_model(coded, open_sequence(tmp_path / "in"), tmp_path / "out" / f"r.####{suffix}")
+    assert read_frame(tmp_path / "out" / f"r.0001{suffix}").pixel_type == pixel_type
 
 
 @pytest.mark.parametrize(("suffix", "pixel_type"), [(".dpx", "half"), (".tif", "float")])
-def test_coded_values_stay_coded_in_an_exr(suffix: str, pixel_type: str, photograph: np.ndarray, tmp_path: Path) -> None:
-    coded = make_model(tmp_path / "coded.onnx", "none")
+def test_coded_values_stay_coded_in_an_exr(
+    coded: Path, suffix: str, pixel_type: str, photograph: np.ndarray, tmp_path: Path
+) -> None:
     write_frame(tmp_path / "in" / f"a.0001{suffix}", Frame.from_rgb(photograph[:40, :40]))
     apply_model(coded, open_sequence(tmp_path / "in"), tmp_path / "out" / "r.####.exr", steady=False)
     first = read_frame(tmp_path / "out" / "r.0001.exr")
@@ -179,8 +212,7 @@ def test_coded_values_stay_coded_in_an_exr(suffix: str, pixel_type: str, photogr
     assert not read_frame(tmp_path / "aces" / "r.0001.exr").is_coded
 
 
-def test_float_files_are_coded_where_that_is_said(photograph: np.ndarray, tmp_path: Path) -> None:
-    coded = make_model(tmp_path / "coded.onnx", "none")
+def test_float_files_are_coded_where_that_is_said(coded: Path, photograph: np.ndarray, tmp_path: Path) -> None:
     for name in ("a.0001.exr", "a.0001.dpx"):
         write_frame(tmp_path / name[-3:] / name, Frame.from_rgb(np.rint(photograph[:40, :40] * 1023.0) / 1023.0), None)
     with pytest.raises(InputError, match="--coded"):

@@ -71,8 +71,8 @@ def test_grain_falls_as_an_average_of_five_does(photograph: FloatArray, moves: b
     noisy, truth = grainy(frames), luma(frames[4])
     found = averaged(noisy, 4)
     result = luma(noisy[4]) + found.change
-    assert rms(result - truth) < (0.75 if moves else 0.65) * rms(luma(noisy[4]) - truth)  # 1 / sqrt(5) = 0.45
-    assert 0.2 <= found.left < 0.35
+    assert rms(result - truth) < (0.735 if moves else 0.65) * rms(luma(noisy[4]) - truth)  # 1 / sqrt(5) = 0.45
+    assert 0.2 <= found.left < 0.3  # of three frames at least a third is left
     if not moves:  # what flow gets wrong is not grain
         assert found.left**0.5 == pytest.approx(rms(result - truth) / GRAIN, abs=0.15)
 
@@ -139,9 +139,13 @@ def test_any_chunks_equal_the_whole(
     check_chunks(model, moving, parts, folder)
 
 
-def test_a_spatial_recovery_is_averaged_and_says_so(model: Path, photograph: FloatArray, tmp_path: Path) -> None:
-    frames = grainy(slowly(photograph))
-    sequence = open_sequence(written(tmp_path / "in", dict(enumerate(frames, start=1001))))
+def test_a_spatial_recovery_is_averaged_towards_what_it_is_without_grain_and_says_so(
+    photograph: FloatArray, tmp_path: Path
+) -> None:
+    model, frames = make_model(tmp_path / "plain.onnx", "spatial", spread=0.0), slowly(photograph)
+    clean = open_sequence(written(tmp_path / "clean", dict(enumerate(frames, start=1001))))
+    sequence = open_sequence(written(tmp_path / "in", dict(enumerate(grainy(frames), start=1001))))
+    apply_model(model, clean, tmp_path / "truth" / "r.####.exr", [1001, 1005, 1009], pixel_type="float", steady=False)
     apply_model(model, sequence, tmp_path / "on" / "r.####.exr", pixel_type="float")
     apply_model(model, sequence, tmp_path / "off" / "r.####.exr", pixel_type="float", steady=False)
     single = [read_frame(tmp_path / "off" / f"r.{frame}.exr") for frame in range(1001, 1010)]
@@ -149,9 +153,10 @@ def test_a_spatial_recovery_is_averaged_and_says_so(model: Path, photograph: Flo
         found = read_frame(tmp_path / "on" / f"r.{frame}.exr")
         assert "film_recovery/beside" in found.metadata and "film_recovery/steadied" not in found.metadata
         assert "film_recovery/beside" not in single[frame - 1001].metadata
+        truth = luma(read_frame(tmp_path / "truth" / f"r.{frame}.exr").rgb)
         before, after = (rgb_to_ycbcr(encode(one.rgb, "display"), "709") for one in (single[frame - 1001], found))
         assert np.abs(after[..., 1:] - before[..., 1:]).max() < 1e-4
-        assert rms(after[..., 0] - before[..., 0]) > 0.002
+        assert rms(after[..., 0] - truth) < (0.72 if frame == 1005 else 0.82) * rms(before[..., 0] - truth)
 
 
 def test_a_frame_is_done_again_when_one_beside_it_becomes_another(model: Path, photograph: FloatArray, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.sequence import open_sequence
 from film_recovery.inference.grain import TREATMENTS, grain_kernel, with_grain
 from film_recovery.inference.sequence import apply_model
-from film_recovery.inference.session import InferenceOptions
+from film_recovery.inference.session import InferenceOptions, ModelSession
 from film_recovery.modelfile.export import export_model
 from film_recovery.modelfile.load import load_model
 from film_recovery.training.graph import RecoveryGraph
@@ -98,20 +98,30 @@ def test_colour_stays_and_a_frame_is_the_same_however_often_it_is_made(photograp
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(2)
     graph = RecoveryGraph("spatial", size="small", encoding="display", matrix="709", balance=None).eval()
+    for parameter in graph.network.parameters():
+        torch.nn.init.normal_(parameter, std=0.03)
     path = tmp_path_factory.mktemp("grain") / "spatial.onnx"
     export_model(graph, dataclasses.replace(_card(), encoding="display"), path)
     return path
 
 
 def test_chunks_and_tiles_give_the_same_bits_and_the_header_names_the_grain(
-    model: Path, tmp_path: Path, photograph: np.ndarray
+    model: Path, tmp_path: Path, photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    wide = np.hstack([photograph, photograph[:, ::-1]])
     for number in (1, 2, 3):
-        write_frame(tmp_path / f"in.{number:04d}.exr", _frame(photograph[number : number + 96, :120]), "float")
+        write_frame(tmp_path / f"in.{number:04d}.exr", _frame(wide[number : number + 96, 200:860]), "float")
     sequence = open_sequence(str(tmp_path / "in.####.exr"))
     apply_model(model, sequence, tmp_path / "whole.####.exr", grain="reference", pixel_type="float")
-    small = InferenceOptions(tile=64)
+    small, recover, widths = InferenceOptions(tile=64), ModelSession.run, []
+
+    def counted(self: ModelSession, rgb: np.ndarray, at_once: int) -> np.ndarray:
+        widths.append(rgb.shape[1])
+        return recover(self, rgb, at_once)
+
+    monkeypatch.setattr(ModelSession, "run", counted)
     apply_model(model, sequence, tmp_path / "part.####.exr", [3], small, grain="reference", pixel_type="float")
+    assert len(widths) >= 2 * 3 and max(widths) < 660  # of the frame and the two beside it
     whole, part = (read_frame(tmp_path / f"{name}.0003.exr") for name in ("whole", "part"))
     assert np.abs(whole.rgb - part.rgb).max() < 1e-6
     assert whole.metadata["film_recovery/grain"] == "reference"

@@ -15,14 +15,15 @@ from film_recovery.cli.main import cli
 from film_recovery.contract.card import ModelCard
 from film_recovery.contract.errors import UsageError
 from film_recovery.contract.steady import WINDOW
-from film_recovery.images.encodings import encode
+from film_recovery.images.colour import rgb_to_ycbcr
+from film_recovery.images.encodings import decode, encode
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.movie import write_movie
 from film_recovery.images.sequence import open_sequence
 from film_recovery.inference.beside import may_steady
 from film_recovery.inference.sequence import apply_model
-from film_recovery.inference.steady import Steadiness, source_reader
+from film_recovery.inference.steady import Steadiness, source_reader, steadied
 from film_recovery.modelfile.check import kept_change
 from film_recovery.modelfile.export import export_model
 from film_recovery.modelfile.load import load_model
@@ -59,12 +60,13 @@ def grainy(frames: list[FloatArray]) -> list[FloatArray]:
     return [np.asarray(frame * 10.0 ** random.normal(0.0, 0.02, frame.shape), np.float32) for frame in frames]
 
 
-def make_model(path: Path, task: str = "chroma") -> Path:
+def make_model(path: Path, task: str = "chroma", spread: float = 0.03) -> Path:
+    """A model with parameters at random; with a ``spread`` of 0 its network corrects nothing."""
     torch.manual_seed(3)
     balance = DensityBalance.from_numbers(BALANCE)
     graph = RecoveryGraph(task, size="small", encoding="display", matrix="709", balance=balance).eval()
     for parameter in graph.network.parameters():
-        torch.nn.init.normal_(parameter, std=0.03)
+        torch.nn.init.normal_(parameter, std=spread)
     kept = {"chroma": "luma", "spatial": "chroma"}[task]
     card = ModelCard("t", task, kept, "display", "709", BALANCE, "small", graph.receptive_field, graph.multiple, 1)
     export_model(graph, card, path)
@@ -194,6 +196,31 @@ def test_chunks_equal_the_whole_range_and_luma_is_kept(model: Path, photograph: 
         result = read_frame(tmp_path / "one" / f"r.{frame}.exr")
         assert any(float(word) for word in result.metadata["film_recovery/steadied"].split())
         assert kept_change(numbered[frame], result.rgb, card) <= 1e-6
+
+
+@pytest.mark.parametrize("encoding", ["display", "log", "none"])
+def test_what_is_steadied_is_the_light_before_it_flickered(photograph: FloatArray, encoding: str) -> None:
+    """Also below 0 and above 1."""
+    deviation, light = (0.03, -0.02, 0.05), np.asarray(photograph[:70, :90] * 1.5 - 0.1, np.float32)
+    flickered = light * 10.0 ** -np.array(deviation)
+    working = np.asarray(encode(flickered, "display") if encoding == "none" else flickered, np.float32)
+    found = steadied(working, deviation, encoding)
+    assert np.allclose(decode(found, "display") if encoding == "none" else found, light, rtol=1e-5, atol=1e-6)
+
+
+def test_flicker_is_not_in_the_colour_that_is_written(model: Path, photograph: FloatArray, tmp_path: Path) -> None:
+    """Less than half of it over the whole shot, at whose ends the window is half."""
+    steady = panned(photograph)
+    clips = {"clean": (steady, False), "off": (flickering(steady, slow_flicker()), False)}
+    clips["on"] = (clips["off"][0], True)
+    levels = {}
+    for name, (frames, wanted) in clips.items():
+        source = open_sequence(written(tmp_path / f"in_{name}", dict(enumerate(frames, start=1001))))
+        apply_model(model, source, tmp_path / name / "r.####.exr", pixel_type="float", steady=wanted)
+        results = [read_frame(tmp_path / name / f"r.{frame}.exr").rgb for frame in source.frames]
+        levels[name] = np.array([rgb_to_ycbcr(encode(rgb, "display"), "709")[..., 1:].mean(axis=(0, 1)) for rgb in results])
+    off, on = ((levels[name] - levels["clean"]).std(axis=0) for name in ("off", "on"))
+    assert (off > 0.001).all() and (on < 0.5 * off).all()
 
 
 def test_steadied_frames_are_other_frames_than_plain_ones(model: Path, photograph: FloatArray, tmp_path: Path) -> None:

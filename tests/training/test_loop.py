@@ -11,23 +11,28 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnxruntime
 import pytest
 import torch
+from scipy import ndimage
 
 from film_recovery.contract.errors import BusyError, DeviceError, DivergedError, InputError, ModelFileError, StoppedError
 from film_recovery.contract.events import read_events
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.progress import SilentReporter
 from film_recovery.contract.run_folder import RunFolder
+from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
+from film_recovery.images.encodings import encode
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import write_frame
 from film_recovery.modelfile.load import load_model
-from film_recovery.pairs.dataset import Dataset, load_dataset
+from film_recovery.pairs.dataset import Dataset, build_dataset, load_dataset
 from film_recovery.training.build import build_graph
 from film_recovery.training.checkpoint import load_checkpoint
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.loop import resume, train, train_dataset
 from film_recovery.training.plan import load_plan
+from film_recovery.training.start_module import Start
 
 STEPS = 30
 
@@ -72,6 +77,24 @@ def whole(elements: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder
     return run
 
 
+def figure_of_the_file(run: RunFolder, dataset: Dataset) -> float:
+    """PSNR in dB of what the model file makes of the held-out pairs: coded RGB of which what is kept is right, as soft as the
+    targets are, without each frame's mean error, pixels counting as far as they are believed."""
+    model = load_model(run.path)
+    session = onnxruntime.InferenceSession(model.content, providers=["CPUExecutionProvider"])
+    learned = np.float32({"luma": [0.0, 1.0, 1.0], "chroma": [1.0, 0.0, 0.0]}[model.card.kept])
+    softness, figures = float(load_checkpoint(run.last_checkpoint)[1]["graph"]["start.softness"]), []
+    for pair in dataset.held_out:
+        rgb = session.run(None, {"rgb": pair.source.transpose(2, 0, 1)[None]})[0][0].transpose(1, 2, 0)
+        found, target = (rgb_to_ycbcr(encode(picture, "display"), "709") for picture in (rgb, pair.target))
+        error = ndimage.gaussian_filter(found, (softness, softness, 0), mode="nearest", truncate=3.0) - target
+        error = ycbcr_to_rgb(error * learned, "709")
+        trust = np.ones(error.shape[:2]) if pair.trust is None else pair.trust
+        error -= np.average(error, axis=(0, 1), weights=trust)
+        figures.append(-10.0 * np.log10(np.average(np.square(error).mean(axis=2), weights=trust)))
+    return float(np.mean(figures))
+
+
 def same_tensors(first: RunFolder, second: RunFolder) -> bool:
     (info_a, a), (info_b, b) = (load_checkpoint(run.last_checkpoint) for run in (first, second))
     assert info_a == info_b
@@ -92,6 +115,43 @@ def test_a_run_leaves_a_checked_model_and_its_records(whole: RunFolder) -> None:
 def test_what_is_handed_out_is_not_worse_than_the_start_on_the_held_out_pair(whole: RunFolder) -> None:
     start = read_events(whole.events, "start")[0]["held_out"]
     assert load_model(whole.path).card.held_out["psnr"] >= start
+
+
+@pytest.mark.parametrize(("task", "rate"), [("chroma", 0.3), ("spatial", 0.03)])
+def test_a_training_that_harms_hands_out_what_is_not_worse_than_the_start(
+    elements: Path, tmp_path: Path, task: str, rate: float
+) -> None:
+    run = RunFolder(tmp_path / "harmed")
+    train(job(elements, task=task, learning_rate=rate), run.path)
+    start = read_events(run.events, "start")[0]["held_out"]
+    assert read_events(run.events, "held_out")[-1]["psnr"] < start - 0.3
+    figure = figure_of_the_file(run, load_dataset(run.dataset))
+    assert figure >= start - 0.02
+    assert figure == pytest.approx(load_model(run.path).card.held_out["psnr"], abs=0.05)
+
+
+def test_a_training_that_helps_hands_out_a_file_as_good_as_its_card_says(elements: Path, tmp_path: Path) -> None:
+    def make(job: TrainingJob, dataset: Dataset) -> RecoveryGraph:
+        graph = build_graph(job, dataset)
+        graph.start = Start("chroma")  # changes nothing, and so leaves all to learn
+        graph.gain.fill_(0.05)
+        return graph
+
+    run, wanted = RunFolder(tmp_path / "helped"), job(elements, balance="none", learning_rate=0.001)
+    dataset = build_dataset(wanted, tmp_path / "pairs")
+    train_dataset(wanted, run.path, dataset, make_graph=make)
+    start, figure = read_events(run.events, "start")[0]["held_out"], figure_of_the_file(run, dataset)
+    assert figure > start + 1.0
+    assert figure == pytest.approx(load_model(run.path).card.held_out["psnr"], abs=0.05)
+
+
+def test_without_held_out_pairs_a_quarter_of_the_correction_is_handed_out(elements: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "unjudged")
+    train(job(elements, held_out=[], steps=4), run.path)
+    assert load_model(run.path).card.training["share_of_correction"] == 0.25
+    trained, handed_out = (load_checkpoint(path)[1] for path in (run.last_checkpoint, run.best_checkpoint))
+    for name, tensor in trained["averaged"].items():
+        assert torch.equal(handed_out["best"][name], tensor * (0.25 if name.startswith(("affine.", "direct.")) else 1.0))
 
 
 def test_pairs_in_memory_are_trained_to_the_same_bits(elements: Path, whole: RunFolder, tmp_path: Path) -> None:

@@ -142,6 +142,29 @@ def test_a_movie_that_lost_its_end_is_refused(tmp_path: Path) -> None:
         Movie(tmp_path / "sound.mp4")
 
 
+def test_a_movie_of_which_the_edit_list_shows_a_part_holds_that_part(tmp_path: Path) -> None:
+    """As a player's trimming leaves it: all the pictures, and an edit list that shows the first of them."""
+    write_movie(tmp_path / "a.mp4", [numbered(frame) for frame in range(1, 41)], 24)
+    content = bytearray((tmp_path / "a.mp4").read_bytes())
+    at = content.index(b"elst") + 4
+    assert content[at : at + 8] == bytes(4) + (1).to_bytes(4, "big")  # version 0, one edit
+    length = int.from_bytes(content[at + 8 : at + 12], "big")
+    content[at + 8 : at + 12] = (length // 4).to_bytes(4, "big")
+    (tmp_path / "trimmed.mp4").write_bytes(content)
+    movie = Movie(tmp_path / "trimmed.mp4")
+    assert movie.count == 10
+    assert [number_of(movie.read(frame).rgb) for frame in (1, 10, 5)] == [1, 10, 5]
+
+
+def test_a_matrix_that_a_recorder_left_open_is_not_taken_for_rgb(tmp_path: Path) -> None:
+    """ProRes, RDD 36: the matrix is a byte of every frame's header, and 0 says nothing of it."""
+    path = encode(tmp_path / "a.mov", "prores_ks", "yuv422p10le", [ycbcr_frame((600, 400, 700), "yuv422p10le")])
+    content, named = bytearray(path.read_bytes()), Movie(path).read(1).rgb
+    content[content.index(b"icpf") + 4 + 16] = 0
+    (tmp_path / "open.mov").write_bytes(content)
+    np.testing.assert_array_equal(Movie(tmp_path / "open.mov").read(1).rgb, named)
+
+
 def test_a_full_disk_while_writing_a_movie_is_told(
     full_disk_after: Callable[[int], AbstractContextManager[None]], tmp_path: Path
 ) -> None:

@@ -28,7 +28,7 @@ MOVIE_SUFFIXES = (".mov", ".mp4", ".mkv", ".avi", ".mxf", ".webm", ".m4v", ".mpg
 # FFmpeg's numbers (ITU-T H.273) for the matrix, primaries and curve, and for the range.
 _BT709, _LIMITED, _FULL = 1, 1, 2
 _MATRICES = {1: "709", 4: "601", 5: "601", 6: "601", 9: "2020", 10: "2020"}
-_RGB, _YCGCO = 0, 8
+_YCGCO = 8
 _HD_LINES = 720
 _AHEAD = 24  # frames that are quicker decoded than sought
 _ENCODERS = ("libx264", "h264", "libopenh264", "mpeg4")
@@ -50,9 +50,9 @@ class Movie:
                 stream = container.streams.video[0]
                 self.fps = float(stream.average_rate) if stream.average_rate else None
                 self._metadata = _metadata(stream)
-                packets = [packet for packet in container.demux(stream) if packet.size]
-                # Other containers only estimate how many frames they hold.
-                promised = stream.frames if "mp4" in container.format.name else 0
+                # Other containers only estimate how many frames they hold; the index goes by the edit list, if there is one.
+                promised = len(stream.index_entries) if "mp4" in container.format.name else 0
+                packets = [(packet.pts, packet.is_discard) for packet in container.demux(stream) if packet.size]
                 self._stamps = _time_stamps(packets)
             self.count = len(self._stamps or ()) or self._count_by_decoding()
         except (av.error.FFmpegError, IndexError, OSError) as error:
@@ -74,13 +74,13 @@ class Movie:
         with self._lock:
             try:
                 picture = self._find(frame)
-            except (av.error.FFmpegError, OSError) as error:
+                if picture is None or picture.is_corrupt:
+                    self._close()
+                    raise UnreadableImageError(self._damaged(frame))
+                rgb, bits = _to_rgb(picture)
+            except (av.error.FFmpegError, OSError, ValueError) as error:
                 self._close()
                 raise UnreadableImageError(self._damaged(frame)) from error
-            if picture is None or picture.is_corrupt:
-                self._close()
-                raise UnreadableImageError(self._damaged(frame))
-            rgb, bits = _to_rgb(picture)
         window = Window(0, 0, rgb.shape[1], rgb.shape[0])
         source = f"{self.path}#{frame}"
         return Frame(rgb, window, window, metadata=dict(self._metadata), pixel_type=f"uint{bits}", source=source)
@@ -145,11 +145,12 @@ class _Reading:
         return None
 
 
-def _time_stamps(packets: list[Any]) -> list[int] | None:
-    """The time stamp of every frame in the order of showing, or None if some have none or share one."""
-    shown = [packet.pts for packet in packets if not packet.is_discard]
-    stamps = set(shown)
-    return sorted(stamps) if None not in stamps and len(stamps) == len(shown) else None
+def _time_stamps(packets: list[tuple[int | None, bool]]) -> list[int] | None:
+    """The time stamp of every frame in the order of showing, or None if some have none or share one; of each packet its time
+    stamp, and whether it is not shown."""
+    shown = [stamp for stamp, is_discarded in packets if not is_discarded]
+    stamps = {stamp for stamp in shown if stamp is not None}
+    return sorted(stamps) if len(stamps) == len(shown) else None
 
 
 def _metadata(stream: Any) -> dict[str, Any]:
@@ -166,7 +167,7 @@ def _to_rgb(picture: av.VideoFrame) -> tuple[FloatArray, int]:
     layout = picture.format
     bits = layout.components[0].bits or 8
     is_ycbcr = len(layout.components) >= 3 and not layout.is_rgb and not layout.has_palette
-    if not is_ycbcr or picture.colorspace in (_RGB, _YCGCO):
+    if not is_ycbcr or picture.colorspace == _YCGCO:
         pixels = picture.to_ndarray(format="rgb48le" if bits > 8 else "rgb24")
         return np.asarray(pixels, np.float32) / np.float32(65535.0 if bits > 8 else 255.0), 16 if bits > 8 else 8
     full = picture.color_range == _FULL or layout.name.startswith("yuvj")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ import pytest
 from film_elements.clip import moving_still
 from film_elements.reel import Framing, Reel, two_reels
 from film_recovery.contract.curation import MatchRecord, load_match
-from film_recovery.contract.errors import InputError, StoppedError
+from film_recovery.contract.errors import InputError, MissingFrameError, StoppedError
 from film_recovery.contract.progress import SilentReporter
 from film_recovery.elements import monotone
 from film_recovery.elements.framing import find_framing, plain_framing
@@ -276,6 +277,35 @@ def test_a_survey_of_frames_that_came_and_went_reads_only_those_that_are_new(tmp
     assert np.array_equal(found.thumbnails, fresh.thumbnails) and np.array_equal(found.details, fresh.details)
 
 
+def test_a_survey_that_is_killed_after_frames_came_and_went_keeps_every_picture_with_its_frame(tmp_path: Path) -> None:
+    def write(frame: int) -> None:
+        write_frame(tmp_path / f"a.{frame:04d}.exr", Frame.from_rgb(np.full((64, 96, 3), 0.01 * frame, np.float32)))
+
+    for frame in range(10, 40):
+        write(frame)
+    survey_element(open_sequence(tmp_path / "a.####.exr"), tmp_path / "cache")
+    for frame in range(10, 20):
+        (tmp_path / f"a.{frame:04d}.exr").unlink()
+        write(frame + 40)
+
+    class Watching(SilentReporter):
+        def progress(self, done: int, total: int, unit: str, figures: dict[str, float] | None = None) -> None:
+            if done == 1:  # what a kill would leave
+                shutil.copytree(tmp_path / "cache", tmp_path / "killed")
+
+    sequence = open_sequence(tmp_path / "a.####.exr")
+    whole = survey_element(sequence, tmp_path / "cache", Watching())
+    again = survey_element(sequence, tmp_path / "killed")
+    assert np.array_equal(again.thumbnails, whole.thumbnails) and np.array_equal(again.details, whole.details)
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    write_frame(tmp_path / "a.0001.exr", Frame.from_rgb(np.full((64, 96, 3), 0.2, np.float32)))
+    (tmp_path / "a.0002.exr").symlink_to(tmp_path / "gone.exr")
+    with pytest.raises(MissingFrameError, match=r"a\.0002\.exr is not there"):
+        survey_element(open_sequence(tmp_path / "a.####.exr"), tmp_path / "cache")
+
+
 def test_a_stopped_survey_goes_on_where_it_was(on_disk: tuple[Path, Reel, Reel], tmp_path: Path) -> None:
     folder, _, b = on_disk
     sequence = open_sequence(folder / "b" / "b.#####.exr")
@@ -313,3 +343,5 @@ def test_a_damaged_frame_is_named_and_left_out(on_disk: tuple[Path, Reel, Reel],
         broken.write_bytes(content)
     assert 86405 in found.b.broken and 86405 not in found.record.partners().values()
     assert any("cannot be read: 86405" in note for note in found.record.notes)
+    assert 86405 not in [frame for first, last in found.record.only_b for frame in range(first, last + 1)]
+    assert 86405 not in [moment.b for moment in found.record.timeline(1)], "it would be asked for, and end every recovery"

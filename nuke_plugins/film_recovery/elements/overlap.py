@@ -64,8 +64,8 @@ def match_surveys(a: Survey, b: Survey, reporter: Reporter = SilentReporter()) -
         mirrored=found.framing.is_mirrored and bool(segments),
         framing=[[round(float(value), 8) for value in row] for row in found.framing.in_pixels(a.size, b.size)],
         segments=segments,
-        only_a=_stretches([frame for frame in a.frames.tolist() if frame not in taken_a]),
-        only_b=_stretches([frame for frame in b.frames.tolist() if frame not in taken_b]),
+        only_a=_stretches([frame for frame in a.frames.tolist() if frame not in taken_a and frame not in a.broken]),
+        only_b=_stretches([frame for frame in b.frames.tolist() if frame not in taken_b and frame not in b.broken]),
         duplicates_a=repeated_frames(a),
         duplicates_b=repeated_frames(b),
     )

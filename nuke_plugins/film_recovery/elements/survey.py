@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from film_recovery.contract.atomic import atomic_path, storage_errors, write_json
-from film_recovery.contract.errors import StoppedError, UnreadableImageError
+from film_recovery.contract.errors import MissingFrameError, StoppedError, UnreadableImageError
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.images.encodings import encode
 from film_recovery.images.frame import Frame
@@ -32,7 +32,7 @@ DETAIL_UNIT = 48.0  # whole numbers per unit of local contrast
 _WORKERS = min(4, os.cpu_count() or 1)
 _SAVE_EVERY = 250  # frames between two notes of what is done
 _VERSION = 2
-_THUMBNAILS, _DETAILS = "thumbnails.npy", "details.npy"
+_THUMBNAILS, _DETAILS, _RECORD = "thumbnails.npy", "details.npy", "survey.json"
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
 
@@ -65,6 +65,7 @@ def survey_element(sequence: Sequence, cache: Path, reporter: Reporter = SilentR
 
     Raises:
         UnreadableImageError: not one frame can be read.
+        MissingFrameError: a file is gone.
         StoppedError: the reporter asked to stop.
         StorageError: the cache cannot be written.
     """
@@ -74,12 +75,13 @@ def survey_element(sequence: Sequence, cache: Path, reporter: Reporter = SilentR
         cache.mkdir(parents=True, exist_ok=True)
         before, known = _load_known(cache, sequence)
         if before and before != frames:
+            (cache / _RECORD).unlink(missing_ok=True)  # between the two stores it would tell of other rows than there are
             _move_rows(cache, before, frames)
         stores = _open_stores(cache, len(frames))
         if not stores.are_old:
             known = {}
-        if not known:
-            _save(cache, sequence, frames, {}, stores)  # else what is there of another element would seem to be of this one
+        # Told at once, or what is there of another element, or in other rows, would seem to be of these frames.
+        _save(cache, sequence, frames, {row: known[frame] for row, frame in enumerate(frames) if frame in known}, stores)
     stamps = [_stamp(sequence, frame) for frame in frames]
     entries: dict[int, dict[str, Any]] = {
         index: known[frame] for index, frame in enumerate(frames) if known.get(frame, {}).get("stamp") == stamps[index]
@@ -178,14 +180,17 @@ def _stamp(sequence: Sequence, frame: int) -> list[int]:
     """Size and time of a frame's file: enough to see that it was written anew."""
     path = Path(sequence.name) if sequence.is_movie else sequence.path(frame)
     assert path is not None
-    status = os.stat(path)
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise MissingFrameError(f"{path} is not there ({error.strerror}); check the folder, or the link.") from error
     return [status.st_size, status.st_mtime_ns]
 
 
 def _load_known(cache: Path, sequence: Sequence) -> tuple[list[int], dict[int, dict[str, Any]]]:
     """The frames of an earlier walk, a row each, and what it wrote of them, by frame; nothing when it does not fit."""
     try:
-        record = json.loads((cache / "survey.json").read_text(encoding="utf-8"))
+        record = json.loads((cache / _RECORD).read_text(encoding="utf-8"))
         if (record["version"], record["name"]) != (_VERSION, sequence.name):
             return [], {}
         frames = [int(frame) for frame in record["frames"]]
@@ -207,7 +212,7 @@ def _move_rows(cache: Path, before: list[int], frames: list[int]) -> None:
         if len(old) != len(before):
             continue
         with atomic_path(path) as temporary:
-            new = np.lib.format.open_memmap(temporary, mode="w+", dtype=old.dtype, shape=(len(frames), *old.shape[1:]))
+            new = _new_store(temporary, (len(frames), *old.shape[1:]), old.dtype.type)
             for start in range(0, len(there), _SAVE_EVERY):
                 new[there[start : start + _SAVE_EVERY]] = old[was[start : start + _SAVE_EVERY]]
             new.flush()
@@ -235,7 +240,16 @@ def _open_store(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> t
             return np.asanyarray(found), True
     except (OSError, ValueError):
         pass  # absent or damaged: made anew, and every frame is read again
-    return np.asanyarray(np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)), False
+    return _new_store(path, shape, kind), False
+
+
+def _new_store(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np.memmap[Any, Any]:
+    """A mapped file whose room on the disk is taken at once: a page that finds none later kills the process."""
+    store: np.memmap[Any, Any] = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    return store
 
 
 def _save(cache: Path, sequence: Sequence, frames: list[int], entries: dict[int, dict[str, Any]], stores: _Stores) -> None:
@@ -243,4 +257,4 @@ def _save(cache: Path, sequence: Sequence, frames: list[int], entries: dict[int,
         if isinstance(store, np.memmap):
             store.flush()
     known = {str(index): entry for index, entry in sorted(entries.items())}
-    write_json(cache / "survey.json", {"version": _VERSION, "name": sequence.name, "frames": frames, "entries": known})
+    write_json(cache / _RECORD, {"version": _VERSION, "name": sequence.name, "frames": frames, "entries": known})

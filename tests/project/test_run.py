@@ -21,6 +21,7 @@ from film_recovery.images.encodings import density_to_linear, encode, linear_to_
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.sequence import open_sequence
+from film_recovery.project import run
 from film_recovery.project.plan import plan_project
 from film_recovery.project.run import run_project
 from film_recovery.project.state import load_state
@@ -127,7 +128,7 @@ def brighten(path: Path) -> None:
 
 def test_a_project_not_yet_run_says_what_it_lacks(elements: Path, tmp_path: Path) -> None:
     fresh = Path(shutil.copytree(elements, tmp_path / "fresh", ignore=shutil.ignore_patterns("work"))) / "project.toml"
-    assert states(fresh) == {"colour": "train", "detail": "train"}
+    assert states(fresh) == {"colour": "train", "detail": "waits"}
     assert "colour: it has no model yet" in reasons(fresh)
     assert "detail: its input, the pass 'colour', is not up to date" in reasons(fresh)
     assert not (fresh.parent / "work").exists()
@@ -174,7 +175,8 @@ def test_a_touched_frame_and_a_moved_folder_change_nothing(project: Path) -> Non
 
 def test_another_frame_needs_rendering_only(project: Path) -> None:
     brighten(project.parent / "sharp element" / "neg.1002.exr")
-    assert states(project) == {"colour": "render", "detail": "train"}  # the detail pass may have learned from that frame
+    assert states(project) == {"colour": "render", "detail": "waits"}  # the detail pass may have learned from that frame
+    assert [step.name for step in plan_project(project, only=["colour"])] == ["colour"]
     assert "frames 1001-1006 are missing or stale" in reasons(project)  # all of them were steadied by it
     work = project.parent / "work"
     model = (work / "passes" / "colour" / "all" / "run" / "export" / "chroma.onnx").read_bytes()
@@ -236,6 +238,26 @@ def test_a_merge_can_be_switched_on_and_keeps_the_originals_luma(project: Path) 
     )
     assert np.abs(merged - original).max() < 2e-3  # stored as half, in linear light
     assert states(project)["colour"] == "up to date"
+
+
+def test_a_merge_that_is_stopped_goes_on_where_it_was(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_MERGED_AT_ONCE", 2)
+    change(project, 'steps = 2\nsize = "small"', 'steps = 2\nmerge = "color"\nsize = "small"')
+    work = project.parent / "work" / "passes" / "colour"
+
+    class StopsInMerging(SilentReporter):
+        def should_stop(self) -> bool:
+            kinds = [record[3] for record in load_state(work / "all" / "state.json").frames.values()]
+            return kinds.count("color") == 4
+
+    with pytest.raises(StoppedError, match="4 of 6 frames of 'colour' merged"):
+        run_project(project, StopsInMerging(), only=["colour"])
+    (step,) = plan_project(project, only=["colour"])
+    assert (step.state, step.frames) == ("render", [1005, 1006])
+    before = {frame: (work / "frames" / f"colour.{frame}.exr").stat().st_mtime_ns for frame in (1001, 1004)}
+    run_project(project, only=["colour"])
+    assert states(project)["colour"] == "up to date"
+    assert before == {frame: (work / "frames" / f"colour.{frame}.exr").stat().st_mtime_ns for frame in before}
 
 
 @pytest.mark.parametrize("is_recorded", [True, False])
@@ -313,8 +335,9 @@ def test_two_runs_of_one_project_do_not_meet(project: Path) -> None:
 
 
 def test_only_takes_a_pass_that_exists(project: Path) -> None:
-    with pytest.raises(ProjectError, match="no pass 'colours'"):
-        run_project(project, only=["colours"])
+    for ask in (run_project, plan_project):
+        with pytest.raises(ProjectError, match="no pass 'colours'"):
+            ask(project, only=["colours"])
 
 
 def test_each_shot_gets_its_own_model(elements: Path, tmp_path: Path) -> None:

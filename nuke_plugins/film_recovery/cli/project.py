@@ -26,7 +26,7 @@ def recover(project: Path, only: tuple[str, ...], plan_only: bool) -> dict[str, 
     if plan_only:
         from film_recovery.project.plan import plan_project
 
-        steps = plan_project(project)
+        steps = plan_project(project, list(only) or None)
         for step in steps:
             click.echo(f"{step.name}: {step.state}, {step.reason}", err=True)
         return {"passes": [{"name": step.name, "state": step.state, "reason": step.reason} for step in steps]}

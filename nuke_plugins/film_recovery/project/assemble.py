@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import shutil
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,10 +16,10 @@ from film_recovery.contract.progress import Reporter
 from film_recovery.images.ranges import format_frames
 from film_recovery.images.sequence import output_path
 from film_recovery.project.schema import Project
-from film_recovery.project.state import Places
+from film_recovery.project.state import Hashes, Places
 
 
-def assemble(project: Project, places: Places, reporter: Reporter) -> dict[int, str]:
+def assemble(project: Project, places: Places, hashes: Hashes, reporter: Reporter) -> dict[int, str]:
     """Copy the frames of the passes into one sequence; returns the pass of every frame.
 
     Beside the frames stand ``origin.csv`` (frame, pass, SHA-256) and ``provenance.json``.
@@ -36,8 +34,8 @@ def assemble(project: Project, places: Places, reporter: Reporter) -> dict[int, 
             raise StoppedError("Stopped while assembling the sequence; run again to go on.")
         source = output_path(places.frames(origin[frame]), frame)
         target = output_path(places.sequence(), frame)
-        digest = _sha256(source)
-        if not target.is_file() or _sha256(target) != digest:
+        digest = hashes.file(source)
+        if not target.is_file() or hashes.file(target) != digest:
             with atomic_path(target) as temporary:
                 shutil.copyfile(source, temporary)
         lines.append(f"{frame},{origin[frame]},{digest}")
@@ -97,8 +95,3 @@ def provenance(project: Project, places: Places, origin: dict[int, str]) -> dict
         "software": f"film-recovery {film_recovery.__version__}",
         "date": datetime.date.today().isoformat(),
     }
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

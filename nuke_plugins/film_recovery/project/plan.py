@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from film_recovery.contract.errors import FilmRecoveryError
+from film_recovery.contract.errors import FilmRecoveryError, ProjectError
 from film_recovery.contract.job import KEPT
 from film_recovery.contract.steady import REACH
 from film_recovery.images.ranges import format_frames, parse_frames
@@ -15,7 +15,7 @@ from film_recovery.images.sequence import output_path
 from film_recovery.project.schema import Project, load_project
 from film_recovery.project.state import Hashes, Places, UnitState, load_state, training_settings
 
-State = Literal["up to date", "train", "resume", "render"]
+State = Literal["up to date", "train", "resume", "render", "waits"]
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,35 @@ class Step:
     frames: list[int]
 
 
-def plan_project(path: Path) -> list[Step]:
-    """The steps of a project in order, without doing anything. Raises :class:`ProjectError`."""
+def plan_project(path: Path, only: list[str] | None = None) -> list[Step]:
+    """The steps of a project in order, without doing anything; of ``only`` these passes and what they build on, None for all.
+    Raises :class:`ProjectError`."""
     project = load_project(path)
+    wanted = wanted_passes(project, only)
     places = Places(path, project)
     hashes = Hashes(places.root / "hashes.json")
     steps: list[Step] = []
-    for name in project.order():
+    for name in (one for one in project.order() if one in wanted):
         waiting = [step.name for step in steps if step.name in project.upstream(name) and step.state != "up to date"]
         for unit in project.units(name):
             steps.append(plan_unit(project, places, hashes, name, unit, waiting))
     return steps
+
+
+def wanted_passes(project: Project, only: list[str] | None) -> set[str]:
+    """The passes named, with what they build on; None names all. Raises :class:`ProjectError` for a name that is none."""
+    if only is None:
+        return set(project.passes)
+    wanted: set[str] = set()
+    todo = list(only)
+    while todo:
+        name = todo.pop()
+        if name not in project.passes:
+            raise ProjectError(f"The project has no pass '{name}'; it has {', '.join(project.passes)}.")
+        if name not in wanted:
+            wanted.add(name)
+            todo.extend(project.upstream(name))
+    return wanted
 
 
 def plan_unit(
@@ -47,7 +65,7 @@ def plan_unit(
 ) -> Step:
     """What one model of a pass needs now. ``waiting`` names passes upstream that will change first."""
     if waiting:
-        return Step(name, unit, "train", f"its input, the pass '{waiting[0]}', is not up to date", [])
+        return Step(name, unit, "waits", f"its input, the pass '{waiting[0]}', is not up to date", [])
     step, state, run = project.passes[name], load_state(places.state(name, unit)), places.run(name, unit)
     frames = frames_to_apply(project, places, name, unit)
     if not frames:

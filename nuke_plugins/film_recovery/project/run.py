@@ -6,9 +6,9 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from film_recovery.contract.errors import ProjectError
+from film_recovery.contract.errors import ProjectError, StoppedError
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.contract.run_folder import RunFolder
@@ -21,10 +21,20 @@ from film_recovery.inference.outputs import MERGED
 from film_recovery.inference.sequence import apply_model
 from film_recovery.project.assemble import assemble
 from film_recovery.project.merge import merge
-from film_recovery.project.plan import Step, frame_records, frames_to_apply, plan_unit, stale_frames, stray_frames
+from film_recovery.project.plan import (
+    Step,
+    frame_records,
+    frames_to_apply,
+    plan_unit,
+    stale_frames,
+    stray_frames,
+    wanted_passes,
+)
 from film_recovery.project.schema import Project, load_project
 from film_recovery.project.state import Hashes, Places, UnitState, load_state, training_settings
 from film_recovery.training.loop import resume, train
+
+_MERGED_AT_ONCE = 24  # frames: so many are merged anew after a kill
 
 
 def run_project(path: Path, reporter: Reporter | None = None, only: list[str] | None = None) -> dict[str, Any]:
@@ -44,7 +54,7 @@ def run_project(path: Path, reporter: Reporter | None = None, only: list[str] | 
     reporter = reporter or SilentReporter()
     project = load_project(path)
     places = Places(path, project)
-    wanted = _wanted(project, only)
+    wanted = wanted_passes(project, only)
     done: list[dict[str, Any]] = []
     with RunFolder(places.root).locked():
         hashes = Hashes(places.root / "hashes.json")
@@ -55,7 +65,7 @@ def run_project(path: Path, reporter: Reporter | None = None, only: list[str] | 
             result: dict[str, Any] = {"passes": done}
             if only is None:
                 reporter.stage("Assembling the sequence")
-                origin = assemble(project, places, reporter)
+                origin = assemble(project, places, hashes, reporter)
                 result["sequence"] = str(places.sequence())
                 result["frames"] = {name: sum(used == name for used in origin.values()) for name in project.sequence.order}
         finally:
@@ -78,21 +88,6 @@ def _run_pass(project: Project, places: Places, hashes: Hashes, name: str, repor
     return done
 
 
-def _wanted(project: Project, only: list[str] | None) -> set[str]:
-    if only is None:
-        return set(project.passes)
-    wanted: set[str] = set()
-    todo = list(only)
-    while todo:
-        name = todo.pop()
-        if name not in project.passes:
-            raise ProjectError(f"The project has no pass '{name}'; it has {', '.join(project.passes)}.")
-        if name not in wanted:
-            wanted.add(name)
-            todo.extend(project.upstream(name))
-    return wanted
-
-
 def _bring_up_to_date(project: Project, places: Places, hashes: Hashes, step: Step, reporter: Reporter) -> None:
     if step.state == "up to date":
         return
@@ -102,8 +97,9 @@ def _bring_up_to_date(project: Project, places: Places, hashes: Hashes, step: St
     state = load_state(state_path)
     frames = frames_to_apply(project, places, step.name, step.unit)
     stale = stale_frames(places, hashes, step.name, state, frames, project)
+    asked = {str(frame) for frame in frames}
+    state.frames = {key: value for key, value in state.frames.items() if key in asked}
     _render(project, places, hashes, step, state, stale, reporter)
-    state.frames = {key: value for key, value in state.frames.items() if int(key) in frames}
     state.save(state_path)
 
 
@@ -221,18 +217,36 @@ def _render(
         if settings.merge == "none" and _is_another(output_path(target, frame), hashes, state.frames.get(str(frame))):
             output_path(target, frame).unlink()
     apply_model(model, source, target, frames, skip_existing=True, reporter=reporter)
-    for frame in frames:
-        written = output_path(places.frames(step.name), frame)
-        if settings.merge != "none":
-            recovered = read_frame(output_path(target, frame))
-            original = source.read(frame)
-            encoding = "none" if original.is_coded else ("display" if project.encoding == "auto" else project.encoding)
-            merged = merge(original.rgb, recovered.rgb, settings.merge, encoding, project.matrix)
-            metadata = {**recovered.metadata, MERGED: settings.merge}
-            write_frame(written, Frame(merged, recovered.data_window, recovered.display_window, recovered.extra,
-                                       metadata, recovered.pixel_type))  # fmt: skip
-    records = frame_records(places, hashes, step.name, frames, project)
-    state.frames.update({str(frame): record for frame, record in records.items()})
+
+    def remember(done: list[int]) -> None:
+        records = frame_records(places, hashes, step.name, done, project)
+        state.frames.update({str(frame): record for frame, record in records.items()})
+        state.save(places.state(step.name, step.unit))
+
+    if settings.merge == "none":
+        remember(frames)
+        return
+    for start in range(0, len(frames), _MERGED_AT_ONCE):
+        if reporter.should_stop():
+            raise StoppedError(f"Stopped with {start} of {len(frames)} frames of '{step.name}' merged; run again to go on.")
+        part = frames[start : start + _MERGED_AT_ONCE]
+        for frame in part:
+            _merge_frame(project, settings.merge, source.read(frame), output_path(target, frame),
+                         output_path(places.frames(step.name), frame))  # fmt: skip
+        remember(part)
+        reporter.progress(start + len(part), len(frames), "frame")
+
+
+def _merge_frame(
+    project: Project, kind: Literal["color", "luminosity"], original: Frame, recovered_path: Path, written: Path
+) -> None:
+    """Put what was recovered of a frame into the original."""
+    recovered = read_frame(recovered_path)
+    encoding = "none" if original.is_coded else ("display" if project.encoding == "auto" else project.encoding)
+    merged = merge(original.rgb, recovered.rgb, kind, encoding, project.matrix)
+    metadata = {**recovered.metadata, MERGED: kind}
+    write_frame(written, Frame(merged, recovered.data_window, recovered.display_window, recovered.extra,
+                               metadata, recovered.pixel_type))  # fmt: skip
 
 
 def _is_another(path: Path, hashes: Hashes, record: list[str] | None) -> bool:

@@ -94,6 +94,13 @@ def test_a_process_is_ended_when_the_user_stops() -> None:
     assert failure.value.exit_code == ExitCode.STOPPED
 
 
+def test_a_process_that_is_killed_did_not_stop_on_request() -> None:
+    program = "import os, signal; print('Matching', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    with pytest.raises(FilmRecoveryError, match=r"killed by signal 9.*Matching") as failure:
+        run_process([sys.executable, "-c", program], os.environ, SilentReporter())
+    assert failure.value.exit_code == ExitCode.CRASH
+
+
 def test_elements_of_another_seed_or_release_are_made_anew(tmp_path: Path) -> None:
     from film_recovery.project.demo import _are_there
 

@@ -136,6 +136,7 @@ def _make_elements(places: DemoPlaces, seed: int, reporter: Reporter) -> None:
     pair = default_pair()
     if _are_there(places.record, seed, {"sharp": asdict(pair.sharp), "colourful": asdict(pair.colourful)}):
         return
+    places.record.unlink(missing_ok=True)  # a simulation that is interrupted must not pass for the one before
     clip = find_clip(places.out / "clip")
     cuts = Cut(frozenset(_NEGATIVE[0]), _NEGATIVE[1]), Cut(frozenset(_PRINT[0]), _PRINT[1])
     write_elements(

@@ -164,6 +164,7 @@ def _shot_chart(measured: DemoFigures) -> Chart:
     curves = []
     for label, role in ((REFERENCE, "reference"), (RESULT, "result")):
         points = [(f.frame, f.delta_e_mean) for part in (measured.both, measured.alone) for f in part.figures[label].per_frame]
+        points.sort()
         curves.append(Curve(label, [frame for frame, _ in points], [value for _, value in points], role))
     trained = [pair.frame for pair in measured.dataset.training]
     return Chart(per_frame(curves, "Colour difference over the shot", "mean ΔE2000", trained), "Frames not trained on.")

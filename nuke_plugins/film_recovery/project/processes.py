@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -46,6 +47,9 @@ def _failure(code: int, tail: list[str]) -> FilmRecoveryError:
     sentence = tail[-1] if tail else f"It ended with code {code} and no word."
     error = FilmRecoveryError(sentence)
     error.exit_code = ExitCode(code) if code in set(ExitCode) else ExitCode.CRASH
-    if code < 0:
+    if -code in (signal.SIGTERM, signal.SIGINT):
         error.exit_code = ExitCode.STOPPED
+    elif code < 0:
+        error = FilmRecoveryError(f"It was killed by signal {-code}, perhaps for want of memory. Last it said: {sentence}")
+        error.exit_code = ExitCode.CRASH
     return error

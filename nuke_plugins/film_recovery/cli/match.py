@@ -41,6 +41,7 @@ def match(a_files: str, b_files: str, out: Path) -> dict[str, Any]:
         write_table(record, out / "match.csv")
         write_timeline(record, out / "match.otio", a.fps or b.fps or _FPS)
         save_chart(out / "map.png", match_map(record))
+        (out / "partners.png").unlink(missing_ok=True)  # of an earlier match
         if record.segments:
             save_png(out / "partners.png", match_sheet(found))
         record.save(out / "match.json")

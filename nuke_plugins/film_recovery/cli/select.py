@@ -96,8 +96,8 @@ def select(
         if mine is not None:
             mine.put(selected.record, asked)
         title = "Frames that are unlike the pairs" if after is None else "Frames of the render that stray"
-        page = write_selection_page(out, selected, proposals, reporter, title=title)
         selected.record.advice[:0] = news
+        page = write_selection_page(out, selected, proposals, reporter, title=title)
         selected.record.save(out / "pairs.json")
     record = selected.record
     for line in record.advice:

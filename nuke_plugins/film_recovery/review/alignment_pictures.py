@@ -39,6 +39,8 @@ def write_pictures(alignment: Alignment, folder: Path, reporter: Reporter = Sile
     folder = Path(folder)
     chosen = judged_frames(alignment.record)
     reporter.stage(f"Drawing {len(chosen)} pairs")
+    for old in (folder / "frames").glob("*.png"):
+        old.unlink()  # of an earlier alignment, whose verdicts it shows
     rows: list[list[Cell]] = []
     for done, frame in enumerate(chosen, start=1):
         cells = pair_cells(alignment, frame)

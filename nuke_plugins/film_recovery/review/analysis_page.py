@@ -46,14 +46,15 @@ def write_analysis_page(
     for number, (label, reel, sentence) in enumerate(zip(labels, reels, sentences, strict=True), start=1):
         plot = save_chart(folder / f"time_{number}.png", time_plot(reel, label))
         shots = [_row(reel, place, shot) for place, shot in enumerate(reel.shots, start=1)]
-        elements.append({"label": label, "facts": _facts(reel), "sentence": sentence, "plot": _data(plot), "shots": shots})
+        width, height = reel.survey.size
+        elements.append({"label": label, "facts": _facts(reel), "sentence": sentence, "plot": _data(plot), "shots": shots,
+                         "aspect": f"{width} / {height}"})  # fmt: skip
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    width, height = reels[0].survey.size
     text = environment.get_template("analysis.html.j2").render(
-        labels=labels, advice=advice, notes=list(notes), elements=elements, aspect=f"{width} / {height}",
+        labels=labels, advice=advice, notes=list(notes), elements=elements,
         plots={name: _data(path) for name, path in plots.items()}, pairs=_pairs(pairs),
     )  # fmt: skip
     write_text(folder / "index.html", text)

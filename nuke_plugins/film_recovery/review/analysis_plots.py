@@ -17,28 +17,29 @@ _ELEMENTS = ("#c0392b", REFERENCE)
 
 
 def spectra_plot(reels: Sequence[ReelAnalysis], labels: Sequence[str]) -> Figure:
-    """Power of luma of every shot (thin) and their mean; dashed the floor of grain; dots where the detail sinks into it."""
+    """Power of luma of every shot (thin) and their mean; dashed the floor of grain; dots where the detail sinks into it.
+
+    Over cycles per picture height, so that scans of different sizes can be compared.
+    """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
         axes = figure.subplots()
         for colour, label, reel in zip(_ELEMENTS, labels, reels, strict=False):
-            grid = np.linspace(0.0, 0.5, 65)[1:]
-            power, floor = [], []
+            grid = np.linspace(0.0, 0.5, 65)[1:]  # cycles per pixel
+            lines, power, floor = reel.area.height, [], []
             for shot in reel.shots:
                 spectrum = shot.figures["spectrum"]
                 frequency = np.asarray(spectrum["frequency"])
                 power.append(np.interp(grid, frequency, np.log10(np.maximum(spectrum["power"], 1e-12))))
                 floor.append(np.interp(grid, frequency, np.log10(np.maximum(spectrum["floor"], 1e-12))))
-                axes.semilogy(grid, 10.0 ** power[-1], color=colour, linewidth=0.6, alpha=0.3)
-            mean = np.mean(power, axis=0)
-            axes.semilogy(grid, 10.0**mean, color=colour, label=label)
-            axes.semilogy(
-                grid, 10.0 ** np.mean(floor, axis=0), color=colour, linestyle="--", linewidth=1.1, label=f"{label}, grain"
-            )
+                axes.semilogy(lines * grid, 10.0 ** power[-1], color=colour, linewidth=0.6, alpha=0.3)
+            mean, grain = np.mean(power, axis=0), np.mean(floor, axis=0)
+            axes.semilogy(lines * grid, 10.0**mean, color=colour, label=label)
+            axes.semilogy(lines * grid, 10.0**grain, color=colour, linestyle="--", linewidth=1.1, label=f"{label}, grain")
             limit = float(np.median([shot.figures["resolution"] for shot in reel.shots]))
-            axes.plot(limit, 10.0 ** np.interp(limit, grid, mean), "o", color=colour, markersize=6)
+            axes.plot(lines * limit, 10.0 ** np.interp(limit, grid, mean), "o", color=colour, markersize=6)
         axes.set(title="Detail of luma over spatial frequency; the dot is where it sinks into the grain",
-                 xlabel="cycles per pixel", ylabel="power", xlim=(0, 0.51))  # fmt: skip
+                 xlabel="cycles per picture height", ylabel="power", xlim=(0, None))  # fmt: skip
         axes.legend(loc="upper right")
     return figure
 

@@ -191,6 +191,11 @@ def test_analysis_of_both_elements(run_cli: Cli, elements: Path, tmp_path: Path)
     assert done.code == 0, done.err
     assert len(done.json["elements"]) == 2
     assert done.json["advice"]
+    picture = (elements / "neg.1001.exr").read_bytes()
+    for frame in range(1, 31):
+        (tmp_path / f"long.{frame:04d}.exr").write_bytes(picture)
+    long = run_cli("analyse", tmp_path / "long.####.exr", "--frames", "1-30", "--json")
+    assert "24 of the 30 frames are looked at" in long.err and len(long.json["elements"][0]["frames"]) == 24
     out = tmp_path / "analysis"
     thorough = run_cli(*files, "--out", out, "--json")
     assert thorough.code == 0, thorough.err

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from film_recovery.elements.reel import ReelAnalysis
     from film_recovery.images.sequence import Sequence
 
-_LOOKS = 5
+_LOOKS, _MOST_LOOKS = 5, 24  # frames, which are held in memory together
 
 
 @click.command()
 @click.argument("files")
 @click.option("--against", metavar="FILES", help="Another element of the same film, to say which should lead in which pass.")
-@click.option("--frames", metavar="RANGE", help="Frames to look at; default five, and with --out the whole element.")
+@click.option(
+    "--frames", metavar="RANGE", help="Frames to look at, 24 at most; default five, and with --out the whole element."
+)
 @click.option(
     "--out", metavar="DIR", type=click.Path(path_type=Path),
     help="Look at every shot, and write analysis.json, index.html and its curves into this folder.",
@@ -69,6 +71,9 @@ def _quick(sequence: Sequence, wanted: list[int] | None) -> ElementAnalysis:
     from film_recovery.images.encodings import encode
 
     chosen = wanted or spread_frames(sequence.frames, _LOOKS)
+    if len(chosen) > _MOST_LOOKS:
+        click.echo(f"{_MOST_LOOKS} of the {len(chosen)} frames are looked at; --out looks at every one.", err=True)
+        chosen = spread_frames(chosen, _MOST_LOOKS)
     seen = [sequence.read(frame) for frame in chosen[:2]]
     area = picture_area([encode(frame.finite_rgb(), "none" if frame.is_coded else "display") for frame in seen])
     return analyse_element(sequence, chosen, "auto", area)

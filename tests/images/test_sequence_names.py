@@ -8,7 +8,7 @@ import pytest
 
 from film_recovery.contract.errors import FrameRangeError, InputError, MissingFrameError, UsageError
 from film_recovery.images.frame import Frame
-from film_recovery.images.io import write_frame
+from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.ranges import parse_frames
 from film_recovery.images.sequence import open_sequence, output_path, require_token
 
@@ -30,6 +30,16 @@ def test_odd_patterns_find_what_they_write(pattern: str, tmp_path: Path) -> None
     assert names[0] == pattern.replace("####", "0007").replace("@@@@", "0007").replace("%04d", "0007")
     touch(folder, *names, "other.0007.exr")
     assert open_sequence(folder / pattern).frames == [7, 8, 12345]
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".exr", "x" * 300 + ".####.exr"])
+def test_what_the_system_refuses_to_look_at_is_told(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        open_sequence(tmp_path / ("y" * 300) / name)
+    with pytest.raises(InputError, match="cannot be read|does not exist|No frame"):
+        open_sequence(tmp_path / name)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_frame(tmp_path / name)
 
 
 def test_umlauts_are_found_however_they_were_composed(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,13 @@ from film_recovery.images.colour import luma
 from film_recovery.images.encodings import encode
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
+from film_recovery.images.sequence import open_sequence
 from film_recovery.pairs.balance import DensityBalance
 from film_recovery.pairs.dataset import apply_balance, build_dataset, load_dataset
 
 SHIFT = [2.4, -1.3]  # pixels by which the reference's picture lies off, as tests/pairs/conftest.py makes it
+STRAIGHT = [[1.0, 0.0, -SHIFT[0]], [0.0, 1.0, -SHIFT[1]], [0.0, 0.0, 1.0]]  # where that picture lies, as align.json says it
+SIZE = [208, 144]
 JobMaker = Callable[..., TrainingJob]
 
 
@@ -103,26 +106,35 @@ def test_the_crop_is_even_shared_and_inside_both(built: Path) -> None:
     assert height >= 126
 
 
+def aligned(path: Path, matrix: list[list[float]], mirrored: bool = False, masks: Sequence[list[int]] = ()) -> str:
+    """Write an ``align.json`` by which all pairs of the job lie alike."""
+    entries = [FrameAlignment(frame, frame, matrix, None, 0.1, 0.2, 0.9, "aligned") for frame in (1001, 1004, 1008)]
+    AlignmentRecord("a", "b", SIZE, SIZE, mirrored, [0, 0, *SIZE], list(masks), entries).save(path)
+    return str(path)
+
+
 def test_a_mirrored_reference_lies_as_recorded(job: JobMaker, elements_on_disk: Path, tmp_path: Path) -> None:
-    frames = (1001, 1004, 1008)
-    for frame in frames:
+    for frame in (1001, 1004, 1008):
         picture = read_frame(elements_on_disk / "Kopie für Prüfung" / f"print.{frame}.exr")
         write_frame(tmp_path / f"turned.{frame}.exr", Frame.from_rgb(picture.rgb[:, ::-1]), "float")
-    height, width = picture.rgb.shape[:2]
-
-    def aligned(matrix: list[list[float]], mirrored: bool) -> str:
-        size, path = [width, height], tmp_path / f"align_{mirrored}.json"
-        entries = [FrameAlignment(frame, frame, matrix, None, 0.1, 0.2, 0.9, "aligned") for frame in frames]
-        AlignmentRecord("a", "b", size, size, mirrored, [0, 0, *size], [], entries).save(path)
-        return str(path)
-
-    straight = aligned([[1.0, 0.0, -SHIFT[0]], [0.0, 1.0, -SHIFT[1]], [0.0, 0.0, 1.0]], False)
-    turned = aligned([[-1.0, 0.0, width - 1 - SHIFT[0]], [0.0, 1.0, -SHIFT[1]], [0.0, 0.0, 1.0]], True)
+    width, height = SIZE
+    mirror = [[-1.0, 0.0, width - 1 - SHIFT[0]], [0.0, 1.0, -SHIFT[1]], [0.0, 0.0, 1.0]]
+    turned, straight = aligned(tmp_path / "turned.json", mirror, True), aligned(tmp_path / "straight.json", STRAIGHT)
     made = build_dataset(job(reference=str(tmp_path / "turned.####.exr"), alignment=turned), tmp_path / "turned")
     assert made.manifest.crop[2] >= width - 18 and made.manifest.crop[3] >= height - 18
     wanted = build_dataset(job(alignment=straight, crop=made.manifest.crop), tmp_path / "straight")
     for one, other in zip(made.pairs, wanted.pairs, strict=True):
         assert np.abs(one.reference - other.reference).max() < 0.02
+
+
+def test_what_the_alignment_masks_is_not_believed_where_it_lies_in_the_crop(job: JobMaker, tmp_path: Path) -> None:
+    record = aligned(tmp_path / "align.json", STRAIGHT, masks=[[70, 50, 30, 20]])
+    made = build_dataset(job(alignment=record, crop=[8, 6, 192, 128]), tmp_path / "dataset")
+    for pair in (*made.pairs, *load_dataset(tmp_path / "dataset").pairs):
+        assert pair.trust is not None
+        around = np.ones((22, 32), bool)  # the mask in the crop, and one pixel beside it
+        around[1:-1, 1:-1] = False
+        assert np.array_equal(pair.trust[43:65, 61:93] > 0.0, around)
 
 
 def test_a_vanished_file_is_named(copied: Path) -> None:
@@ -168,6 +180,12 @@ def test_what_an_interrupted_build_left_is_cleared(job: JobMaker, tmp_path: Path
     left.write_bytes(b"half of a frame")
     build_dataset(job(), tmp_path / "dataset")
     assert sorted(path.name for path in left.parent.iterdir()) == ["source.1001.exr", "source.1004.exr", "source.1008.exr"]
+
+
+def test_a_training_of_which_everything_is_held_out_is_refused(job: JobMaker, tmp_path: Path) -> None:
+    everything = open_sequence(job().source).frames
+    with pytest.raises(VerificationError, match="No frame is left to train on"):
+        build_dataset(job(frames=[], held_out=everything), tmp_path / "dataset")
 
 
 def test_a_refusal_writes_nothing(job: JobMaker, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from film_recovery.contract.errors import InputError
 from film_recovery.pairs.deformation import NO_WARP, position_map, reference_points
 from film_recovery.pairs.recorded import affine_part, load_recorded
 from film_recovery.pairs.registration import warp
+from film_recovery.pairs.rules import verify_registration
 
 SIZE = (160, 90)
 
@@ -40,7 +41,21 @@ def test_a_pair_lies_as_recorded(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         moved[inside][:, :2], there[inside], atol=0.035
     )  # positions are rounded to 1/32; a ramp's values are its positions
-    assert not recorded.registration(1002, 86401, ((90, 160, 3), (100, 180, 3))).matches
+    refused = recorded.registration(1002, 86401, ((90, 160, 3), (100, 180, 3)))
+    assert not refused.matches and not verify_registration(1001, 86400, "chroma", found)
+    (finding,) = verify_registration(1002, 86401, "chroma", refused)
+    assert finding.severity == "error"
+    assert "rejects source frame 1002" in finding.message and "different pictures" in finding.message
+
+
+def test_what_the_alignment_doubts_is_told_before_training(tmp_path: Path) -> None:
+    made = record()
+    made.frames[0] = dataclasses.replace(made.frames[0], verdict="doubtful", reason="flash in the source")
+    made.save(tmp_path / "align.json")
+    found = load_recorded(tmp_path / "align.json").registration(1001, 86400, ((90, 160, 3), (100, 180, 3)))
+    (finding,) = verify_registration(1001, 86400, "chroma", found)
+    assert found.matches and finding.severity == "warning"
+    assert finding.message.startswith("The alignment doubts frame 1001 (flash in the source)")
 
 
 def test_what_the_record_does_not_hold_is_refused(tmp_path: Path) -> None:

@@ -50,7 +50,13 @@ def load_record(path: Path, kind: type[Record], schema: str, version: int) -> Re
     """Read a record from a file; raises :class:`InputError` also when the file is absent."""
     if not Path(path).is_file():
         raise InputError(f"There is no file {path}; check the name, or that of the folder which should hold it.")
-    return parse_record(Path(path).read_text(encoding="utf-8"), kind, schema, version, str(path))
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no record but a file of another kind; name the right file.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions, or the disk it is on.") from error
+    return parse_record(text, kind, schema, version, str(path))
 
 
 def load_entries(kind: type[Entry], values: Any, path: Path, what: str) -> list[Entry]:

@@ -45,7 +45,11 @@ def read_frame(path: Path | str) -> Frame:
         UnreadableImageError: it is truncated, damaged, empty, or not an image with colour.
     """
     path = Path(path)
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as error:
+        raise UnreadableImageError(f"{path} cannot be read ({error.strerror}); check the permissions, or the disk.") from error
+    if not is_there:
         raise MissingFrameError(f"{path} does not exist; check the path and the frame number.")
     content = _read(path)
     names = list(content.planes)

@@ -86,10 +86,16 @@ def open_sequence(files: Path | str) -> Sequence:
 
     Raises:
         MissingFrameError: nothing is there; the message says what is there instead.
-        InputError: the folder holds no images, or images of several kinds.
+        InputError: the folder holds no images, or images of several kinds, or it cannot be read.
         UnreadableImageError: the movie is damaged.
     """
-    path = Path(files).expanduser()
+    try:
+        return _opened(Path(files).expanduser())
+    except OSError as error:
+        raise InputError(f"{files} cannot be read ({error.strerror}); check its permissions, or the disk it is on.") from error
+
+
+def _opened(path: Path) -> Sequence:
     if path.is_file():
         if path.suffix.lower() in MOVIE_SUFFIXES:
             return Sequence(str(path), {}, Movie(path))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from film_recovery.contract.errors import MissingFrameError, UnreadableImageError
+from film_recovery.contract.errors import InputError
 from film_recovery.images.frame import Window
 from film_recovery.pairs.align_measure import Look
 from film_recovery.pairs.align_pictures import Elements, scaled
@@ -123,7 +123,7 @@ def neighbour_fits(elements: Elements, aligned: Aligned, masks: Sequence[Sequenc
             continue
         try:
             theirs, other, other_ratio = _small(elements, elements.read_reference(frame), 1)
-        except (MissingFrameError, UnreadableImageError):
+        except InputError:  # absent, damaged, or of another size: nobody has paired it
             continue
         # Warp and perspective are left out: at this size they are less than a pixel, and alike for all.
         inverse = np.linalg.inv(aligned.matrix)

@@ -129,8 +129,9 @@ def choose_pairs(job: TrainingJob, source: Sequence, reference: Sequence) -> tup
             frames, held_out = default_pairs(common, _TRAINING, _HELD_OUT)
             reasons.update({frame: _held_out_reason(frame, frames) for frame in held_out})
         reasons.update(dict.fromkeys(frames, "spread over the overlap"))
-        reasons[frames[0]] = "first of the spread"
-        reasons[frames[-1]] = "last of the spread" if len(frames) > 1 else "the only common frame"
+        if frames:
+            reasons[frames[0]] = "first of the spread"
+            reasons[frames[-1]] = "last of the spread" if len(frames) > 1 else "the only common frame"
     given = {int(number): text for number, text in job.reasons.items()}
     return frames, held_out, {**reasons, **given}
 

@@ -48,8 +48,9 @@ class RecordedAlignment:
         matrix, warp = affine_part(np.asarray(entry.matrix), warps.get(entry.warp or "", NO_WARP), self.record.source_size)
         residual = float("inf") if entry.residual_px is None else entry.residual_px
         most = float("inf") if entry.residual_p95 is None else entry.residual_p95
-        matches = entry.verdict != "rejected"
-        return Registration(matrix, residual, most, entry.correlation, matches, warp=warp if np.any(warp) else None)
+        matches, doubt = entry.verdict != "rejected", "" if entry.verdict == "aligned" else entry.reason or entry.verdict
+        bent = warp if np.any(warp) else None
+        return Registration(matrix, residual, most, entry.correlation, matches, warp=bent, doubt=doubt)
 
 
 def load_recorded(path: Path) -> RecordedAlignment:

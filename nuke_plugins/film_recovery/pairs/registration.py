@@ -52,7 +52,8 @@ class Registration:
     ``residual_px`` and ``residual_p95`` are the median and 95th percentile of what is left, in source pixels; infinite when
     nothing could be measured. ``correlation`` (0..1) is that of the aligned band-passed pictures. ``matches`` is the
     verdict that both show the same picture. ``blocks`` are those that the figures were taken from.
-    ``warp`` (2, 7), where there is one, goes first: see :mod:`deformation`.
+    ``warp`` (2, 7), where there is one, goes first: see :mod:`deformation`. ``doubt`` is what an alignment that was made before
+    found wrong with the pair, a clause.
     """
 
     matrix: Matrix
@@ -62,6 +63,7 @@ class Registration:
     matches: bool
     blocks: Blocks | None = None
     warp: Matrix | None = None
+    doubt: str = ""
 
 
 def register(

@@ -169,11 +169,20 @@ def verify_registration(frame: int, reference_frame: int, task: str, found: Regi
     """Judge how a pair lies, from what its registration measured."""
     if not found.matches:
         severity: Literal["error", "warning"] = "warning" if task == "as-is" else "error"
-        text = (
-            f"Source frame {frame} and reference frame {reference_frame} do not seem to show the same picture (correlation "
-            f"{found.correlation:.2f}); check the frame offset, or leave this pair out."
-        )
+        if found.doubt:
+            text = (
+                f"The alignment rejects source frame {frame} with reference frame {reference_frame} ({found.doubt}); correct "
+                f"it, or leave this pair out."
+            )
+        else:
+            text = (
+                f"Source frame {frame} and reference frame {reference_frame} do not seem to show the same picture "
+                f"(correlation {found.correlation:.2f}); check the frame offset, or leave this pair out."
+            )
         return [Finding(severity, text, frame)]
+    if found.doubt:
+        text = f"The alignment doubts frame {frame} ({found.doubt}); look at this pair before training."
+        return [Finding("warning", text, frame)]
     if not np.isfinite(found.residual_px):
         text = (
             f"The alignment of frame {frame} could not be measured: the reference lies too far off, or there is too little "

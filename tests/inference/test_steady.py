@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from film_recovery.images.encodings import decode, encode
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.movie import write_movie
-from film_recovery.images.sequence import open_sequence
+from film_recovery.images.sequence import Sequence, open_sequence
 from film_recovery.inference.beside import may_steady
 from film_recovery.inference.sequence import apply_model
 from film_recovery.inference.steady import Steadiness, source_reader, steadied
@@ -247,6 +248,28 @@ def test_a_movie_is_steadied_without_losing_its_place(photograph: FloatArray, tm
         assert sequence.read(frame).source.endswith(f"#{frame}")
         found.append(steadiness.deviation(frame))
     assert ((flicker - found).std(axis=0) < 0.5 * flicker.std(axis=0)).all()
+
+
+def test_reading_goes_on_ahead_after_frames_that_were_passed_over(photograph: FloatArray, tmp_path: Path) -> None:
+    """As between two ranges of frames: what was read ahead of the first one's end is never asked for."""
+    sequence = open_sequence(written(tmp_path / "in", dict(enumerate(panned(photograph, 30), start=1001))))
+    asked: list[int] = []
+
+    class Listed(Sequence):
+        def read(self, frame: int) -> Frame:
+            asked.append(frame)
+            return sequence.read(frame)
+
+    read = source_reader(Listed(sequence.name, sequence.files), ModelCard(
+        "t", "chroma", "luma", "display", "709", None, "small", 0, 16, 1
+    ), lambda number, frame: None)  # fmt: skip
+    for frame in (1001, 1002, 1020):
+        read(frame)
+    end = time.monotonic() + 30.0
+    while 1021 not in asked:
+        assert time.monotonic() < end, "nothing is read ahead any more"
+        time.sleep(0.01)
+    assert asked == [1001, 1002, 1003, 1020, 1021]
 
 
 def test_a_model_that_keeps_nothing_cannot_be_steadied() -> None:

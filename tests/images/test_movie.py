@@ -156,6 +156,19 @@ def test_a_movie_of_which_the_edit_list_shows_a_part_holds_that_part(tmp_path: P
     assert [number_of(movie.read(frame).rgb) for frame in (1, 10, 5)] == [1, 10, 5]
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mov", "prores_ks"), ("a.mkv", "ffv1")])
+def test_chroma_of_every_other_pixel_stands_on_it(name: str, codec: str, tmp_path: Path) -> None:
+    """4:2:2 as in ITU-R BT.601 and 709; half a pixel to the side, colour would not lie on its luma."""
+    picture, places = ycbcr_frame((512, 512, 512), "yuv422p10le", (256, 64)), np.arange(128) * 2
+    plane = np.zeros((64, picture.planes[1].line_size // 2), np.uint16)
+    plane[:, :128] = 256 + 2 * places
+    picture.planes[1].update(plane.tobytes())
+    movie = Movie(encode(tmp_path / name, codec, "yuv422p10le", [picture]))
+    found = rgb_to_ycbcr(movie.read(1).rgb, "601")[32, 40:200, 1] * 896 + 512  # codes, of BT.601 below 720 lines
+    shift = float(np.mean(found - (256 + 2 * np.arange(40, 200)))) / 2
+    assert abs(shift) < 0.1
+
+
 def test_a_matrix_that_a_recorder_left_open_is_not_taken_for_rgb(tmp_path: Path) -> None:
     """ProRes, RDD 36: the matrix is a byte of every frame's header, and 0 says nothing of it."""
     path = encode(tmp_path / "a.mov", "prores_ks", "yuv422p10le", [ycbcr_frame((600, 400, 700), "yuv422p10le")])

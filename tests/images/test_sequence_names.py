@@ -36,7 +36,7 @@ def test_odd_patterns_find_what_they_write(pattern: str, tmp_path: Path) -> None
 def test_what_the_system_refuses_to_look_at_is_told(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError):
         open_sequence(tmp_path / ("y" * 300) / name)
-    with pytest.raises(InputError, match="cannot be read|does not exist|No frame"):
+    with pytest.raises(InputError, match=r"cannot be read|does not exist|No frame"):
         open_sequence(tmp_path / name)
     with pytest.raises(InputError, match="cannot be read"):
         read_frame(tmp_path / name)

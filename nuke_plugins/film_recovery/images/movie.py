@@ -23,6 +23,7 @@ from film_recovery.contract.errors import InputError, MissingFrameError, Storage
 from film_recovery.images.attributes import FPS, rational
 from film_recovery.images.colour import ycbcr_to_rgb
 from film_recovery.images.frame import FloatArray, Frame, Window
+from film_recovery.images.subsampled import full_size
 
 MOVIE_SUFFIXES = (".mov", ".mp4", ".mkv", ".avi", ".mxf", ".webm", ".m4v", ".mpg", ".ts")
 # FFmpeg's numbers (ITU-T H.273) for the matrix, primaries and curve, and for the range.
@@ -174,8 +175,14 @@ def _to_rgb(picture: av.VideoFrame) -> tuple[FloatArray, int]:
     matrix = _MATRICES.get(picture.colorspace, "709" if picture.height >= _HD_LINES else "601")
     # The scaler is to interpolate chroma and nothing else; named so, it moves the codes to the upper bits and leaves them.
     picture.color_range = _FULL if layout.name.startswith("yuvj") else _LIMITED
-    deep = picture.reformat(format="yuv444p16le")
-    codes = np.stack([_plane(deep, index) for index in range(3)], axis=-1) / np.float64(2 ** (16 - bits))
+    wide, narrow = layout.components[:2]
+    is_422 = (wide.height, (wide.width + 1) // 2) == (narrow.height, narrow.width)
+    deep = picture.reformat(format="yuv422p16le" if is_422 else "yuv444p16le")
+    planes = [_plane(deep, index) for index in range(3)]
+    if is_422:  # ITU-R BT.601 and 709: samples stand on every other pixel; where no file says so, the scaler thinks between
+        whole = Window(0, 0, picture.width, picture.height)
+        planes[1:] = [full_size(np.asarray(plane, np.float32), (1, 2), whole) for plane in planes[1:]]
+    codes = np.stack(planes, axis=-1) / np.float64(2 ** (16 - bits))
     unit = 2.0 ** (bits - 8)
     if full:
         ycbcr = (codes - [0.0, 128.0 * unit, 128.0 * unit]) / (2.0**bits - 1.0)
@@ -184,10 +191,10 @@ def _to_rgb(picture: av.VideoFrame) -> tuple[FloatArray, int]:
     return ycbcr_to_rgb(ycbcr, matrix), bits
 
 
-def _plane(picture: av.VideoFrame, index: int) -> npt.NDArray[np.uint16]:
+def _plane(picture: av.VideoFrame, index: int) -> npt.NDArray[Any]:
     plane = picture.planes[index]
-    rows: npt.NDArray[np.uint16] = np.frombuffer(bytes(plane), np.uint16).reshape(picture.height, plane.line_size // 2)
-    return rows[:, : picture.width]
+    rows: npt.NDArray[np.uint16] = np.frombuffer(bytes(plane), np.uint16).reshape(plane.height, plane.line_size // 2)
+    return rows[:, : plane.width]
 
 
 def write_movie(path: Path, frames: Iterable[npt.NDArray[np.uint8]], fps: float) -> None:

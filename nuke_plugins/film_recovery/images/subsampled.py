@@ -34,7 +34,7 @@ def read_subsampled(path: Path) -> tuple[dict[str, FloatArray], Window, Window, 
             header = dict(file.header())
             window, display = _window(header["dataWindow"]), _window(header["displayWindow"])
             planes = {
-                name: _full_size(np.asarray(channel.pixels, np.float32), (channel.ySampling, channel.xSampling), window)
+                name: full_size(np.asarray(channel.pixels, np.float32), (channel.ySampling, channel.xSampling), window)
                 for name, channel in file.channels().items()
             }
             kinds = {channel.pixels.dtype for channel in file.channels().values()}
@@ -44,7 +44,11 @@ def read_subsampled(path: Path) -> tuple[dict[str, FloatArray], Window, Window, 
     return planes, window, display, _metadata(header), "half" if kinds == {np.dtype(np.float16)} else "float"
 
 
-def _full_size(plane: FloatArray, sampling: tuple[int, int], window: Window) -> FloatArray:
+def full_size(plane: FloatArray, sampling: tuple[int, int], window: Window) -> FloatArray:
+    """A plane of which every n-th row and column was kept, (h, w), enlarged to a window by linear interpolation.
+
+    ``sampling`` is n down and across; samples stand on the pixels whose coordinates n divides.
+    """
     for axis, (step, start, size) in enumerate(zip(sampling, (window.y, window.x), (window.height, window.width), strict=True)):
         if step == 1:
             continue

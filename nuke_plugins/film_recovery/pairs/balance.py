@@ -10,7 +10,7 @@ so that it survives and can never be blown up by the matrix.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -67,11 +67,11 @@ def balance_planes(red: Any, green: Any, blue: Any, balance: DensityBalance, xp:
     ]
 
 
-def fit_balance(sources: Sequence[npt.ArrayLike], references: Sequence[npt.ArrayLike]) -> DensityBalance:
+def fit_balance(sources: Iterable[npt.ArrayLike], references: Iterable[npt.ArrayLike]) -> DensityBalance:
     """Fit the balance that takes the sources to the references, robustly.
 
     Args:
-        sources: linear RGB pictures, (H, W, 3) each, faded.
+        sources: linear RGB pictures, (H, W, 3) each, faded; taken one after the other.
         references: the same pictures, aligned, from the element that kept its colour.
 
     Block means of density are compared: averaging commutes with the affine model and grain is additive in density. Flat

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,8 +187,10 @@ def _balance(
 
 
 def _fit(training: Sequence[tuple[FloatArray, FloatArray]], encoding: str) -> DensityBalance:
-    linear = [[np.asarray(to_linear(part, encoding), np.float32) for part in parts] for parts in training]
-    return fit_balance([parts[0] for parts in linear], [parts[1] for parts in linear])
+    def linear(side: int) -> Iterator[FloatArray]:  # one after the other: pictures that were coded become as large again
+        return (np.asarray(to_linear(parts[side], encoding), np.float32) for parts in training)
+
+    return fit_balance(linear(0), linear(1))
 
 
 def _clear_unfinished(folder: Path) -> None:

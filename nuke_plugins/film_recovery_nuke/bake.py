@@ -5,7 +5,6 @@ With training asked for, the RecoveryTrain nodes to which these inference nodes 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +17,9 @@ from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, needs
 from film_recovery_nuke.cache import RECOVERED
 from film_recovery_nuke.errors import HostError
-from film_recovery_nuke.nodes import inference, train
+from film_recovery_nuke.nodes import cache_key, inference, train
 
 _LINE = "bake_script.py script.nk [node …] [1001-1055] [--bake-only] [--train] [--save] [--record FILE]"
-_LINK = re.compile(r"^\[value (\w+)\.model\]$")
 
 
 @dataclass
@@ -140,16 +138,9 @@ def _bake(
     return baked
 
 
-def linked_train(node: Any) -> Any:
-    """The RecoveryTrain whose model an inference node is linked to by ``[value NAME.model]``; None if it names a file."""
-    match = _LINK.match(str(node["modelFile"].value()).strip())
-    found = nuke.toNode(match.group(1)) if match else None
-    return found if found is not None and found.Class() == train.CLASS else None
-
-
 def _train_for(node: Any, say: Any) -> None:
     """Train the model of an inference node, after the inference nodes that its own inputs need."""
-    trainer = linked_train(node)
+    trainer = inference.linked_train(node)
     if trainer is None:
         return
     plan = train.plan_of(trainer)
@@ -162,7 +153,7 @@ def _train_for(node: Any, say: Any) -> None:
 
 def _save(found: needs.Needs, say: Any) -> None:
     for node in found.order:
-        inference.keep_key(node)
+        cache_key.keep_key(node)
         inference.refresh(node)
     try:
         nuke.scriptSave()
@@ -175,7 +166,7 @@ def _record(found: needs.Needs, writes: Sequence[Any]) -> dict[str, Any]:
     """Where everything lies, for programs that go on from here."""
     passes = {}
     for node in found.order:
-        cache, trainer = inference.cache_of(node), linked_train(node)
+        cache, trainer = inference.cache_of(node), inference.linked_train(node)
         run = train.run_folder(trainer) if trainer is not None else None
         passes[node.fullName()] = {
             "model": str(inference.model_path(node)),

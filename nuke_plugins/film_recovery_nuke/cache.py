@@ -20,6 +20,7 @@ from film_recovery_nuke.frames import frame_path
 SCHEMA = "film-recovery/baked-frame/1"
 INPUT, RECOVERED = "input.%04d.exr", "recovered.%04d.exr"
 _INPUTS = ".input_"
+_OWNER, _OWNER_SCHEMA = "owner.json", "film-recovery/baked-frames-owner/1"
 _BLOCK = 1 << 20
 
 
@@ -45,6 +46,14 @@ class Record:
     def made_of(self) -> tuple[str, str, str]:
         """What decides the pixels: model, settings and input."""
         return self.model, self.settings, self.input_file
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose frames a folder holds: the node's full name, and the script's file, empty for one that was never saved."""
+
+    node: str
+    script: str
 
 
 class FrameCache:
@@ -100,6 +109,19 @@ class FrameCache:
         """Write a record, whole or not at all. Raises :class:`StorageError`."""
         write_json(self._record_path(frame), {"schema": SCHEMA, "record": asdict(record)})
 
+    def owner(self) -> Owner | None:
+        """Whose frames these are; None where nobody noted it, or the note is damaged."""
+        try:
+            value = json.loads((self.folder / _OWNER).read_text(encoding="utf-8"))
+            return Owner(str(value["node"]), str(value["script"])) if value.get("schema") == _OWNER_SCHEMA else None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def write_owner(self, owner: Owner) -> None:
+        """Note whose frames these are, whole or not at all. Raises :class:`StorageError`."""
+        if self.owner() != owner:
+            write_json(self.folder / _OWNER, {"schema": _OWNER_SCHEMA, **asdict(owner)})
+
     def state(self, frame: int, model: str, settings: str, input_hash: str) -> str:
         """``fresh``, ``stale`` or ``missing``, judged without rendering and without reading pixels."""
         record = self.record(frame)
@@ -145,7 +167,7 @@ class FrameCache:
         """Remove every baked frame of this node and nothing else; returns how many there were. Raises :class:`StorageError`."""
         count = len(self.frames())
         with storage_errors(self.folder):
-            for pattern in ("recovered.*.exr", "recovered.*.json"):
+            for pattern in ("recovered.*.exr", "recovered.*.json", _OWNER):
                 for path in self.folder.glob(pattern):
                     path.unlink()
             for left in self.folder.glob(_INPUTS + "*"):

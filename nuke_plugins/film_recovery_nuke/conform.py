@@ -11,7 +11,7 @@ from typing import Any
 import nuke
 from film_recovery.contract.curation import MatchRecord, Moment
 from film_recovery_nuke import frames as frame_tools
-from film_recovery_nuke import graph
+from film_recovery_nuke import graph, needs
 from film_recovery_nuke.errors import HostError
 
 
@@ -29,10 +29,12 @@ def conform(record: MatchRecord, a: Any, b: Any, first: int = 1001) -> tuple[Any
         The ends of the branches of a and of b.
 
     Raises:
-        HostError: nothing was matched.
+        HostError: nothing was matched, or an element shows its files at other numbers.
     """
     if not record.segments:
         raise HostError("No frame was matched; look at the notes of the match.")
+    for element in (a, b):
+        check_numbers(element)
     line = record.timeline(first)
     with graph.undo("Film Recovery: conform"):
         return _warp(a, line, [moment.a for moment in line]), _warp(b, line, [moment.b for moment in line])
@@ -44,10 +46,11 @@ def follow(record: MatchRecord, reference: Any) -> Any:
     Where the source's picture has no partner, the one before is held.
 
     Raises:
-        HostError: nothing was matched.
+        HostError: nothing was matched, or the reference shows its files at other numbers.
     """
     if not record.segments:
         raise HostError("No frame was matched; look at the notes of the match.")
+    check_numbers(reference)
     line = record.own_line()
     with graph.undo("Film Recovery: match"):
         return _warp(reference, line, [moment.b for moment in line])
@@ -57,10 +60,11 @@ def place(record: MatchRecord, reference: Any) -> Any:
     """As :func:`follow`; one stretch alone needs no more than a TimeOffset.
 
     Raises:
-        HostError: nothing was matched.
+        HostError: as there.
     """
     if len(record.segments) != 1:
         return follow(record, reference)
+    check_numbers(reference)
     part = record.segments[0]
     shift = part.first_a - part.first_b
     with graph.undo("Film Recovery: match"):
@@ -68,6 +72,17 @@ def place(record: MatchRecord, reference: Any) -> Any:
         made["label"].setValue(f"matched {part.first_a}-{part.first_a + part.length - 1}: {shift:+d}")
         made.setXYpos(reference.xpos(), reference.ypos() + 90)
     return made
+
+
+def check_numbers(element: Any) -> None:
+    """A match counts files. Raises :class:`HostError` for an element that shows its files at other project frames."""
+    for frame in (element.firstFrame(), element.lastFrame()):
+        file = needs.shown_frame(element, frame)
+        if file is not None and file != frame:
+            raise HostError(
+                f"{element.name()} shows its file {file} at frame {frame}, but the match counts files; let the Read show each "
+                "file at its own number (frame mode, offset and start at), use the match, and move what follows in time."
+            )
 
 
 def switch_where_missing(switch: Any, line: Sequence[Moment]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from film_recovery.contract.atomic import storage_errors, write_json
 from film_recovery.contract.exit_codes import ExitCode
+from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import graph, preferences, worker
 from film_recovery_nuke.errors import HostError
 
@@ -84,7 +85,7 @@ def arguments(command: str, source: str, reference: str, folder: Path, options: 
 
 
 def start(words: Sequence[str], folder: Path) -> None:
-    """Start a command in its folder; what an earlier run wrote stays until it is replaced.
+    """Start a command in its folder; what an earlier run wrote stays until it is replaced, unless it was of other files.
 
     Raises:
         HostError: it runs already.
@@ -97,14 +98,23 @@ def start(words: Sequence[str], folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in (worker.LOG, worker.PROCESS):
             (folder / name).unlink(missing_ok=True)
+        if not is_of(folder, _files_in(words)):  # or it would pass for one of these files if the command did not finish
+            for path in (folder / RECORDS[folder.name], *folder.glob("*.html"), *pictures(folder)):
+                path.unlink(missing_ok=True)
     write_json(folder / _REQUEST, {"arguments": list(words)})
     worker.start_detached([*words, "--json"], folder)
 
 
 def cancel(folder: Path) -> bool:
-    """Ask the command in a folder to end; False when none runs. Windows ends it at once."""
+    """Ask the command in a folder to end; False when none runs. Windows ends it at once.
+
+    Raises:
+        HostError: it runs on another machine, where no process of this one reaches it.
+    """
     if standing(folder).state != "running":  # else the process id may be another's by now
         return False
+    if not worker.is_alive(folder, _LONGEST):
+        raise HostError(f"The command in {folder} was started on another machine or by hand; end it there.")
     os.kill(int((folder / worker.PROCESS).read_text(encoding="utf-8").split()[0]), signal.SIGTERM)
     return True
 
@@ -117,7 +127,7 @@ def standing(folder: Path) -> Standing:
     if _is_finished(folder):
         return Standing("finished")
     line, said = last_line(folder / worker.LOG), last_object(folder)
-    if said is None and worker.is_alive(folder, _LONGEST):
+    if said is None and (worker.is_alive(folder, _LONGEST) or RunFolder(folder).is_locked()):  # or on another machine
         counted = _COUNTED.match(line)
         return Standing("running", line, *([int(number) for number in counted.groups()] if counted else []))
     if said is None or "error" not in said:
@@ -137,10 +147,15 @@ def _is_finished(folder: Path) -> bool:
 def is_of(folder: Path, files: Sequence[str]) -> bool:
     """Whether the command in a folder was last asked about these files; True for one that was never asked."""
     try:
-        words = json.loads((folder / _REQUEST).read_text(encoding="utf-8"))["arguments"]
+        asked = _files_in(json.loads((folder / _REQUEST).read_text(encoding="utf-8"))["arguments"])
     except (OSError, ValueError, KeyError, TypeError):
         return True
-    return set(files) <= set(words)
+    return asked == list(files)
+
+
+def _files_in(words: Sequence[str]) -> list[str]:
+    """The source's and the reference's files among the words of :func:`arguments`."""
+    return [str(word) for word in (words[1:4:2] if "analyse" in words[:1] else words[2:5:2])]
 
 
 def last_line(path: Path) -> str:

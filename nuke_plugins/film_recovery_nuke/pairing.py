@@ -81,8 +81,40 @@ def onto(pairs: Iterable[Pair], nodes: tuple[Any, Any], branches: tuple[Any, Any
 
 
 def element_of(branch: Any) -> Any:
-    """The element that a branch shows, beneath the RecoveryAligns that lay it."""
-    return _under(branch)[0]
+    """The element whose picture a branch shows, beneath the RecoveryAligns that lay it.
+
+    Raises:
+        HostError: a RecoveryAlign lacks the input that it shows.
+    """
+    node = branch
+    while node.Class() == _ALIGN:
+        side = "source" if node["output"].value() == "source" else "reference"
+        below = node.input(0 if side == "source" else 1)
+        if below is None:
+            raise HostError(f"{node.fullName()} shows its {side}, but nothing is connected there; connect it.")
+        node = below
+    return node
+
+
+def is_of_same_files(branch: Any, element: Any) -> bool:
+    """Whether a branch shows what an element shows: both begin at one Read, at Reads of one file, or at one node."""
+    return bool(_beginnings(element_of(branch)) & _beginnings(element))
+
+
+def _beginnings(node: Any) -> set[str]:
+    """Where the branches that lead to a node begin: files of Reads, names of nodes that have no input."""
+    found, seen, todo = set(), set(), [node]
+    while todo:
+        one = todo.pop()
+        if one.fullName() in seen:
+            continue
+        seen.add(one.fullName())
+        above = [below for below in (one.input(index) for index in range(one.inputs())) if below is not None]
+        text = str(one["file"].getEvaluatedValue() or "") if one.Class() == "Read" else ""
+        if not above:
+            found.add(text or _name(one))
+        todo += [element_of(one)] if one.Class() == _ALIGN else above
+    return found
 
 
 def _name(node: Any) -> str:

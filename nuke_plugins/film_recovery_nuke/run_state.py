@@ -91,6 +91,8 @@ class RunReader:
     def _judge(self) -> str:
         if not self.folder.path.is_dir():
             return "absent"
+        if self._goes_on():
+            return "starting"
         if self._last in _ENDS:
             return self._last
         if self.folder.is_locked():
@@ -104,6 +106,14 @@ class RunReader:
             self._state.failure = failure
             return "failed"
         return "gathered" if (self.folder.path / GATHERED).is_dir() else "absent"
+
+    def _goes_on(self) -> bool:
+        """Whether a worker was started after the diary's last line: it loads its packages, and has not said a word yet."""
+        try:
+            started, said = ((self.folder.path / name).stat().st_mtime_ns for name in (worker.PROCESS, self.folder.events.name))
+        except OSError:
+            return False
+        return started > said and worker.is_alive(self.folder.path)
 
     def _follow(self) -> None:
         try:

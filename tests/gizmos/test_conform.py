@@ -53,6 +53,26 @@ def test_elements_without_a_common_picture_cannot_be_conformed(nuke: Any) -> Non
         conform.conform(_record([], [[1, 9]], [[1, 9]]), _counting(nuke), _counting(nuke))
 
 
+def test_an_element_whose_files_have_other_numbers_is_refused(nuke: Any) -> None:
+    from film_recovery_nuke import conform
+
+    nuke.root()["first_frame"].setValue(1001)
+    nuke.root()["last_frame"].setValue(1010)
+    own, moved = (nuke.nodes.Read(file="/film/a.####.exr", first=1, last=10) for _ in range(2))
+    moved["frame_mode"].setValue("start at")
+    moved["frame"].setValue("1001")
+    one, two = _record([(1, 1, 5)], [], []), _record([(1, 1, 2), (3, 4, 2)], [], [])
+    before = len(nuke.allNodes())
+    told = r"Read2 shows its file 1 at frame 1001, but the match counts files"
+    with pytest.raises(FilmRecoveryError, match=told):
+        conform.conform(one, own, moved)
+    for record in (one, two):
+        with pytest.raises(FilmRecoveryError, match=told):
+            conform.place(record, moved)
+    assert len(nuke.allNodes()) == before
+    conform.conform(two, own, own)
+
+
 _STEPS = st.lists(st.one_of(st.none(), st.integers(0, 3)), min_size=1, max_size=60)
 
 

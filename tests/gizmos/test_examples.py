@@ -83,14 +83,15 @@ def test_everything_is_connected_and_stands_inside_a_stage(nuke: Any, name: str)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_inference_follows_a_training_and_is_needed_for_the_master(nuke: Any, name: str) -> None:
-    from film_recovery_nuke import bake, needs
+    from film_recovery_nuke import needs
+    from film_recovery_nuke.nodes import inference
 
     nuke.scriptOpen(str(EXAMPLES / name))
     root = nuke.root()
     found = needs.needed([nuke.toNode("Recovered")], range(root.firstFrame(), root.lastFrame() + 1))
     assert not found.warnings
     assert {node.name() for node in found.order} == {node.name() for node in nuke.allNodes("RecoveryInference")}
-    assert all(bake.linked_train(node) is not None for node in found.order)
+    assert all(inference.linked_train(node) is not None for node in found.order)
     if name == "combined.nk":
         lacking = [1001, 1002, 1003, 1025, 1026, *range(1049, 1065)]
         assert found.of(nuke.toNode("Recover_detail")) == lacking

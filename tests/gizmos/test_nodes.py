@@ -70,14 +70,14 @@ def test_a_fit_without_a_reference_says_so(balance: Any) -> None:
 
 
 def test_what_was_baked_headless_is_found_in_a_gui_session(nuke: Any, tmp_path: Path) -> None:
-    from film_recovery_nuke.nodes import inference
+    from film_recovery_nuke.nodes import cache_key, inference
 
     (tmp_path / "model.onnx").write_bytes(b"any")
     nuke.root()["name"].setValue((tmp_path / "shot.nk").as_posix())
     node = nuke.nodes.RecoveryInference(modelFile="model.onnx", name="Recover")
     headless = inference.cache_of(node)
     assert headless is not None
-    inference.keep_key(node)
+    cache_key.keep_key(node)
     script = tmp_path / "shot.nk"
     nuke.scriptSaveAs(script.as_posix(), 1)
 

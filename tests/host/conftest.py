@@ -184,6 +184,35 @@ def fake_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
 
 @pytest.fixture
+def copying_worker(fake_worker: Callable[..., Path]) -> Path:
+    """A worker that gives back each frame that it is to recover: for tests of what Nuke makes of it, not of the picture."""
+    return fake_worker(
+        "import shutil\n"
+        "def option(name):\n    return sys.argv[sys.argv.index(name) + 1].replace('####', '%04d')\n"
+        "for part in option('--frames').split(','):\n"
+        "    first, _, last = part.partition('-')\n"
+        "    for frame in range(int(first), int(last or first) + 1):\n"
+        "        shutil.copy(option('--input') % frame, option('--output') % frame)\n"
+        "print('{}')"
+    )
+
+
+@pytest.fixture
+def model_file() -> Callable[..., Path]:
+    """Lay a file that passes for a model, with its card, at a path; ``body`` makes it another one."""
+
+    def make(path: Path, body: bytes = b"one") -> Path:
+        from film_recovery.contract.card import ModelCard
+
+        path.parent.mkdir(parents=True)
+        path.write_bytes(body)
+        ModelCard("small", "chroma", "luma", "display", "709", None, "small", 8, 4, 1).save(path.with_suffix(".json"))
+        return path
+
+    return make
+
+
+@pytest.fixture
 def plain_user() -> Iterator[None]:
     """Without root's power to write everywhere: then a folder can be read-only for a test that runs as root."""
     if not hasattr(os, "geteuid") or os.geteuid():

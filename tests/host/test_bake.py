@@ -225,6 +225,7 @@ def test_killed_in_the_second_pass_the_first_is_kept(worker: Path, line: Line, s
         with pytest.raises(ProcessLookupError):
             os.kill(hanging, 0)
     else:
+        assert process.returncode == -signal.SIGKILL
         os.kill(hanging, signal.SIGKILL)
     done = line("-t", BAKE, shot, "1003-1004")
     assert done.returncode == 0, done.stderr

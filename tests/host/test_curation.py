@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 import sys
@@ -244,6 +245,35 @@ def test_a_match_of_other_files_is_not_handed_on(page: Any, nuke: Any, fake_work
     with pytest.raises(HostError, match=r"The match in .*match is of other files; run Match again"):
         curation.arguments("select", *select.files(), select.folder())
     assert "--match" not in curation.arguments("match", *match.files(), match.folder())
+    with pytest.raises(HostError, match=r"match\.json is of other files than the Reads name now; press Start"):
+        match.record()
+    fake_worker("sys.exit('no such files')")
+    match.start()
+    _until(page, match, "failed")
+    with pytest.raises(HostError, match=r"There is no match\.json yet"):
+        match.record()
+
+
+def test_a_command_that_runs_on_another_machine_is_running(page: Any) -> None:
+    from film_recovery.contract.run_folder import RunFolder
+    from film_recovery_nuke import curation
+    from film_recovery_nuke import worker as module
+    from film_recovery_nuke.errors import HostError
+
+    tab = page.tabs[1]
+    folder = tab.folder()
+    folder.mkdir(parents=True)
+    words = curation.arguments("match", *tab.files(), folder)
+    (folder / "request.json").write_text(json.dumps({"arguments": words}), encoding="utf-8")
+    (folder / module.PROCESS).write_text("1 another-machine\n", encoding="utf-8")
+    (folder / module.LOG).write_text("frame 3/12\n", encoding="utf-8")
+    with RunFolder(folder).locked():
+        assert curation.standing(folder) == curation.Standing("running", "frame 3/12", 3, 12)
+        with pytest.raises(HostError, match="runs already"):
+            curation.start(words, folder)
+        with pytest.raises(HostError, match="started on another machine or by hand"):
+            curation.cancel(folder)
+    assert curation.standing(folder).state == "failed"
 
 
 def test_the_process_of_a_command_that_has_ended_is_a_strangers(page: Any) -> None:

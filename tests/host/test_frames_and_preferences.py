@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 
@@ -35,14 +35,10 @@ def test_ranges_that_cannot_be_are_refused(tools: Any, text: str) -> None:
         tools.parse_frames(text)
 
 
-@given(st.sets(st.integers(-50, 2000), max_size=40))
-def test_frames_come_back_from_their_spelling(frames: set[int]) -> None:
-    import embedded_nuke
-
-    embedded_nuke.install()
-    from film_recovery_nuke import frames as module
-
-    assert module.parse_frames(module.format_frames(frames)) == sorted(frames)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # one session serves all examples
+@given(frames=st.sets(st.integers(-50, 2000), max_size=40))
+def test_frames_come_back_from_their_spelling(tools: Any, frames: set[int]) -> None:
+    assert tools.parse_frames(tools.format_frames(frames)) == sorted(frames)
 
 
 def test_ranges_are_the_workers(tools: Any) -> None:

@@ -242,6 +242,22 @@ def test_another_model_never_shows_frames_of_the_old_one(shot: Any, tiny_model: 
     assert picture(shot, 1001).any()
 
 
+def test_without_a_model_no_frame_of_the_former_one_is_shown(shot: Any, tiny_model: Path, tmp_path: Path) -> None:
+    from film_recovery_nuke.nodes import inference
+
+    inference.bake(shot, [1001])
+    for model in ("", (tmp_path / "no.onnx").as_posix()):
+        shot["modelFile"].setValue(model)
+        assert shot["status"].value() == "No model." if not model else "no.onnx does not exist" in shot["status"].value()
+        with pytest.raises(RuntimeError, match=r"not_baked/recovered\.1001\.exr does not exist"):
+            engine.render_node(shot, 1001)
+        shot["missingFrames"].setValue("black")
+        assert picture(shot, 1001).max() == 0.0
+        shot["missingFrames"].setValue("error")
+        shot["modelFile"].setValue(tiny_model.as_posix())
+        assert picture(shot, 1001).any()
+
+
 def test_missing_frames_look_as_chosen_here_and_fail_without_a_gui(
     start_nuke: Callable[..., Any], nuke: Any, shot: Any, tmp_path: Path
 ) -> None:
@@ -306,26 +322,6 @@ def test_two_nodes_keep_their_frames_apart(nuke: Any, shot: Any) -> None:
     assert not np.array_equal(picture(twin, 1001), picture(shot, 1001))
     assert inference.clear_cache(twin) == 1
     assert inference.states(shot, [1001]) == ["fresh"]
-
-
-def test_a_renamed_node_keeps_its_frames_and_its_copy_has_none(nuke: Any, shot: Any, tmp_path: Path) -> None:
-    from film_recovery_nuke.nodes import inference
-
-    inference.bake(shot, [1001])
-    wanted, folder = picture(shot, 1001), inference.cache_of(shot).folder
-    shot.setName("Faces")
-    assert inference.states(shot, [1001]) == ["fresh"]
-    inference.bake(shot, [1001, 1002])
-    assert inference.cache_of(shot).folder == folder
-    assert np.array_equal(picture(shot, 1001), wanted)
-    for node in nuke.allNodes():
-        node.setSelected(node is shot)
-    nuke.nodeCopy(str(tmp_path / "copied.nk"))
-    copy = nuke.nodePaste(str(tmp_path / "copied.nk"))
-    assert copy.name() != "Faces" and inference.states(copy, [1001]) == ["missing"]
-    assert inference.states(shot, [1001, 1002]) == ["fresh"] * 2
-    assert inference.clear_cache(shot) == 2
-    assert not folder.exists()
 
 
 def test_cancelled_at_any_point_whole_frames_stay(nuke: Any, shot: Any) -> None:

@@ -95,7 +95,9 @@ def test_pairs_are_added_edited_and_removed(panel: Any, nuke: Any, qt: Any) -> N
     table.selectRow(1)
     page.table.toggle_held_out()
     table.item(0, 6).setText("skin")
-    table.item(0, 3).setText("nonsense")
+    for text in ("nonsense", "--5", "\u00b2", ""):
+        table.item(0, 3).setText(text)
+        assert table.item(0, 3).text() == "1001"
     found = panel.state.pairs
     assert (found[0].reference, found[0].reason, found[1].held_out) == (1001, "skin", True)
     page.table.jump_to_selected()
@@ -130,6 +132,27 @@ def test_stacks_are_built_in_the_graph(panel: Any, nuke: Any) -> None:
     from embedded_nuke.render import engine
 
     assert engine.frame_range(reference) == (1, 2)
+    for node in nuke.allNodes():
+        node.setSelected(node.Class() == "FrameHold")
+    page.table.set_pairs([])
+    page.add_selected()
+    assert [pair.source for pair in page.table.pairs()] == [1001, 1005], "the reference's 1006 is no frame of the source"
+    for node in nuke.allNodes("FrameHold"):
+        node.setSelected(node.input(0).name() == "Reference")
+    page.add_selected()
+    assert "Select FrameHolds of the source" in _message()
+
+
+def test_a_balance_is_not_fitted_from_frames_of_other_numbers(panel: Any, nuke: Any) -> None:
+    from film_recovery_nuke.graph import Pair
+
+    panel.state.pairs = [Pair(1001, 1001), Pair(1003, 1005), Pair(1004, 1004, True)]
+    assert panel.pages[3].create_balance() is None
+    assert "The pair of frame 1003 has the reference's frame 1005" in _message()
+    assert nuke.allNodes("RecoveryBalance") == []
+    panel.state.place(reference=nuke.nodes.TimeOffset(inputs=[nuke.toNode("Reference")], time_offset=-2))
+    panel.state.pairs = [Pair(1001, 1003), Pair(1003, 1005)]
+    assert panel.pages[3].create_balance()["frames"].value() == "1001,1003"
 
 
 def test_the_train_page_gives_a_node_the_pairs(panel: Any, nuke: Any, qt: Any) -> None:
@@ -165,6 +188,41 @@ def test_a_training_gives_its_pairs_back_to_a_panel_that_knows_nothing(panel: An
     node.setInput(1, None)
     later.pages[2].add_selected()
     assert "connect the input Reference" in _message()
+
+
+def test_a_training_on_aligned_branches_gives_back_the_elements_themselves(
+    panel: Any, nuke: Any, qt: Any, tmp_path: Path
+) -> None:
+    """The pair of RecoveryAligns that *Use this alignment* makes: the one of the reference runs in the source's time."""
+    from film_recovery.contract.curation import AlignmentRecord, FrameAlignment
+    from film_recovery_nuke.graph import Pair
+    from film_recovery_nuke.panels.main_panel import FilmRecoveryPanel
+
+    still = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    frames = [FrameAlignment(at, at + 2, still, None, 0.1, 0.3, 0.9, "aligned", "") for at in range(1001, 1009)]
+    tab = panel.pages[1].tabs[3]
+    tab.folder().mkdir(parents=True)
+    AlignmentRecord("a", "b", [128, 96], [128, 96], False, [0, 0, 128, 96], [], frames).save(tab.folder() / "align.json")
+    assert tab.create()["retime"].value()
+    pairs = [Pair(1001, 1003, False, "skin", by_hand=True), Pair(1006, 1008, True, by_hand=True)]
+    panel.pages[2].table.set_pairs(pairs)
+    node = panel.pages[4].use_pairs()
+    assert (node.input(1).Class(), node["referenceFrames"].value()) == ("RecoveryAlign", "")
+    for entry in nuke.allNodes():
+        entry.setSelected(entry is node)
+    later = FilmRecoveryPanel()
+    later.pages[2].add_selected()
+    assert later.state.names == {"source": "Source", "reference": "Reference"}
+    assert later.pages[2].table.pairs() == pairs
+    strange = nuke.nodes.Read(file="/elsewhere/reference.####.exr", first=1001, last=1012, name="Strange")
+    again = FilmRecoveryPanel()
+    again.state.names["reference"] = strange.name()
+    again.pages[2].add_selected()
+    assert "trains on the reference Reference, but the page Elements has Strange" in _message()
+    assert (again.state.names["source"], again.pages[2].table.pairs()) == ("", [])
+    node.input(1).setInput(1, None)
+    FilmRecoveryPanel().pages[2].add_selected()
+    assert "shows its reference, but nothing is connected there" in _message()
 
 
 def test_the_monitor_shows_findings_and_the_picture_of_the_chosen_one(qt: Any, nuke: Any, tmp_path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +78,29 @@ def test_a_run_that_goes_on_has_no_end(run: RunFolder) -> None:
     with run.locked():
         assert _state(run.path).state == "running"
     assert _state(run.path).state == "interrupted"
+
+
+@pytest.mark.parametrize("before", ["stopped", "interrupted"])
+def test_a_run_that_is_resumed_starts_before_the_worker_has_said_a_word(run: RunFolder, before: str) -> None:
+    from film_recovery_nuke import worker
+
+    if before == "stopped":
+        EventLog(run.events).append("stopped", step=100)
+    assert _state(run.path).state == before
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        note = run.path / worker.PROCESS
+        note.write_text(f"{process.pid} {platform.node()}\n", encoding="utf-8")
+        said = run.events.stat().st_mtime_ns
+        os.utime(note, ns=(said + 10**6, said + 10**6))
+        assert _state(run.path).state == "starting"
+        os.utime(note, ns=(said - 10**6, said - 10**6))  # the worker that wrote the diary
+        assert _state(run.path).state == before
+        os.utime(note, ns=(said + 10**6, said + 10**6))
+    finally:
+        process.kill()
+        process.wait()
+    assert _state(run.path).state == before
 
 
 def test_only_what_was_added_is_read_and_a_torn_line_waits(run: RunFolder) -> None:

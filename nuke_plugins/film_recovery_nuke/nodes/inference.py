@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import uuid
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,8 +19,9 @@ from film_recovery.contract.job import TASKS
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, needs, preferences, worker
-from film_recovery_nuke.cache import INPUT, RECOVERED, FrameCache, Record, file_hash, picture_hash
+from film_recovery_nuke.cache import INPUT, RECOVERED, FrameCache, Owner, Record, file_hash, picture_hash
 from film_recovery_nuke.errors import CancelledError, HostError, show, shown
+from film_recovery_nuke.nodes.cache_key import cache_stem, forget_key_of_others, of_another_name
 from film_recovery_nuke.nodes.tasks import task
 
 CLASS = "RecoveryInference"
@@ -29,8 +30,10 @@ _ENCODINGS, _MATRICES = ("display", "log", "none"), ("709", "601", "2020")
 _COLOURS = {"fresh": 0x4F7A52FF, "stale": 0x9A8A3AFF, "missing": 0x9A6A3AFF}
 _MOST_TOLD = 500  # frames of which a status is looked up at once
 _AT_ONCE = 24  # frames whose inputs lie on disk at once, 100 MB each in 4K; a bake that is killed loses at most so many records
-_HALF = 8  # digits of a headless key's either half
 _TOLD = ("bakeFrames", "precision", "steady", "grain", "confidence")  # what changes a node's status
+_TRAIN = "RecoveryTrain"
+_LINK = re.compile(r"^\[value ([\w.]+)\.model\]$")
+_NOT_BAKED = f"not_baked/{RECOVERED}"  # is nowhere, so its frames are missing; what Nuke makes of an empty name is not known
 _model_hashes: dict[tuple[str, int, int], str] = {}
 
 
@@ -103,83 +106,14 @@ def cache_of(node: Any, make_key: bool = False) -> FrameCache | None:
     Raises:
         HostError: there is no model, or a relative folder in a script that was never saved.
     """
-    stem = _cache_stem(node, make_key)
+    stem = cache_stem(node, make_key)
     if stem is None:
         return None
     model = model_hash(model_path(node))[:8]
     folder = stem.with_name(f"{stem.name}_{model}")
     if not make_key and not folder.is_dir():
-        folder = _of_another_name(node, stem, model) or folder
+        folder = of_another_name(node, stem, model) or folder
     return FrameCache(folder)
-
-
-def _of_another_name(node: Any, stem: Path, model: str) -> Path | None:
-    """What was baked headless of a script of another name: a farm may render a copy that it has given a name of its own.
-
-    Only where there is one such cache. Of several nobody can tell which it is; then the frames are missing, and that is told.
-    """
-    if nuke.GUI or node["cacheKey"].value():
-        return None
-    found = list(stem.parent.glob(f"{stem.name[:-_HALF]}*_{model}"))
-    return found[0] if len(found) == 1 else None
-
-
-def _cache_stem(node: Any, make_key: bool = False) -> Path | None:
-    """The cache's folder without the model's part of its name."""
-    key = str(node["cacheKey"].value())
-    if key:
-        return _of_former_name(_stem(node, key), key)
-    farm = _stem(node, _headless_key(node))
-    if not nuke.GUI:
-        return farm
-    if not _is_used(farm):  # else a farm has baked for this script: that is found here too
-        if not make_key:
-            return None
-        key = uuid.uuid4().hex[:8]
-    if make_key:
-        node["cacheKey"].setValue(key or _headless_key(node))
-    return _stem(node, key) if key else farm
-
-
-def _of_former_name(stem: Path, key: str) -> Path:
-    """What was baked before the node, or a group that it is in, was renamed: its key tells that it is the same."""
-    if _is_used(stem):
-        return stem
-    stems = {folder.with_name(folder.name.rpartition("_")[0]) for folder in stem.parent.glob(f"*_{key}_*")}
-    return stems.pop() if len(stems) == 1 else stem
-
-
-def _is_used(stem: Path) -> bool:
-    return any(stem.parent.glob(f"{stem.name}_*"))
-
-
-def _forget_key_of_original(node: Any) -> None:
-    """A copy of a node comes with its key; what is baked under it stays the original's alone."""
-    key = str(node["cacheKey"].value())
-    if key and not _is_used(_stem(node, key)):
-        nodes = nuke.allNodes(CLASS, nuke.root(), recurseGroups=True)
-        if sum(other["cacheKey"].value() == key for other in nodes) > 1:
-            node["cacheKey"].setValue("")
-
-
-def _stem(node: Any, key: str) -> Path:
-    text = node["cacheFolder"].evaluate() or ""
-    home = graph.folder_from(text, preferences.get("cache_folder"), "cache folder")
-    return home / f"{node.fullName().replace('.', '_')}_{key}"
-
-
-def _headless_key(node: Any) -> str:
-    """Of a node that was never baked by hand: what a farm bakes has to be found again by the render of the script, wherever the
-    farm has copied it to. The first half is the node's, the second the script's: two scripts in one folder stay apart.
-    """
-    parts = node.fullName(), Path(graph.script_path()).stem
-    return "".join(hashlib.sha256(part.encode()).hexdigest()[:_HALF] for part in parts)
-
-
-def keep_key(node: Any) -> None:
-    """Note in the node under which key its frames lie, so that a GUI session finds what was baked headless."""
-    if not node["cacheKey"].value():
-        node["cacheKey"].setValue(_headless_key(node))
 
 
 def settings_of(node: Any) -> str:
@@ -220,6 +154,7 @@ def bake(
         )
     worker.check(worker.find_python())
     graph.check_plain(graph.TCL.sub("", str(node["cacheFolder"].value())), "cache folder")  # evaluated, # is a number
+    forget_key_of_others(node)
     cache = cache_of(node, make_key=True)
     assert cache is not None
     graph.check_plain(str(cache.folder), "cache folder")
@@ -228,6 +163,8 @@ def bake(
     report, wanted = BakeReport(), sorted(set(frames))
     try:
         with cache.inputs() as place:
+            if nuke.GUI:  # a farm may render a copy of the script under a name of its own
+                cache.write_owner(Owner(node.fullName(), graph.script_path()))
             inputs = _Inputs(node, place)
             for start in range(0, len(wanted), _AT_ONCE):
 
@@ -362,7 +299,8 @@ def frames_of(node: Any) -> list[int]:
 
 
 def refresh(node: Any) -> str:
-    """Bring status and tile colour up to date; returns the status."""
+    """Bring status, tile colour and what is shown up to date; returns the status."""
+    _show_cache(node)
     try:
         if not node["modelFile"].value():
             text, worst = "No model.", "missing"
@@ -429,7 +367,8 @@ def check_cache(node: Any) -> None:
 @shown
 def clear_cache(node: Any) -> int:
     """Remove the node's baked frames, of earlier models too; returns how many there were."""
-    stem = _cache_stem(node)
+    forget_key_of_others(node)
+    stem = cache_stem(node)
     count = 0
     if stem is not None:
         for folder in sorted(stem.parent.glob(f"{stem.name}_*")):
@@ -472,34 +411,75 @@ def on_create(node: Any) -> None:
     """When a node is made or a script is opened: let the inner Read find the cache again, wherever the script lies now."""
     if not nuke.GUI:
         nuke.addBeforeFrameRender(warn_if_stale)  # kept once, however many nodes there are
-    _hand_out_confidence(node)
+    nuke.addOnScriptLoad(show_caches)  # so is this; while a script is being opened it may still have the name of where it was
     with contextlib.suppress(FilmRecoveryError):
-        _forget_key_of_original(node)
-        cache = cache_of(node)
-        if cache is not None:
-            _point_read(node, cache)
+        forget_key_of_others(node, is_new=True)
+    _show_cache(node)
 
 
 def knob_changed(node: Any, knob: Any) -> None:
     """Follow the model, the cache folder, and what makes baked frames stale. Renders nothing."""
     name = knob.name()
-    if name == "modelFile" and node["modelFile"].value():
-        with contextlib.suppress(FilmRecoveryError):  # the status tells what is wrong
-            apply_card(node, card_of(model_path(node)))
-        on_create(node)
-        refresh(node)
-    elif name in ("cacheFolder", "cacheKey", "confidence"):
-        on_create(node)
+    if name == "modelFile":
+        _take_model(node)
+    elif name == "cacheFolder":
+        with contextlib.suppress(FilmRecoveryError):
+            forget_key_of_others(node)
+        _show_cache(node)
+    elif name in ("cacheKey", "confidence"):
+        _show_cache(node)
     elif name == "showPanel":
-        on_create(node)
         refresh(node)
     if name in _TOLD and node["modelFile"].value():
         refresh(node)
 
 
-def _point_read(node: Any, cache: FrameCache) -> None:
+def linked_train(node: Any) -> Any:
+    """The RecoveryTrain whose model an inference node is linked to by ``[value NAME.model]``; None if it names a file.
+
+    Looked for where Nuke looks: beside the inference node, in a group too.
+    """
+    match = _LINK.match(str(node["modelFile"].value()).strip())
+    found = (node.parent() or nuke.root()).node(match.group(1)) if match else None
+    return found if found is not None and found.Class() == _TRAIN else None
+
+
+def follow_model(trainer: Any) -> None:
+    """Let the nodes that are linked to a RecoveryTrain take its model: Nuke does not tell a node that what it links to has
+    changed."""
+    for node in nuke.allNodes(CLASS, nuke.root(), recurseGroups=True):
+        found = linked_train(node)
+        if found is not None and found.fullName() == trainer.fullName():
+            _take_model(node)
+
+
+def _take_model(node: Any) -> None:
+    with contextlib.suppress(FilmRecoveryError):  # the status tells what is wrong
+        if node["modelFile"].value():
+            apply_card(node, card_of(model_path(node)))
+    refresh(node)
+
+
+def show_caches() -> None:
+    """When a script is open, and its name is known: let every node show its own cache."""
+    for node in nuke.allNodes(CLASS, nuke.root(), recurseGroups=True):
+        with contextlib.suppress(FilmRecoveryError):  # a node without its inner ones
+            _show_cache(node)
+
+
+def _show_cache(node: Any) -> None:
+    """Let the inner Read show the node's own cache, or nothing: no frame of a former model or of another node."""
+    _hand_out_confidence(node)
+    try:
+        cache = cache_of(node)
+    except (FilmRecoveryError, OSError):  # no model, or no folder; the status tells it
+        cache = None
+    _point_read(node, cache)
+
+
+def _point_read(node: Any, cache: FrameCache | None) -> None:
     read = graph.inside(node, "Recovered")
-    pattern = _for_script(cache.pattern(RECOVERED))
+    pattern = _NOT_BAKED if cache is None else _for_script(cache.pattern(RECOVERED))
     if read["file"].value() != pattern:
         read["file"].setValue(pattern)
 

@@ -20,6 +20,7 @@ from film_recovery_nuke import graph, preferences, worker
 from film_recovery_nuke.cache import picture_hash
 from film_recovery_nuke.errors import CancelledError, HostError, show, shown
 from film_recovery_nuke.graph import Pair
+from film_recovery_nuke.nodes import inference
 from film_recovery_nuke.nodes.tasks import task
 from film_recovery_nuke.run_state import GATHERED, RunState, read_run
 
@@ -300,8 +301,17 @@ def ensure_trained(node: Any, say: Callable[[str], None]) -> Path:
     if found.model is None:
         raise HostError(f"{node.fullName()}: {folder} is finished and has no model; remove the folder and train again.")
     node["run"].setValue(folder.name)
-    node["model"].setValue(graph.shortened(found.model))
+    _take_model(node, found.model)
+    inference.follow_model(node)  # a run that went on has another model in the same place
     return found.model
+
+
+def _take_model(node: Any, model: Path) -> None:
+    """Name a model, and let the inference nodes that are linked to this one show it."""
+    text = graph.shortened(model)
+    if node["model"].value() != text:
+        node["model"].setValue(text)
+        inference.follow_model(node)
 
 
 def _equal_run(node: Any, own: Path, request: dict[str, Any]) -> Path | None:
@@ -350,9 +360,7 @@ def verify(node: Any) -> list[dict[str, Any]]:
 @shown
 def start(node: Any) -> Path | None:
     """Gather the frames and start a training that goes on when Nuke is closed; returns the run's folder."""
-    # A copied node still names the run of the one it was copied from; that one's training is no reason to wait.
-    is_own = str(node["run"].value()).startswith(f"{node.name()}_v")
-    if is_own and state(node).state in ("running", "starting"):
+    if _is_own_run(node) and state(node).state in ("running", "starting"):
         raise HostError(f"{node.name()} is training already; stop it first, or make another node.")
     plan = plan_of(node)
     python = worker.find_python()
@@ -378,6 +386,8 @@ def stop(node: Any) -> None:
     folder = run_folder(node)
     if folder is None or state(node).state not in ("running", "starting"):
         raise HostError(f"{node.name()} is not training.")
+    if not _is_own_run(node):
+        raise HostError(f"{node.name()} is a copy that names the run {folder.name} of another node; stop it there.")
     request = RunFolder(folder).stop_request
     with storage_errors(request):
         request.touch()
@@ -408,9 +418,7 @@ def create_inference(node: Any) -> Any:
         raise HostError(f"{node.name()} has no model yet: {state(node).sentence()}")
     group = node.parent() or nuke.root()
     with group, graph.undo("Film Recovery: create inference"):
-        made = nuke.createNode("RecoveryInference", inpanel=False)
-        for index in range(made.maxInputs()):
-            made.setInput(index, None)
+        made = nuke.nodes.RecoveryInference()  # createNode would wire it into what is selected
         made.setInput(0, node.input(0))
         made.setXYpos(node.xpos() + 120, node.ypos())
         made["modelFile"].setValue(graph.shortened(model))
@@ -440,8 +448,8 @@ def _refreshed(node: Any) -> RunState:
     """The same for callers that show or suppress errors themselves."""
     found = state(node)
     text = found.sentence()
-    if found.model is not None and node["model"].value() != graph.shortened(found.model):
-        node["model"].setValue(graph.shortened(found.model))
+    if found.model is not None and nuke.GUI:  # headless the slices of a job must all have the model that the script names
+        _take_model(node, found.model)
     if found.warnings:
         text += "\n" + found.warnings[-1]
     if node["status"].value() != text:
@@ -452,7 +460,28 @@ def _refreshed(node: Any) -> RunState:
 def on_create(node: Any) -> None:
     """When a node is made or a script is opened: tell how its run stands. Never raises."""
     with contextlib.suppress(HostError, RuntimeError):
+        if nuke.GUI and _others_of_run(node):  # a copy; headless nobody copies nodes
+            for knob in ("run", "model"):
+                node[knob].setValue("")
         _refreshed(node)
+
+
+def _others_of_run(node: Any) -> list[Any]:
+    """The other nodes of the script that name the same run in the same folder: a copied node names its original's."""
+    own = run_folder(node)
+    if own is None:
+        return []
+    found = []
+    for other in nuke.allNodes(CLASS, nuke.root(), recurseGroups=True):
+        with contextlib.suppress(HostError):  # of a data directory that cannot be
+            if other.fullName() != node.fullName() and run_folder(other) == own:
+                found.append(other)
+    return found
+
+
+def _is_own_run(node: Any) -> bool:
+    """Whether a node's run is its own, also after it was renamed; of nodes that share one it is that whose name it bears."""
+    return str(node["run"].value()).startswith(f"{node.name()}_v") or not _others_of_run(node)
 
 
 def knob_changed(node: Any, knob: Any) -> None:
@@ -467,7 +496,8 @@ def knob_changed(node: Any, knob: Any) -> None:
     if name in ("task", "showPanel"):
         node["balance"].setEnabled(node["task"].value() == "chroma")
     if name == "showPanel":
-        on_create(node)
+        with contextlib.suppress(HostError, RuntimeError):
+            _refreshed(node)
 
 
 def _reasons(node: Any) -> dict[str, str]:

@@ -170,10 +170,12 @@ class CommandTab(QtWidgets.QWidget):
         self.actions.addLayout(button_row(*buttons)[0])
 
     def record(self) -> Path:
-        """The command's record. Raises :class:`HostError` when there is none."""
+        """The command's record. Raises :class:`HostError` when there is none, or it is of other files."""
         path = self.folder() / curation.RECORDS[self.command]
         if not path.is_file():
             raise HostError(f"There is no {path.name} yet; press Start.")
+        if not curation.is_of(path.parent, self.files()):
+            raise HostError(f"{path} is of other files than the Reads name now; press Start to make it of these.")
         return path
 
     def _tell(self, found: curation.Standing, ours: bool) -> None:

@@ -98,6 +98,7 @@ class MatchTab(CommandTab):
     @shown
     def build(self) -> Any:
         """Move the reference in time; the pages that follow take the new branch."""
+        conform.check_numbers(self._state.node("source"))
         made = conform.place(load_match(self.record()), self._state.node("reference"))
         self._state.place(reference=made)
         return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -175,10 +176,12 @@ class PairTable(QtWidgets.QWidget):
         if self._filling:
             return
         self._filling = True
-        taken = self._number(item) if item.column() in (2, 3) else True
-        if taken and item.column() != _MINE:
-            self._table.item(item.row(), _MINE).setCheckState(Qt.Checked)
-        self._filling = False
+        try:
+            taken = self._number(item) if item.column() in (2, 3) else True
+            if taken and item.column() != _MINE:
+                self._table.item(item.row(), _MINE).setCheckState(Qt.Checked)
+        finally:
+            self._filling = False
         self._tell()
         self.changed.emit()
 
@@ -186,7 +189,7 @@ class PairTable(QtWidgets.QWidget):
         """Take a frame number, or put the one before back; whether it was taken."""
         text = item.text().strip()
         others = [self._key(row)[0] for row in range(self._table.rowCount()) if row != item.row()]
-        if not text.lstrip("-").isdigit() or (item.column() == 2 and int(text) in others):
+        if not re.fullmatch(r"-?[0-9]+", text) or (item.column() == 2 and int(text) in others):
             item.setText(str(item.data(Qt.UserRole)))
             return False
         item.setData(Qt.UserRole, int(text))

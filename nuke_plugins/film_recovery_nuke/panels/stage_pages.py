@@ -11,9 +11,9 @@ from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, needs, pair_list, worker
 from film_recovery_nuke.errors import HostError, shown
 from film_recovery_nuke.graph import Pair
-from film_recovery_nuke.nodes import train
+from film_recovery_nuke.nodes import balance, train
 from film_recovery_nuke.pair_list import PairList
-from film_recovery_nuke.pairing import Shown, element_of, onto, to_files, to_project
+from film_recovery_nuke.pairing import Shown, element_of, is_of_same_files, onto, to_files, to_project
 from film_recovery_nuke.panels.background import Background
 from film_recovery_nuke.panels.pair_table import PairTable
 from film_recovery_nuke.panels.qt import QtWidgets
@@ -157,10 +157,10 @@ class PairsPage(QtWidgets.QWidget):
     def add_selected(self) -> None:
         """Add the frames of the selected FrameHolds, and the pairs of selected RecoveryTrains."""
         chosen = nuke.selectedNodes()
-        holds = [node for node in chosen if node.Class() == "FrameHold"]
+        holds = [node for node in chosen if node.Class() == "FrameHold" and not self._is_of_reference(node)]
         trainings = [node for node in chosen if node.Class() == train.CLASS]
         if not holds and not trainings:
-            raise HostError("Select FrameHolds or a RecoveryTrain first; their frames are added.")
+            raise HostError("Select FrameHolds of the source or a RecoveryTrain first; their frames are added.")
         found = [pair for node in trainings for pair in self._pairs_of(node)]
         for node in holds:
             frame = int(graph.held_frame_knob(node).value())
@@ -217,10 +217,27 @@ class PairsPage(QtWidgets.QWidget):
         sides = [self._state.known(side) for side in ("source", "reference")]
         return sides if all(sides) else []
 
+    def _is_of_reference(self, hold: Any) -> bool:
+        """Whether a FrameHold holds the reference, as those of *Build stacks*: its frame is none of the source's."""
+        held, reference = hold.input(0), self._state.known("reference")
+        return held is not None and reference is not None and bool(held.fullName() == reference.fullName())
+
     def _pairs_of(self, node: Any) -> list[Pair]:
-        """A training's pairs, by frames of the elements; what it trains on becomes an element where none is set."""
+        """A training's pairs, by frames of the elements; what it trains on becomes an element where none is set.
+
+        Raises:
+            HostError: an element is set that the training does not train on.
+        """
         branches = train.branches_of(node)
-        for side, branch in zip(("source", "reference"), branches):
+        sides = dict(zip(("source", "reference"), branches))
+        for side, branch in sides.items():
+            known = self._state.known(side)
+            if known is not None and not is_of_same_files(branch, known):
+                raise HostError(
+                    f"{node.name()} trains on the {side} {element_of(branch).name()}, but the page Elements has "
+                    f"{known.name()}; set the {side} of this training there, and add its pairs again."
+                )
+        for side, branch in sides.items():
             if self._state.known(side) is None:
                 self._state.set(side, element_of(branch))
         return onto(train.pairs_of(node), branches, (self._state.node("source"), self._state.node("reference")))
@@ -287,16 +304,31 @@ class TargetPage(QtWidgets.QWidget):
 
     def _make(self, kind: str, values: dict[str, str]) -> Any:
         source, reference = self._state.branch("source"), self._state.branch("reference")
+        frames = self._frames(source, reference) if kind == balance.CLASS else ""
         with graph.undo(f"Film Recovery: {kind}"):
             made = getattr(nuke.nodes, kind)(inputs=[source, reference])
             for name, value in values.items():
                 made[name].setValue(value)
-            if "frames" in made.knobs():
-                nodes = self._state.node("source"), self._state.node("reference")
-                pairs = onto([pair for pair in self._state.pairs if not pair.held_out], nodes, (source, reference))
-                made["frames"].setValue(frame_tools.format_frames(pair.source for pair in pairs))
+            if frames:
+                made["frames"].setValue(frames)
             made.setXYpos(source.xpos(), source.ypos() + 160)
         return made
+
+    def _frames(self, source: Any, reference: Any) -> str:
+        """The frames of the pairs to train on, which both branches have to show at one number.
+
+        Raises:
+            HostError: they do not.
+        """
+        nodes = self._state.node("source"), self._state.node("reference")
+        pairs = onto([pair for pair in self._state.pairs if not pair.held_out], nodes, (source, reference))
+        apart = next((pair for pair in pairs if pair.source != pair.reference), None)
+        if apart is not None:
+            raise HostError(
+                f"The pair of frame {apart.source} has the reference's frame {apart.reference}, but a balance is fitted from "
+                "one number on both sides; press Use this match on the page Curate first, which moves the reference."
+            )
+        return frame_tools.format_frames(pair.source for pair in pairs)
 
     def _set(self, name: str, text: str) -> None:
         setattr(self._state, name, text)

@@ -1,4 +1,4 @@
-"""What all tests share: real pictures, a disk that fills up, and quiet threads."""
+"""What all tests share: real pictures, a disk that fills up, quiet threads, and nothing of whoever runs them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ for library in ("OMP", "OPENBLAS"):
 import numpy as np  # noqa: E402
 import numpy.typing as npt  # noqa: E402
 import pytest  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the user and the studio have set up reaches no test and no process of one, and no test writes there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        for name in ("OCIO", "FILM_RECOVERY_CONFIG"):
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

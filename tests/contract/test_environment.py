@@ -99,6 +99,7 @@ def test_a_killed_set_up_is_done_again(project: Path) -> None:
         assert killed.poll() is None
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
 
     finished = _start(folder, project)
     _, told = finished.communicate(timeout=120)

@@ -22,11 +22,6 @@ colorspaces:
 """
 
 
-@pytest.fixture(autouse=True)
-def _no_studio_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OCIO", raising=False)
-
-
 @pytest.mark.parametrize(("space", "oracle"), [("lin_rec709", "ITU-R BT.709"), ("ACEScg", "ACEScg")])
 def test_aces_is_reached_by_the_published_matrix(space: str, oracle: str) -> None:
     matrix = colour_science.matrix_RGB_to_RGB(oracle, "ACES2065-1", "Bradford")

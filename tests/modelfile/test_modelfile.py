@@ -197,6 +197,21 @@ def test_the_half_variant_belongs_to_its_own_model_alone(exported: Path, tmp_pat
         load_model(tmp_path / "renamed.onnx").half()
 
 
+def test_a_model_beside_the_card_of_another_file_is_refused_by_name(exported: Path, tmp_path: Path) -> None:
+    for suffix in (".onnx", ".json"):
+        shutil.copy(exported.with_suffix(suffix), tmp_path)
+    load_model(tmp_path / "chroma.onnx")
+    graph, card = make("chroma")
+    with torch.no_grad():
+        graph.network.stem.weight *= 1.1
+    export_model(graph, card, tmp_path / "other.onnx")
+    shutil.copy(tmp_path / "other.onnx", tmp_path / "chroma.onnx")
+    with pytest.raises(ModelFileError, match=r"chroma\.onnx is not the file that its card chroma\.json tells of"):
+        load_model(tmp_path / "chroma.onnx")
+    (tmp_path / "chroma.json").unlink()
+    load_model(tmp_path / "chroma.onnx")
+
+
 def spoil(model: onnx.ModelProto, how: str) -> None:
     graph = model.graph
     if how == "rank":

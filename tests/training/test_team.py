@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -29,7 +30,7 @@ from film_recovery.training.checkpoint import load_checkpoint
 Command = list[str]
 COMMAND = [sys.executable, "-m", "film_recovery.cli.main"]
 TOGETHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", *COMMAND[2:]]
-STEPS = 30
+STEPS = 60
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +44,14 @@ def options(tmp_path_factory: pytest.TempPathFactory, photograph: np.ndarray) ->
         write_frame(folder / f"print.{frame:04d}.exr", Frame.from_rgb(cv2.GaussianBlur(picture, (0, 0), 1.0)), "float")
     values = {
         "task": "chroma", "source": folder / "faded.####.exr", "reference": folder / "print.####.exr", "frames": "1,2,4",
-        "held-out": "3", "size": "small", "patch": 32, "batch": 5, "precision": "fp32", "checkpoint-interval": 10,
+        "held-out": "3", "size": "small", "patch": 64, "batch": 5, "precision": "fp32", "checkpoint-interval": 10,
         "sheet-interval": 1000,
     }  # fmt: skip
     return ["train", *(word for name, value in values.items() for word in (f"--{name}", str(value)))]
 
 
 def run(command: Command) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=900, check=False)
 
 
 def environment() -> dict[str, str]:
@@ -68,10 +69,20 @@ class Running:
     def wait_for_step(self, step: int) -> None:
         self._until(lambda: any(event["step"] >= step for event in read_events(self.run.events, "progress")))
 
-    def signal(self, rank: int, number: signal.Signals) -> None:
-        os.kill(self._find(rank), number)
+    def wait_for(self, file: Path) -> None:
+        self._until(file.exists)
 
-    def _find(self, rank: int) -> int:
+    @contextlib.contextmanager
+    def held(self, rank: int) -> Iterator[None]:
+        """A process of it stands still meanwhile."""
+        process = self.find(rank)
+        os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(process, signal.SIGCONT)
+
+    def find(self, rank: int) -> int:
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
                 continue
@@ -85,11 +96,11 @@ class Running:
         raise AssertionError(f"no process of rank {rank}")
 
     def finish(self) -> str:
-        self.process.wait(timeout=120)
+        self.process.wait(timeout=900)
         return self.log.read_text(encoding="utf-8")
 
     def _until(self, happened: Callable[[], bool]) -> None:
-        end = time.monotonic() + 180
+        end = time.monotonic() + 900  # only a hang takes so long
         while not happened():
             assert self.process.poll() is None and time.monotonic() < end, self.log.read_text(encoding="utf-8")
             time.sleep(0.02)
@@ -151,9 +162,11 @@ def test_stopped_and_resumed_by_two_processes_the_bits_are_the_same(
     options: Command, pair: RunFolder, start: Callable[[Command, Path], Running], tmp_path: Path
 ) -> None:
     running = start([*TOGETHER, *options, "--steps", str(STEPS), "--out", str(tmp_path / "run")], tmp_path / "run")
+    running.wait_for(running.run.path / "lock")
+    both = [running.find(rank) for rank in (1, 0)]
     running.wait_for_step(5)
-    for rank in (1, 0):  # as Ctrl-C at a terminal: the follower goes on until the leader has ended the step
-        running.signal(rank, signal.SIGINT)
+    for process in both:  # as Ctrl-C at a terminal: the follower goes on until the leader has ended the step
+        os.kill(process, signal.SIGINT)
     assert f"resume with: film-recovery resume {tmp_path / 'run'}" in running.finish()
     assert load_checkpoint(running.run.last_checkpoint)[0].step < STEPS
     done = run([*TOGETHER, "resume", str(tmp_path / "run")])
@@ -165,17 +178,19 @@ def test_stopped_and_resumed_by_two_processes_the_bits_are_the_same(
 def test_a_process_that_is_killed_ends_the_training_in_words_and_another_one_goes_on(
     options: Command, start: Callable[[Command, Path], Running], tmp_path: Path
 ) -> None:
-    running = start([*TOGETHER, *options, "--steps", "150", "--out", str(tmp_path / "run")], tmp_path / "run")
+    running = start([*TOGETHER, *options, "--steps", "300", "--out", str(tmp_path / "run")], tmp_path / "run")
+    running.wait_for(running.run.path / "lock")
+    follower = running.find(1)
     running.wait_for_step(20)
-    running.signal(1, signal.SIGKILL)
+    os.kill(follower, signal.SIGKILL)
     log = running.finish()
     assert running.process.returncode != 0
     assert "Another process of this training has ended" in log and "resume" in log
     saved = load_checkpoint(running.run.last_checkpoint)[0].step
-    assert 10 <= saved < 150
+    assert 10 <= saved < 300
     done = run([*COMMAND, "resume", str(tmp_path / "run")])
     assert done.returncode == 0, done.stderr
-    assert load_model(running.run.model("chroma")).card.training["steps"] == 150
+    assert load_model(running.run.model("chroma")).card.training["steps"] == 300
 
 
 def test_a_finished_run_is_resumed_by_two_processes_and_by_one(pair: RunFolder, tmp_path: Path) -> None:
@@ -189,12 +204,21 @@ def test_a_finished_run_is_resumed_by_two_processes_and_by_one(pair: RunFolder, 
     assert [kind for kind in kinds if kind != "resumed"] == [event["event"] for event in read_events(pair.events)]
 
 
-def test_minutes_are_counted_from_when_all_are_ready(options: Command, tmp_path: Path) -> None:
-    done = run([*TOGETHER, *options, "--minutes", "0.1", "--stop-when-level", "--out", str(tmp_path / "run")])
-    assert done.returncode == 0, done.stderr
-    (started, *_), planned = (read_events(RunFolder(tmp_path / "run").events, kind) for kind in ("started", "planned"))
+def test_minutes_are_counted_from_when_all_are_ready(
+    options: Command, start: Callable[[Command, Path], Running], tmp_path: Path
+) -> None:
+    minutes = 0.05
+    running = start([*TOGETHER, *options, "--minutes", str(minutes), "--out", str(tmp_path / "run")], tmp_path / "run")
+    running.wait_for(running.run.path / "lock")
+    with running.held(1):  # it has joined, and the leader still prepares the pairs
+        running.wait_for(running.run.last_checkpoint)  # the last that the leader does before it waits
+        assert not read_events(running.run.events, "progress")
+        time.sleep(60.0 * minutes + 1.0)
+    log = running.finish()
+    assert running.process.returncode == 0, log
+    planned = read_events(running.run.events, "planned")
     assert 1 <= len(planned) <= 2
-    assert planned[0]["steps"] > 0.05 * started["steps"]  # a first step that holds the others' start would leave hardly any
+    assert planned[0]["steps"] > planned[0]["step"] + 1  # what is left once the time is up
 
 
 FAILING = """

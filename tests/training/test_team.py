@@ -106,6 +106,9 @@ class Running:
             time.sleep(0.02)
 
     def close(self) -> None:
+        for rank in (0, 1):  # they would outlive the process that has started them
+            with contextlib.suppress(AssertionError, ProcessLookupError):
+                os.kill(self.find(rank), signal.SIGKILL)
         self.process.kill()
         self.process.wait()
         self._stream.close()

@@ -117,7 +117,7 @@ def _read(path: Path) -> _Content:
     raw.attribute("oiio:UnassociatedAlpha", 1)
     source = oiio.ImageInput.open(str(path), raw)
     if source is None:
-        reason = oiio.geterror()
+        reason = _complaint(oiio)
         if "Subsampled" in reason:
             planes, window, display, metadata, kind = read_subsampled(path)
             return _Content(planes, dict.fromkeys(planes, kind), window, display, metadata)
@@ -127,7 +127,7 @@ def _read(path: Path) -> _Content:
         while source.format_name() == "openexr" and source.seek_subimage(len(parts), 0):
             name = source.spec().get_string_attribute("oiio:subimagename")
             parts.append((name, _read_part(path, source, len(parts))))
-        source.geterror()  # that there is no further part
+        _complaint(source)  # that there is no further part
     finally:
         source.close()
     return parts[0][1] if len(parts) == 1 else _joined(parts, path)
@@ -143,7 +143,7 @@ def _read_part(path: Path, source: oiio.ImageInput, part: int) -> _Content:
     except MemoryError as error:
         size = f"{spec.width}x{spec.height} pixels with {spec.nchannels} channels"
         raise UnreadableImageError(f"{path} claims {size}, which memory cannot hold; it is damaged or too large.") from error
-    problem = source.geterror()
+    problem = _complaint(source)
     if pixels is None or problem:
         raise UnreadableImageError(f"{path} is damaged or not whole ({_reason(problem)}); copy or render this frame again.")
     shaped = np.asarray(pixels).reshape(spec.height, spec.width, spec.nchannels)
@@ -257,9 +257,9 @@ def _write(path: Path, temporary: Path, spec: oiio.ImageSpec, planes: np.ndarray
     if sink is None:
         raise InputError(f"Cannot write {path}: this build of OpenImageIO has no writer for {path.suffix}.")
     done = sink.open(str(temporary), spec) and sink.write_image(planes)
-    problem = sink.geterror()
+    problem = _complaint(sink)
     done = sink.close() and done
-    late = sink.geterror()  # after every TIFF, also a good one, it holds a complaint
+    late = _complaint(sink)  # after every TIFF, also a good one, it holds a complaint
     if not done or problem:
         reason = _reason((problem or late).replace(str(temporary), path.name))
         raise StorageError(f"Cannot write {path} ({reason}); free some space and run again.")
@@ -283,13 +283,21 @@ def _check_written(path: Path, temporary: Path) -> None:
         spec = source.spec()
         last = spec.y + spec.height
         whole = source.read_scanlines(0, 0, last - 1, last, 0, 0, spec.nchannels, "float") is not None
-        source.geterror()
+        _complaint(source)
         source.close()
-    oiio.geterror()
+    _complaint(oiio)
     if path.suffix.lower() == ".png":
         whole = whole and temporary.read_bytes().endswith(_PNG_END)
     if not whole:
         raise StorageError(f"Cannot write {path}: what reached the disk is not whole; free some space and run again.")
+
+
+def _complaint(owner: Any) -> str:
+    """What OpenImageIO, one of its files or the library itself, complains of, which it then forgets; empty for nothing."""
+    try:
+        return str(owner.geterror())
+    except UnicodeDecodeError:  # it quotes the bytes of a damaged header
+        return "it holds bytes that are no text"
 
 
 def _reason(text: str) -> str:

@@ -367,20 +367,21 @@ def _preview(job: TrainingJob, dataset: Dataset) -> FloatArray | None:
 @contextlib.contextmanager
 def _failures_recorded(run: RunFolder) -> Iterator[None]:
     """Leave the reason of a failure in the events, where a monitor finds it."""
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.push(lambda kind, error, trace: _record_failure(run, error))
         with memory_named():
             yield
-    except FilmRecoveryError as error:
+
+
+def _record_failure(run: RunFolder, error: BaseException | None) -> None:
+    if isinstance(error, FilmRecoveryError):
         if not run.job.exists():
             run.stop_request.unlink(missing_ok=True)  # it was for this attempt, of which nothing is left to go on with
         if run.path.is_dir() and not isinstance(error, StoppedError):
             EventLog(run.events).append("failed", text=str(error), code=int(error.exit_code))
-        raise
-    except Exception as error:  # a defect, which must not look like a process that was killed
-        if run.path.is_dir():
-            text = f"{type(error).__name__}: {error}".splitlines()[0]
-            EventLog(run.events).append("failed", text=text, code=int(ExitCode.CRASH))
-        raise
+    elif isinstance(error, Exception) and run.path.is_dir():  # a defect, which must not look like a process that was killed
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        EventLog(run.events).append("failed", text=text, code=int(ExitCode.CRASH))
 
 
 __all__ = ["DivergedError", "TrainingResult", "resume", "train", "train_dataset"]

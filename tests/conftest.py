@@ -11,10 +11,11 @@ for library in ("OMP", "OPENBLAS"):
 
 import numpy as np  # noqa: E402
 import numpy.typing as npt  # noqa: E402
-
-# Before OpenImageIO draws text, after which Pillow would measure its own in millions of pixels.
-import PIL.ImageFont  # noqa: E402, F401
 import pytest  # noqa: E402
+
+with contextlib.suppress(ImportError):  # the Pythons of other Nukes have none
+    # Before OpenImageIO draws text, after which Pillow would measure its own in millions of pixels.
+    import PIL.ImageFont  # noqa: F401
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -247,8 +247,12 @@ def _new_store(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np
     """A mapped file whose room on the disk is taken at once: a page that finds none later kills the process."""
     store: np.memmap[Any, Any] = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
     if hasattr(os, "posix_fallocate"):
-        with open(path, "r+b") as stream:
-            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+        try:
+            with open(path, "r+b") as stream:
+                os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+        except OSError:
+            path.unlink()  # of the right size and without room, it would be taken for a store by the next walk
+            raise
     return store
 
 

@@ -24,6 +24,7 @@ CELLS = (48, 27)  # columns and rows in which a frame is looked at: 2x2 pixels o
 _INNER = (slice(1, -1), slice(1, -1))  # rows and columns without the rim, where scan borders lie
 _BALANCE_FRAMES = 48
 _LUMA_STEP, _CHROMA_STEP = 0.10, 0.04  # of the grid in which colours are counted
+_GRID = 16 * 64 * 64
 _MOST_LOOKS = 260
 _FEWEST_CELLS = 6  # a colour with fewer cells in the whole film is taken for noise
 FloatArray = npt.NDArray[np.float32]
@@ -61,7 +62,7 @@ def find_looks(source: ByteArray, reference: ByteArray, partners: Sequence[int |
     known = np.array([row is not None and ok for row, ok in zip(partners, usable, strict=True)], bool)
     balance = thumbnail_balance(source, reference, partners, known)
     count, cells = len(source), (CELLS[0] - 2) * (CELLS[1] - 2)
-    keys = np.full((count, cells), -1, np.int32)
+    keys = np.zeros((count, cells), np.uint16)
     ours, theirs = np.zeros((count, cells, 3), np.float16), np.zeros((count, cells, 3), np.float16)
     textures = np.zeros(count, np.float32)
     for index in range(count):
@@ -76,7 +77,7 @@ def find_looks(source: ByteArray, reference: ByteArray, partners: Sequence[int |
         if row is not None:
             other = rgb_to_ycbcr(np.asarray(reference[row], np.float32) / 255.0, "709")
             theirs[index] = _cells(other)
-    return _counted(keys, ours, theirs, known, textures)
+    return _counted(keys, ours, theirs, np.array(usable, bool), known, textures)
 
 
 def thumbnail_balance(
@@ -110,40 +111,44 @@ def _row(row: int | None) -> int:
     return row
 
 
-def _keys(ycc: FloatArray) -> npt.NDArray[np.int32]:
-    """Cells (C, 3) to numbers of a grid over Y, Cb, Cr."""
+def _keys(ycc: FloatArray) -> npt.NDArray[np.uint16]:
+    """Cells (C, 3) to numbers of a grid over Y, Cb, Cr, below :data:`_GRID`."""
     luma = np.clip(np.floor(ycc[:, 0] / _LUMA_STEP), -2, 13).astype(np.int32) + 2
     cb, cr = (np.clip(np.floor(ycc[:, axis] / _CHROMA_STEP), -32, 31).astype(np.int32) + 32 for axis in (1, 2))
-    return np.asarray((luma * 64 + cb) * 64 + cr, np.int32)
+    return ((luma * 64 + cb) * 64 + cr).astype(np.uint16)
 
 
 def _counted(
-    keys: npt.NDArray[np.int32],
+    keys: npt.NDArray[np.uint16],
     ours: npt.NDArray[np.float16],
     theirs: npt.NDArray[np.float16],
+    usable: npt.NDArray[np.bool_],
     known: npt.NDArray[np.bool_],
     textures: FloatArray,
 ) -> Looks:
-    there = keys >= 0
-    numbers, inverse, totals = np.unique(keys[there], return_inverse=True, return_counts=True)
-    values = ours[there].astype(np.float64)
-    means = np.stack([np.bincount(inverse, values[:, axis], len(numbers)) for axis in range(3)], axis=1) / totals[:, None]
+    """Frame by frame, so that a long film takes little more memory than its cells."""
+    rows = np.flatnonzero(usable)
+    grid_totals, grid_sums = np.zeros(_GRID, np.int64), np.zeros((_GRID, 3))
+    for index in rows:
+        np.add.at(grid_totals, keys[index], 1)
+        np.add.at(grid_sums, keys[index], ours[index].astype(np.float64))
+    numbers = np.flatnonzero(grid_totals)
+    totals = grid_totals[numbers]
+    means = grid_sums[numbers] / totals[:, None]
     order = np.argsort(-totals, kind="stable")
     kept = np.sort(order[: max(min(_MOST_LOOKS, int((totals >= _FEWEST_CELLS).sum())), 1)])
     # A rare colour counts for the nearest one that is kept, by distance in steps of the grid.
     scale = np.array([1.0 / _LUMA_STEP, 1.0 / _CHROMA_STEP, 1.0 / _CHROMA_STEP])
-    nearest = cKDTree(means[kept] * scale).query(means * scale)[1] if len(kept) else np.zeros(0, np.int64)
+    look_of = np.zeros(_GRID, np.int64)
+    if len(kept):
+        look_of[numbers] = cKDTree(means[kept] * scale).query(means * scale)[1]
     count, looks = len(keys), len(kept)
-    look = np.full(keys.shape, -1, np.int64)
-    look[there] = nearest[inverse]
     shares = np.zeros((count, looks), np.float32)
     changes = np.zeros((count, looks, 2), np.float32)
     centres, shown = np.zeros((looks, 3)), np.zeros((looks, 3))
     mass, mass_shown = np.zeros(looks), np.zeros(looks)
-    for index in range(count):
-        if look[index, 0] < 0:
-            continue
-        here, cells = look[index], ours[index].astype(np.float64)
+    for index in rows:
+        here, cells = look_of[keys[index]], ours[index].astype(np.float64)
         n = np.bincount(here, minlength=looks)
         shares[index] = n / len(here)
         mass += n

@@ -58,6 +58,22 @@ def test_windows_are_kept(suffix: str, photograph: np.ndarray, tmp_path: Path) -
     assert (again.data_window, again.display_window) == (frame.data_window, frame.display_window)
 
 
+@pytest.mark.parametrize(("suffix", "x", "y"), [(".png", 64, 3), (".png", -7, -2), (".tif", -7, 3), (".dpx", 64, -2)])
+def test_where_windows_cannot_be_kept_the_display_window_is_the_picture(
+    suffix: str, x: int, y: int, photograph: np.ndarray, tmp_path: Path
+) -> None:
+    rgb = wide(photograph).clip(0.0, 1.0)
+    write_frame(tmp_path / "a.exr", Frame(rgb, Window(x, y, 91, 60), Window(0, 0, 120, 70), {"A": rgb[..., 0]}), "float")
+    frame = read_frame(tmp_path / "a.exr")
+    write_frame(tmp_path / f"a{suffix}", frame)
+    again, whole = read_frame(tmp_path / f"a{suffix}"), Window(0, 0, 120, 70)
+    assert again.data_window == again.display_window == whole
+    shown = oiio.ImageBuf(str(tmp_path / "a.exr"))
+    expected = oiio.ImageBufAlgo.crop(shown, oiio.ROI(0, 120, 0, 70)).get_pixels(oiio.FLOAT)
+    assert np.abs(again.rgb - expected[..., :3]).max() <= 0.51 / 1023
+    assert "A" not in again.extra or np.abs(again.extra["A"] - expected[..., 3]).max() <= 0.51 / 65535
+
+
 @pytest.mark.parametrize(("suffix", "steps"), [(".png", 65535), (".tif", 65535), (".dpx", 1023)])
 def test_integer_files_keep_their_levels_and_count_as_coded(suffix: str, steps: int, tmp_path: Path) -> None:
     ramp = (np.arange(1024, dtype=np.float32) * (steps // 1024) / steps)[None, :, None].repeat(3, axis=2).repeat(4, axis=0)

@@ -121,6 +121,19 @@ def test_only_missing_damaged_and_stale_frames_are_done_again(model: Path, shot:
     assert apply_model(other, sequence, output, skip_existing=True, steady=False).skipped == []
 
 
+def test_a_png_of_frames_with_windows_has_their_display_window_and_is_not_done_twice(
+    coded: Path, photograph: np.ndarray, tmp_path: Path
+) -> None:
+    metadata = {"film_recovery/coded": 1}
+    picture = Frame(photograph[:60, :90], Window(-4, 2, 90, 60), Window(0, 0, 80, 64), metadata=metadata)
+    write_frame(tmp_path / "scan.1001.exr", picture)
+    sequence, output = open_sequence(tmp_path / "scan.####.exr"), tmp_path / "out" / "r.####.png"
+    assert apply_model(coded, sequence, output).done == [1001]
+    found = read_frame(output.parent / "r.1001.png")
+    assert found.rgb.shape == (64, 80, 3) and not found.rgb[:2].any() and found.rgb[2:62].any(axis=-1).all()
+    assert apply_model(coded, sequence, output, skip_existing=True).skipped == [1001]
+
+
 @pytest.mark.parametrize("same", [False, True], ids=["another_model", "the_same_model"])
 def test_a_frame_that_another_model_writes_meanwhile_stays_and_is_told(
     model: Path, shot: Path, tmp_path: Path, same: bool

@@ -3,7 +3,7 @@ quantised on the way in; what goes out is whole or absent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +78,9 @@ def read_frame(path: Path | str) -> Frame:
 def write_frame(path: Path | str, frame: Frame, pixel_type: str | None = None, compression: str = "zip") -> None:
     """Write one image, whole or not at all; the suffix chooses the format, ``pixel_type`` its depth (None: usual for it).
 
-    Only EXR and TIFF carry channels beside RGB (PNG: ``A``), only EXR and DPX a time code. In an EXR an extra channel is half
-    where half holds it exactly, else float. Integer files end at 0 and 1. Equal frames give equal files.
+    Where the kind of file cannot hold the windows (:func:`windows_in`), the picture is cut, or filled with black, to the
+    display window. Only EXR and TIFF carry channels beside RGB (PNG: ``A``), only EXR and DPX a time code. In an EXR an extra
+    channel is half where half holds it exactly, else float. Integer files end at 0 and 1. Equal frames give equal files.
 
     Raises:
         InputError: colour is not finite or does not fit the pixel type, or the suffix cannot hold it.
@@ -89,7 +90,7 @@ def write_frame(path: Path | str, frame: Frame, pixel_type: str | None = None, c
     suffix = path.suffix.lower()
     kind = _kind(path, pixel_type)
     _check_values(path, frame, kind)
-    spec, planes = _spec(frame, kind, suffix)
+    spec, planes = _spec(_held(frame, suffix), kind, suffix)
     set_attributes(spec, frame.metadata, suffix, compression)
     if suffix == ".exr":
         spec.attribute("compression", _LEVELS.get(compression, compression))
@@ -99,6 +100,18 @@ def write_frame(path: Path | str, frame: Frame, pixel_type: str | None = None, c
     except OSError as error:
         advice = "shorten the name or choose another folder"
         raise StorageError(f"Cannot write {path}: {error.strerror or error}; {advice}.") from error
+
+
+def windows_in(suffix: str, frame: Frame) -> tuple[Window, Window]:
+    """Data and display window of a frame as a file of this kind has them.
+
+    EXR holds any, TIFF and DPX those that nowhere begin below 0, PNG none: there the picture is the display window.
+    """
+    data, display = frame.data_window, frame.display_window
+    if suffix == ".exr" or (suffix != ".png" and min(data.x, data.y, display.x, display.y) >= 0):
+        return data, display
+    whole = Window(0, 0, display.width, display.height)
+    return whole, whole
 
 
 @dataclass
@@ -210,6 +223,17 @@ def _kind(path: Path, pixel_type: str | None) -> str:
     raise InputError(f"Cannot write {path} as {pixel_type}: {suffix} holds {', '.join(kinds)}; choose another suffix or type.")
 
 
+def _held(frame: Frame, suffix: str) -> Frame:
+    """The frame over the windows that the file will have."""
+    data, display = windows_in(suffix, frame)
+    if (data, display) == (frame.data_window, frame.display_window):
+        return frame
+    ours, theirs = frame.display_window, frame.data_window  # of a PNG, the display window begins at 0
+    planes = [_fitted(plane, theirs, ours) for plane in (*planes_of(frame.rgb), *frame.extra.values())]
+    extra = dict(zip(frame.extra, planes[3:], strict=True))
+    return replace(frame, rgb=from_planes(planes[:3]), data_window=data, display_window=display, extra=extra)
+
+
 def _spec(frame: Frame, kind: str, suffix: str) -> tuple[oiio.ImageSpec, np.ndarray[Any, Any]]:
     has_layers = suffix in (".exr", ".tif", ".tiff")
     extra = {name: plane for name, plane in frame.extra.items() if has_layers or (name == "A" and suffix == ".png")}
@@ -224,9 +248,8 @@ def _spec(frame: Frame, kind: str, suffix: str) -> tuple[oiio.ImageSpec, np.ndar
         spec.alpha_channel = names.index("A")
         spec.attribute("oiio:UnassociatedAlpha", 1)  # no (un)premultiplication behind our back
     window = frame.display_window
-    if has_layers or (suffix == ".dpx" and min(frame.data_window.x, frame.data_window.y, window.x, window.y) >= 0):
-        spec.x, spec.y = frame.data_window.x, frame.data_window.y
-        spec.full_x, spec.full_y, spec.full_width, spec.full_height = window.x, window.y, window.width, window.height
+    spec.x, spec.y = frame.data_window.x, frame.data_window.y
+    spec.full_x, spec.full_y, spec.full_width, spec.full_height = window.x, window.y, window.width, window.height
     if not bits:
         # OpenImageIO takes ten times as long to turn floats into halves.
         return spec, to_half(planes) if kind == "half" and set(_stored(spec)) == {"half"} else planes

@@ -10,7 +10,7 @@ from pathlib import Path
 from film_recovery.contract.atomic import left_half_written
 from film_recovery.contract.errors import BusyError, FilmRecoveryError, InputError, StorageError
 from film_recovery.images.frame import CODED, Frame
-from film_recovery.images.io import WRITABLE, read_frame, write_frame
+from film_recovery.images.io import WRITABLE, read_frame, windows_in, write_frame
 from film_recovery.images.sequence import Sequence, output_path, require_token
 
 PREFIX = "film_recovery/"
@@ -92,7 +92,7 @@ class Outputs:
             found is not None
             and _origin(found) == origin
             and self.pixel_type in (None, found.pixel_type)
-            and (found.data_window, found.display_window) == (source.data_window, source.display_window)
+            and (found.data_window, found.display_window) == windows_in(self.pattern.suffix.lower(), source)
         )
 
     def write(self, frame: int, result: Frame, source: Frame, origin: dict[str, str], notes: dict[str, str]) -> None:

@@ -165,6 +165,20 @@ def test_a_crop_outside_the_picture_is_an_error(job: JobMaker) -> None:
     assert any("Only 16x16 pixels" in text for text in errors(verify_job(job(crop=[100, 50, 16, 16]))))
 
 
+def test_a_crop_that_takes_in_a_border_of_the_reference_is_a_warning(
+    job: JobMaker, reference: Callable[[int], Frame], tmp_path: Path
+) -> None:
+    bordered = {}
+    for number in (1001, 1004, 1008):
+        bordered[number] = reference(number)
+        bordered[number].rgb[:, -24:] = 0.0
+    wanted = {"frames": [1001, 1008], "held_out": [1004], "reference": changed_element(tmp_path, bordered)}
+    height, width = bordered[1001].rgb.shape[:2]
+    (text,) = warnings(verify_job(job(**wanted, crop=[40, 20, width - 48, height - 40])))
+    assert "of the crop that was given lies where one element has a border" in text
+    assert verify_job(job(**wanted, crop=[40, 20, width - 80, height - 40])) == []
+
+
 def test_no_held_out_pair_is_a_warning(job: JobMaker) -> None:
     assert any("No pair is held out" in text for text in warnings(verify_job(job(held_out=[]))))
 

@@ -101,10 +101,12 @@ def gather(job: TrainingJob, reporter: Reporter | None = None) -> Gathered:
         findings += rules.verify_alpha(element, numbers)
         findings += rules.verify_range(element, ranges, encoding)
     findings += rules.verify_held_out(survey.thumbnails, frames, held_out)
-    crop, masks = _crop(job, survey), [] if recorded is None else recorded.record.masks
+    picture = shared_crop(survey.areas) if survey.areas else Window(0, 0, 0, 0)
+    crop, masks = picture if job.crop is None else Window(*job.crop), [] if recorded is None else recorded.record.masks
     if survey.pairs and survey.sizes[0]:
         width, height = next(iter(survey.sizes[0].values()))
-        findings += rules.verify_crop(crop, (height, width))
+        wrong = rules.verify_crop(crop, (height, width))
+        findings += wrong if wrong or job.crop is None else rules.verify_given_crop(crop, picture)
     return Gathered(source, reference, encoding, survey.pairs, crop, survey.ranges[0], survey.ranges[1], findings, masks)
 
 
@@ -223,7 +225,8 @@ def _survey_pair(
     if errors or not (same_size or job.align == "affine"):
         return
     coded = [np.asarray(encode(picture.rgb, encoding), np.float32) for picture in pictures]
-    areas = [_area(job, coded[0]), picture_area([coded[1]])]
+    whole = [picture_area([picture]) for picture in coded]
+    areas = [_area(job, coded[0].shape, whole[0]), whole[1]]
     if survey.recorded is None:
         found = _registration(job, coded, areas)
     else:
@@ -231,7 +234,7 @@ def _survey_pair(
     survey.thumbnails[frame] = rules.thumbnail(coded[0])
     survey.findings += rules.verify_registration(frame, numbers[1], job.task, found)
     survey.pairs.append(GatheredPair(frame, numbers[1], held_out, reason, found))
-    survey.areas.append(areas[0])
+    survey.areas.append(whole[0])
     if found.matches and survey.recorded is not None:  # perhaps a mirrored one
         size, warp = (coded[0].shape[1], coded[0].shape[0]), NO_WARP if found.warp is None else found.warp
         survey.areas.append(mapped_area(areas[1], np.linalg.inv(square(found.matrix)), warp, size))
@@ -254,15 +257,9 @@ def _registration(job: TrainingJob, coded: list[FloatArray], areas: list[Window]
     return Registration(lying.matrix, lying.residual_px, lying.residual_p95, moved.correlation, moved.matches)
 
 
-def _area(job: TrainingJob, coded: FloatArray) -> Window:
+def _area(job: TrainingJob, shape: tuple[int, ...], picture: Window) -> Window:
+    """Where the source is looked at to align a pair: the crop that was given, as far as there are pixels, else its picture."""
     if job.crop is None:
-        return picture_area([coded])
-    x, y, width, height = job.crop
-    inside = shared_crop([Window(x, y, width, height), Window(0, 0, coded.shape[1], coded.shape[0])])
-    return inside if inside.width and inside.height else picture_area([coded])
-
-
-def _crop(job: TrainingJob, survey: _Survey) -> Window:
-    if job.crop is not None:
-        return Window(*job.crop)
-    return shared_crop(survey.areas) if survey.areas else Window(0, 0, 0, 0)
+        return picture
+    inside = shared_crop([Window(*job.crop), Window(0, 0, shape[1], shape[0])])
+    return inside if inside.width and inside.height else picture

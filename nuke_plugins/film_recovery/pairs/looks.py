@@ -115,7 +115,7 @@ def _keys(ycc: FloatArray) -> npt.NDArray[np.uint16]:
     """Cells (C, 3) to numbers of a grid over Y, Cb, Cr, below :data:`_GRID`."""
     luma = np.clip(np.floor(ycc[:, 0] / _LUMA_STEP), -2, 13).astype(np.int32) + 2
     cb, cr = (np.clip(np.floor(ycc[:, axis] / _CHROMA_STEP), -32, 31).astype(np.int32) + 32 for axis in (1, 2))
-    return ((luma * 64 + cb) * 64 + cr).astype(np.uint16)
+    return np.asarray((luma * 64 + cb) * 64 + cr, np.uint16)
 
 
 def _counted(

@@ -25,6 +25,7 @@ LARGE_RESIDUAL = 2.0  # pixels
 _WIDE_RESIDUAL = {"chroma": 1.0, "spatial": 0.5, "as-is": 1.0}  # pixels: what a first registration should reach
 _OUTSIDE_SHARE = 0.01  # of the pixels
 _ABOVE, _BELOW = 1.25, -0.02  # grain on white and a scanner's black may lie a little beyond 0 and 1
+_BARE_SHARE = 0.02  # of a crop: a border's soft edge is less
 _SCENE_LINEAR = 4.0  # display-referred light seldom exceeds this
 _NEAR = 0.06  # of the contrast: thumbnails closer than this, as neighbouring frames are, test nothing
 _THUMBNAIL = (48, 27)
@@ -219,6 +220,20 @@ def verify_crop(crop: Window, shape: tuple[int, int]) -> list[Finding]:
         )
         return [Finding("error", text)]
     return []
+
+
+def verify_given_crop(crop: Window, picture: Window) -> list[Finding]:
+    """Judge a rectangle that was given by hand; ``picture`` is where, in the source, both elements show the film."""
+    rows = min(crop.y + crop.height, picture.y + picture.height) - max(crop.y, picture.y)
+    columns = min(crop.x + crop.width, picture.x + picture.width) - max(crop.x, picture.x)
+    bare = 1.0 - max(rows, 0) * max(columns, 0) / (crop.width * crop.height)
+    if bare <= _BARE_SHARE:
+        return []
+    text = (
+        f"{bare:.0%} of the crop that was given lies where one element has a border or no picture, and would be learned from; "
+        f"both show the film in {picture.width}x{picture.height} pixels at {picture.x},{picture.y}."
+    )
+    return [Finding("warning", text)]
 
 
 def thumbnail(coded: FloatArray) -> FloatArray:

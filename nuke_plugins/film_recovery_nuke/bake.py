@@ -15,7 +15,7 @@ from film_recovery.contract.atomic import write_json
 from film_recovery.contract.errors import UsageError
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, needs
-from film_recovery_nuke.cache import RECOVERED
+from film_recovery_nuke.cache import RECOVERED, file_hash
 from film_recovery_nuke.errors import HostError
 from film_recovery_nuke.nodes import cache_key, inference, train
 
@@ -72,9 +72,10 @@ def run(order: Order, say: Any = print) -> int:
     """Open the script, bake, render; returns how many frames were baked anew.
 
     Raises:
-        HostError: a node or a frame is missing, or the worker fails.
+        HostError: a node or a frame is missing, the worker fails, or somebody else has saved the script that is to be saved.
         StorageError: the disk is full or read-only.
     """
+    opened = file_hash(Path(order.script))
     try:
         nuke.scriptOpen(order.script)
     except RuntimeError as error:
@@ -87,6 +88,11 @@ def run(order: Order, say: Any = print) -> int:
     if order.render and writes:
         _render(writes, frames, say)
     if order.save:
+        if file_hash(Path(order.script)) != opened:  # a training takes hours, in which an artist goes on
+            raise HostError(
+                f"{order.script} was changed by somebody else meanwhile, so it was not saved; what was trained and baked is "
+                "kept, so run the same line again."
+            )
         _save(needs.needed(ends, frames), say)
     if order.record:
         write_json(Path(order.record), _record(needs.needed(ends, frames), writes))

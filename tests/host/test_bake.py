@@ -275,6 +275,32 @@ def test_frames_that_follow_each_other_are_rendered_in_one_go(nuke: Any, reads: 
     assert not embedded_nuke.session().callbacks_for("beforeFrameRender", write)
 
 
+def test_a_script_that_somebody_has_saved_meanwhile_is_not_saved_over(
+    nuke: Any, reads: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from film_recovery_nuke import bake
+    from film_recovery_nuke.errors import HostError
+
+    source, _ = reads(nuke)
+    nuke.nodes.Write(inputs=[source], file=(tmp_path / "out.####.exr").as_posix(), file_type="exr", name="Final")
+    script = tmp_path / "shot.nk"
+    nuke.scriptSaveAs(str(script), overwrite=1)
+    order = bake.parse_order([str(script), "1001", "--bake-only", "--save"])
+    said: list[str] = []
+    bake.run(order, said.append)
+    assert said == [f"{script.as_posix()}: saved with its runs and caches"]
+    theirs = script.read_text(encoding="utf-8") + "# the artist's\n"
+
+    def bake_for(*_: Any) -> int:
+        script.write_text(theirs, encoding="utf-8")
+        return 0
+
+    monkeypatch.setattr(bake, "bake_for", bake_for)
+    with pytest.raises(HostError, match=r"shot\.nk was changed by somebody else meanwhile, so it was not saved"):
+        bake.run(order, said.append)
+    assert script.read_text(encoding="utf-8") == theirs
+
+
 def test_two_scripts_in_one_folder_keep_their_frames_apart(line: Line, shot: Path) -> None:
     """Nodes of the same names, with the same model."""
     other = shot.with_name("shot020.nk")

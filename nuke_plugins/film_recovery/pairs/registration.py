@@ -3,7 +3,7 @@
 Stages, each coarse to fine:
 
 1. *Search.* The middle of the source's gradient picture is found in the reference's by normalised cross-correlation, over
-   a few scales, on a thumbnail: framing may differ by 10 % and scale by 6 % beyond the ratio of the two sizes.
+   a few scales, on a thumbnail: framing and scale may each differ by 10 %, the scale beyond the ratio of the two sizes.
 2. *ECC* (Evangelidis and Psarakis 2008, OpenCV) on gradient magnitudes summed over the channels, which do not care whether
    a channel is reversed, faded or lost.
 3. *ECC* on one signed, band-passed plane a side: the two combinations of channels that agree best (canonical correlation,
@@ -25,7 +25,7 @@ import numpy.typing as npt
 from film_recovery.images.frame import Window
 from film_recovery.pairs.deformation import NO_WARP
 from film_recovery.pairs.resample import resample
-from film_recovery.pairs.residual import Agreement, Blocks, agreement_of_blocks, band_pass, canonical_planes, find_blocks
+from film_recovery.pairs.residual import Blocks, agreement_of_blocks, band_pass, canonical_planes, find_blocks
 
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
@@ -155,15 +155,8 @@ def unregistered(
     """Judge two pictures as they lie, without moving anything; arguments as for :func:`register`."""
     ours, theirs = _planes(source), _planes(reference)
     matrix = _size_ratio(ours.shape[:2], theirs.shape[:2])
-    found = agreement_of(ours, theirs, matrix, area, reference_area)
+    found = agreement_of_blocks(_blocks(ours, theirs, matrix, area, reference_area, ()))
     return Registration(matrix, found.residual_px, found.residual_p95, found.correlation, found.matches)
-
-
-def agreement_of(
-    source: FloatArray, reference: FloatArray, matrix: Matrix, area: Window, reference_area: Window | None
-) -> Agreement:
-    """How well ``reference``, moved by ``matrix``, agrees with ``source``: see :func:`measure_agreement` of :mod:`residual`."""
-    return agreement_of_blocks(_blocks(source, reference, matrix, area, reference_area, ()))
 
 
 def _blocks(

@@ -1,7 +1,7 @@
 """What is wrong with training inputs, in words, before hours are spent on them.
 
 An *error* means that training would fail or learn something false; a *warning* is worth a look. The rules here judge pictures
-and numbers that are handed to them and read no files; :func:`film_recovery.pairs.verify.verify_job` runs them all on a job.
+and numbers that are handed to them and read no files; :func:`film_recovery.pairs.gather.gather` runs them all on a job.
 """
 
 from __future__ import annotations

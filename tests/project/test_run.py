@@ -334,6 +334,18 @@ def test_two_runs_of_one_project_do_not_meet(project: Path) -> None:
         run_project(project)
 
 
+def test_two_projects_do_not_share_an_output(project: Path) -> None:
+    other = Path(shutil.copyfile(project, project.with_name("other.toml")))
+    before = sorted(path.name for path in project.parent.rglob("work/**/*.exr"))
+    change(other, 'apply = "missing-from:negative"', 'apply = "1008"')
+    with pytest.raises(ProjectError, match=r"work belongs to the project .*project\.toml; give each project its own output"):
+        run_project(other)
+    assert sorted(path.name for path in project.parent.rglob("work/**/*.exr")) == before
+    project.unlink()  # renamed
+    run_project(other)
+    assert states(other)["detail"] == "up to date"
+
+
 def test_only_takes_a_pass_that_exists(project: Path) -> None:
     for ask in (run_project, plan_project):
         with pytest.raises(ProjectError, match="no pass 'colours'"):

@@ -48,7 +48,7 @@ def run_project(path: Path, reporter: Reporter | None = None, only: list[str] | 
         What was done: by pass and unit the state found, the reason, seconds; and the pattern of the finished sequence.
 
     Raises:
-        ProjectError: the file is wrong, or ``only`` names no pass.
+        ProjectError: the file is wrong, ``only`` names no pass, or the output is another project's.
         StoppedError: stopped on request; run again to go on.
     """
     reporter = reporter or SilentReporter()
@@ -57,6 +57,7 @@ def run_project(path: Path, reporter: Reporter | None = None, only: list[str] | 
     wanted = wanted_passes(project, only)
     done: list[dict[str, Any]] = []
     with RunFolder(places.root).locked():
+        places.claim()
         hashes = Hashes(places.root / "hashes.json")
         try:
             for name in project.order():

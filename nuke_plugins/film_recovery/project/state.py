@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -59,6 +61,17 @@ class Places:
         self.root = self.base / project.output
         self.project = project
         self._elements: dict[str, Sequence] = {}
+
+    def claim(self) -> None:
+        """Note in the output folder whose it is. Raises :class:`ProjectError` where it is that of another project file, which
+        would take our frames for strays, and we its."""
+        root, own = self.root.resolve(), self.path.resolve()
+        record = root / "project.json"
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # it is nobody's yet, or the note is damaged
+            owner = root / json.loads(record.read_text(encoding="utf-8"))["file"]
+            if owner.is_file() and not owner.samefile(own):
+                raise ProjectError(f"{self.root} belongs to the project {owner.resolve()}; give each project its own output.")
+        write_json(record, {"file": os.path.relpath(own, root) if own.anchor == root.anchor else str(own)})
 
     def run(self, name: str, unit: str) -> RunFolder:
         """The training run of one model."""

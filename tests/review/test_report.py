@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from film_recovery.review import plots
-from film_recovery.review.detail import detail_spectrum
 from film_recovery.review.report import (
     BeforeAfter,
     Chart,
@@ -65,7 +64,6 @@ def _parsed(html: str) -> _Balanced:
 @pytest.fixture(scope="module")
 def full(photograph: FloatArray) -> ReportData:
     shown = display(photograph, "display")
-    luma = shown.mean(axis=-1)
     scores = [
         MethodScore("16 mm print", "element", 5.7, 9.0, 28.0, 0.8, 0.4, 0.5),
         MethodScore("free 33³ LUT", "baseline", 3.7, 8.0, 30.0, 0.9, 0.9),
@@ -77,9 +75,7 @@ def full(photograph: FloatArray) -> ReportData:
         facts=[("Frames", "1–48")],
         hero=Picture(shown, "hero"), source=Picture(shown, "source"), source_note="faded",
         elements=[ElementFigures("16 mm print", "reference", [("Grain", "0.04 D")])],
-        element_charts=[Chart(plots.transfer_curves([("print", "reference", detail_spectrum(luma, luma))]), "transfer"),
-                        Chart(plots.power_curves([curve]), "power"),
-                        Chart(plots.density_histories([("print", [1, 2, 3], np.ones((3, 3)))]), "density")],
+        element_charts=[Chart(plots.power_curves([curve]), "power")],
         pairs=[PairLine(3, "training", "skin", 0.21), PairLine(5, "held out")], contact_sheet=Picture(shown, "sheet"),
         training_facts=[("Steps", "100")],
         training_charts=[Chart(plots.training_curves([(1, 0.1), (2, 0.05)], [(1, 30.0), (2, 31.0)], 29.5, {"LUT": 30.5}), "")],
@@ -99,7 +95,7 @@ def html(full: ReportData, tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_full_report_is_one_well_formed_file_without_outside_links(html: str) -> None:
     parser = _parsed(html)
     assert len(parser.headings) == 10
-    assert len(parser.addresses) == 11
+    assert len(parser.addresses) == 9
     assert all(address.startswith("data:image/") for address in parser.addresses)
     assert not re.search(r"//[a-z]|@import|url\(", re.sub(r"data:[^\"]*", "", html))
 
@@ -146,4 +142,3 @@ def test_charts_are_written_as_png_too(full: ReportData, tmp_path: Path) -> None
     path = plots.save_chart(tmp_path / "loss.png", full.training_charts[0].figure)
     assert Image.open(path).size[0] > 800
     assert plots.to_svg(plots.training_curves([], [])).startswith("<svg")
-    assert plots.to_svg(plots.density_histories([])).startswith("<svg")

@@ -12,7 +12,7 @@ from film_recovery.contract.errors import UsageError
 from film_recovery.images.drawing import MARGIN
 from film_recovery.images.encodings import encode
 from film_recovery.images.movie import Movie
-from film_recovery.review.stills import busiest, comparison, contact_sheet, crop, detail_crops, difference, display, wipe
+from film_recovery.review.stills import busiest, comparison, crop, detail_crops, display
 from film_recovery.review.video import write_comparison_movie
 
 FloatArray = npt.NDArray[np.float32]
@@ -37,28 +37,6 @@ def test_comparison_lays_out_two_to_six(photograph: FloatArray, count: int, colu
 def test_comparison_refuses_other_numbers(photograph: FloatArray, count: int) -> None:
     with pytest.raises(UsageError, match="2 to 6"):
         comparison([("x", photograph)] * count)
-
-
-def test_contact_sheet_has_a_row_per_frame(photograph: FloatArray) -> None:
-    row = [("input", photograph), ("target", photograph), ("output", photograph)]
-    assert contact_sheet([row, row], cell_width=90).shape[0] > contact_sheet([row], cell_width=90).shape[0] + 60
-
-
-def test_wipe_takes_each_side_from_its_picture() -> None:
-    black, white = np.zeros((40, 100, 3), np.uint8), np.full((40, 100, 3), 200, np.uint8)
-    inside = wipe(("a", black), ("b", white), 0.3, cell_width=100)[MARGIN : MARGIN + 40, MARGIN : MARGIN + 100]
-    assert (inside[:, :29] == 0).all() and (inside[:, 29:31] == 255).all() and (inside[:, 31:] == 200).all()
-    with pytest.raises(UsageError, match="one size"):
-        wipe(("a", black), ("b", white[:20]))
-
-
-def test_difference_of_equal_pictures_is_grey_and_of_others_amplified() -> None:
-    picture = np.full((40, 60, 3), 100, np.uint8)
-    brighter = picture + np.uint8(8)
-    for other, expected in ((picture, 128), (brighter, round(127.5 + 8 * 8))):
-        drawn = difference(("a", other), ("b", picture), 8.0, cell_width=60)
-        third = drawn[MARGIN : MARGIN + 40, MARGIN + 2 * 70 : MARGIN + 2 * 70 + 60]
-        assert np.abs(third.astype(int) - expected).max() <= 1
 
 
 def test_crops_stay_inside_and_are_enlarged_without_a_filter(photograph: FloatArray) -> None:

@@ -5,7 +5,6 @@ coherent with the truth counts, grain averages out because it is independent of 
 the two coded lumas (both windowed), summed over a band:
 
 * gain ``Re<O, T> / <T, T>``: the share of the truth's detail that the picture shows, 1 = all of it, above 1 = sharpened;
-* correlation ``Re<O, T> / sqrt(<O, O> <T, T>)``: how much of the picture's band is a copy of the truth's;
 * hallucinated share ``1 - sum_k |<O, T>_k|^2 / <T, T>_k / <O, O>``, with k the rings of the band: the part of the picture's
   band energy that no linear filter of the truth explains. Grain of its own counts here too, so compare it with an element's.
 
@@ -37,18 +36,7 @@ class DetailFigures:
     """Figures of one band, see the module's head. All are 0 when the truth has nothing in the band."""
 
     gain: float
-    correlation: float
     hallucinated: float
-
-
-@dataclass(frozen=True)
-class DetailSpectrum:
-    """Ring by ring: frequency (cycles per pixel), power of picture and truth (arbitrary unit, the same), transfer (gain)."""
-
-    frequency: npt.NDArray[np.float64]
-    power: npt.NDArray[np.float64]
-    truth_power: npt.NDArray[np.float64]
-    transfer: npt.NDArray[np.float64]
 
 
 def detail(picture: npt.ArrayLike, truth: npt.ArrayLike, band: tuple[float, float] = BAND) -> DetailFigures:
@@ -61,25 +49,9 @@ def detail(picture: npt.ArrayLike, truth: npt.ArrayLike, band: tuple[float, floa
     o, t, c = own[inside], true[inside], cross[inside]
     total, wanted, shared = float(o.sum()), float(t.sum()), float(c.sum())
     if wanted <= 0.0 or total <= 0.0:
-        return DetailFigures(0.0, 0.0, 0.0)
+        return DetailFigures(0.0, 0.0)
     explained = float((c**2 / np.maximum(t, 1e-30)).sum())
-    return DetailFigures(
-        gain=shared / wanted,
-        correlation=shared / float(np.sqrt(total * wanted)),
-        hallucinated=float(np.clip(1.0 - explained / total, 0.0, 1.0)),
-    )
-
-
-def detail_spectrum(picture: npt.ArrayLike, truth: npt.ArrayLike) -> DetailSpectrum:
-    """Power and transfer of a coded luma against the truth's, (H, W) each, over ``RINGS`` rings from 0 to 0.5 cycles/px."""
-    frequency, own, true, cross = ring_energies(picture, truth)
-    return DetailSpectrum(frequency, own, true, cross / np.maximum(true, 1e-30))
-
-
-def power_spectrum(picture: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Radial power spectrum of a coded luma, (H, W): ring centres in cycles per pixel, and mean power of a coefficient."""
-    frequency, own, _, _ = ring_energies(picture, picture)
-    return frequency, own / np.maximum(ring_counts(np.shape(picture)), 1.0)
+    return DetailFigures(gain=shared / wanted, hallucinated=float(np.clip(1.0 - explained / total, 0.0, 1.0)))
 
 
 def ring_counts(shape: tuple[int, ...]) -> npt.NDArray[np.float64]:

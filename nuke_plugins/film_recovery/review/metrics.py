@@ -6,11 +6,9 @@ same geometry. Each figure names the domain in which it is taken.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import cv2
 import numpy as np
@@ -21,18 +19,12 @@ from film_recovery.images.colour import luma, rgb_to_ycbcr
 from film_recovery.images.colour_difference import delta_e_map
 from film_recovery.images.encodings import encode
 from film_recovery.review.detail import BAND, detail
-from film_recovery.review.flicker import ChromaFlicker, chroma_flicker
 
 CEILING_DB = 120.0  # of equal pictures; an infinity would not survive JSON
 _SSIM_RADIUS, _SSIM_SIGMA = 5, 1.5
 _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 
 FloatArray = npt.NDArray[np.float32]
-
-__all__ = [
-    "ChromaFlicker", "FrameMetrics", "SequenceMetrics", "chroma_flicker", "chroma_identity", "delta_e", "luma_identity",
-    "measure", "psnr", "ssim", "summarise",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,7 @@ class FrameMetrics:
         luma_identity: largest coded luma difference to the picture whose luma is to be kept.
         chroma_identity: largest coded Cb or Cr difference to the picture whose chroma is to be kept.
         detail: band-limited gain against the truth, 1 = all its detail (``review.detail``).
-        detail_correlation, hallucinated: of the same band.
+        hallucinated: of the same band.
         detail_of_sharp: ``detail`` divided by the sharp element's own ``detail``.
     """
 
@@ -58,19 +50,14 @@ class FrameMetrics:
     luma_identity: float | None = None
     chroma_identity: float | None = None
     detail: float | None = None
-    detail_correlation: float | None = None
     hallucinated: float | None = None
     detail_of_sharp: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, ready for JSON."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
 class SequenceMetrics:
     """Figures over frames: means, but identities are the largest of all frames, and ``delta_e_p95`` is the mean of the frames'
-    own percentiles. ``worst_frame`` has the largest ``delta_e_mean``. ``chroma_flicker`` see ``review.flicker``.
+    own percentiles. ``chroma_flicker`` see ``review.flicker``.
     """
 
     frames: list[int]
@@ -78,20 +65,13 @@ class SequenceMetrics:
     ssim: float
     delta_e_mean: float
     delta_e_p95: float
-    worst_frame: int
-    worst_delta_e: float
     luma_identity: float | None = None
     chroma_identity: float | None = None
     detail: float | None = None
-    detail_correlation: float | None = None
     hallucinated: float | None = None
     detail_of_sharp: float | None = None
     chroma_flicker: float | None = None
     per_frame: list[FrameMetrics] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and lists, ready for JSON."""
-        return dataclasses.asdict(self)
 
 
 def psnr(result: npt.ArrayLike, truth: npt.ArrayLike) -> float:
@@ -183,7 +163,6 @@ def measure(
         luma_identity=None if keep_luma_of is None else luma_identity(a, keep_luma_of, encoding, matrix),
         chroma_identity=None if keep_chroma_of is None else chroma_identity(a, keep_chroma_of, encoding, matrix),
         detail=figures.gain,
-        detail_correlation=figures.correlation,
         hallucinated=figures.hallucinated,
         detail_of_sharp=of_sharp,
     )
@@ -193,19 +172,15 @@ def summarise(frames: Sequence[FrameMetrics], chroma_flicker: float | None = Non
     """Figures over a shot, see :class:`SequenceMetrics`. Raises :class:`UsageError` when there are no frames."""
     if not frames:
         raise UsageError("There are no measured frames to summarise.")
-    worst = max(frames, key=lambda figures: figures.delta_e_mean)
     return SequenceMetrics(
         frames=[figures.frame for figures in frames],
         psnr=_mean(frames, "psnr") or 0.0,
         ssim=_mean(frames, "ssim") or 0.0,
         delta_e_mean=_mean(frames, "delta_e_mean") or 0.0,
         delta_e_p95=_mean(frames, "delta_e_p95") or 0.0,
-        worst_frame=worst.frame,
-        worst_delta_e=worst.delta_e_mean,
         luma_identity=max(_given(frames, "luma_identity"), default=None),
         chroma_identity=max(_given(frames, "chroma_identity"), default=None),
         detail=_mean(frames, "detail"),
-        detail_correlation=_mean(frames, "detail_correlation"),
         hallucinated=_mean(frames, "hallucinated"),
         detail_of_sharp=_mean(frames, "detail_of_sharp"),
         chroma_flicker=chroma_flicker,

@@ -10,17 +10,14 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from film_recovery.contract.atomic import atomic_path
-from film_recovery.review.detail import BAND, DetailSpectrum
 
 RESULT, SOURCE, REFERENCE, TRUTH = "#c0392b", "#8a8a90", "#1f7a8c", "#1c1c1e"
 _OTHERS = ("#b08a3c", "#6a5d9e", "#4f8a5b", "#a65f86")
-_CHANNELS = (("red", "#c0392b"), ("green", "#3f8f4f"), ("blue", "#2f5fa8"))
 WIDTH, _HEIGHT = 7.2, 2.9  # inches, the text width of an A4 page
 STYLE: Any = {
     "font.family": "DejaVu Sans", "font.size": 8.5, "axes.titlesize": 9.5, "axes.titleweight": "bold",
@@ -77,31 +74,6 @@ def training_curves(
     return figure
 
 
-def transfer_curves(spectra: Sequence[tuple[str, str, DetailSpectrum]], band: tuple[float, float] = BAND) -> Figure:
-    """Detail that is coherent with the truth (left) and plain power (right) over spatial frequency.
-
-    ``spectra``: (label, role, spectrum) each. The truth's own power is drawn from the first.
-    """
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, _HEIGHT), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        for number, (label, role, spectrum) in enumerate(spectra):
-            colour = _colour(role, number)
-            left.plot(spectrum.frequency[1:], spectrum.transfer[1:], color=colour, label=label)
-            right.semilogy(spectrum.frequency[1:], spectrum.power[1:], color=colour)
-        if spectra:
-            first = spectra[0][2]
-            right.semilogy(first.frequency[1:], first.truth_power[1:], color=TRUTH, linestyle=":", label="truth")
-        left.axhline(1.0, color=TRUTH, linestyle=":", linewidth=1.0)
-        left.set(title="Detail shown (1 = all of the truth's)", xlabel="cycles per pixel", ylim=(-0.05, 1.45), xlim=(0, 0.5))
-        right.set(title="Power of luma, grain included", xlabel="cycles per pixel", xlim=(0, 0.5))
-        for axes in (left, right):
-            axes.axvspan(*band, color="#f1ece2", zorder=0)
-        _legend(left)
-        _legend(right)
-    return figure
-
-
 def power_curves(curves: Sequence[Curve]) -> Figure:
     """Radial power spectra of elements that have no truth beside them: frequency in cycles per pixel, power."""
     with matplotlib.rc_context(STYLE):
@@ -129,24 +101,6 @@ def per_frame(
         if trained:
             axes.plot(trained, np.zeros(len(trained)), "|", color=TRUTH, markersize=11, label=note, clip_on=False)
         _legend_below(figure, axes)
-    return figure
-
-
-def density_histories(histories: Sequence[tuple[str, Sequence[int], npt.ArrayLike]]) -> Figure:
-    """Mean density of red, green and blue over frames, one panel an element: (label, frames, (T, 3) densities) each.
-
-    Drawn as deviation from each channel's own mean: what is seen is flicker, not the cast.
-    """
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.6 + 1.35 * max(len(histories), 1)), layout="constrained")
-        panels = figure.subplots(max(len(histories), 1), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
-        for axes, (label, frames, densities) in zip(panels, histories, strict=False):
-            values = np.asarray(densities, np.float64)
-            for channel, (name, colour) in enumerate(_CHANNELS):
-                axes.plot(frames, values[:, channel] - values[:, channel].mean(), color=colour, linewidth=1.2, label=name)
-            axes.set(title=label, ylabel="density")
-        panels[-1].set_xlabel("frame")
-        _legend_below(figure, panels[0])
     return figure
 
 

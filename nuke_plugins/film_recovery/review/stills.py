@@ -1,4 +1,4 @@
-"""Pictures to judge with: N-way comparison, contact sheet, wipe, difference, enlarged detail; 8-bit, in display coding."""
+"""Pictures to judge with: N-way comparison, enlarged detail; 8-bit, in display coding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from film_recovery.contract.errors import UsageError
-from film_recovery.images.drawing import GAP, GROUND, Bytes, Cell, draw_grid, enlarge, to_uint8
+from film_recovery.images.drawing import Bytes, Cell, draw_grid, enlarge, to_uint8
 from film_recovery.images.encodings import encode
 
 FloatArray = npt.NDArray[np.float32]
@@ -35,40 +35,6 @@ def comparison(panels: Sequence[Cell], title: str = "", subtitle: str = "", cell
     columns = 2 if len(panels) <= 4 else 3
     rows = [list(panels[begin : begin + columns]) for begin in range(0, len(panels), columns)]
     return draw_grid(rows, title, cell_width, subtitle)
-
-
-def contact_sheet(rows: Sequence[Sequence[Cell]], title: str = "", subtitle: str = "", cell_width: int = 400) -> Bytes:
-    """Rows of input, target, output (or any cells), one row a frame."""
-    return draw_grid(rows, title, cell_width, subtitle)
-
-
-def wipe(left: Cell, right: Cell, position: float = 0.5, title: str = "", cell_width: int = 1280) -> Bytes:
-    """The left picture up to ``position`` (0..1 of the width), the right one beyond, a thin line between.
-
-    Raises :class:`UsageError` when the sizes differ.
-    """
-    first, second = to_uint8(left[1]), to_uint8(right[1])
-    if first.shape != second.shape:
-        raise UsageError(f"A wipe needs two pictures of one size; found {first.shape[:2]} and {second.shape[:2]}.")
-    column = round(float(np.clip(position, 0.0, 1.0)) * first.shape[1])
-    joined = np.concatenate([first[:, :column], second[:, column:]], axis=1)
-    joined[:, max(column - 1, 0) : column + 1] = 255
-    return draw_grid([[(f"left: {left[0]}   |   right: {right[0]}", joined)]], title, cell_width)
-
-
-def difference(first: Cell, second: Cell, gain: float = 8.0, title: str = "", cell_width: int = 640) -> Bytes:
-    """Both pictures and their signed difference per channel, ``gain`` times, about mid-grey, with a legend under it.
-
-    Raises :class:`UsageError` when the sizes differ.
-    """
-    a, b = (to_uint8(picture).astype(np.float32) / 255.0 for _, picture in (first, second))
-    if a.shape != b.shape:
-        raise UsageError(f"A difference needs two pictures of one size; found {a.shape[:2]} and {b.shape[:2]}.")
-    signed = np.clip(0.5 + gain * (a - b), 0.0, 1.0)
-    shown = _with_scale(to_uint8(signed))
-    step = 0.5 / gain
-    label = f"{first[0]} minus {second[0]}, ×{gain:g}: grey = equal, black = −{step:.3f}, white = +{step:.3f}"
-    return draw_grid([[first, second, (label, shown)]], title, cell_width)
 
 
 def detail_crops(
@@ -102,11 +68,3 @@ def busiest(picture: npt.ArrayLike, size: int = 220) -> tuple[float, float]:
     inner = sums[half : max(grey.shape[0] - half, half + 1), half : max(grey.shape[1] - half, half + 1)]
     row, column = np.unravel_index(int(inner.argmax()), inner.shape)
     return (float(column) + half) / grey.shape[1], (float(row) + half) / grey.shape[0]
-
-
-def _with_scale(picture: Bytes) -> Bytes:
-    """The picture with a grey scale under it, from the darkest to the lightest difference."""
-    height, width = picture.shape[:2]
-    bar = np.broadcast_to(np.linspace(0, 255, width)[None, :, None], (max(height // 40, 4), width, 3)).astype(np.uint8)
-    gap = np.broadcast_to(np.array(GROUND, np.uint8), (GAP, width, 3))
-    return np.concatenate([picture, gap, bar], axis=0)

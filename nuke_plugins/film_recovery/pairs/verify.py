@@ -5,9 +5,7 @@ from __future__ import annotations
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.progress import Reporter
 from film_recovery.pairs.gather import gather
-from film_recovery.pairs.rules import Finding, raise_on_errors
-
-__all__ = ["Finding", "raise_on_errors", "verify_job"]
+from film_recovery.pairs.rules import Finding
 
 
 def verify_job(job: TrainingJob, reporter: Reporter | None = None) -> list[Finding]:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import jinja2
-from PIL import Image
 
 from film_recovery.contract.atomic import write_text
 from film_recovery.elements.reel import ReelAnalysis, ShotAnalysis
 from film_recovery.elements.reel_advice import ShotAdvice, different_roles
 from film_recovery.review.analysis_plots import layers_plot, spectra_plot, time_plot
+from film_recovery.review.page import file_url, jpeg_url, template
 from film_recovery.review.plots import save_chart
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _SHOWN = 300  # shots whose pictures are on the page; a longer list would be slow to open
 
 
@@ -47,15 +42,11 @@ def write_analysis_page(
         plot = save_chart(folder / f"time_{number}.png", time_plot(reel, label))
         shots = [_row(reel, place, shot) for place, shot in enumerate(reel.shots, start=1)]
         width, height = reel.survey.size
-        elements.append({"label": label, "facts": _facts(reel), "sentence": sentence, "plot": _data(plot), "shots": shots,
+        elements.append({"label": label, "facts": _facts(reel), "sentence": sentence, "plot": file_url(plot), "shots": shots,
                          "aspect": f"{width} / {height}"})  # fmt: skip
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
-    text = environment.get_template("analysis.html.j2").render(
+    text = template("analysis.html.j2").render(
         labels=labels, advice=advice, notes=list(notes), elements=elements,
-        plots={name: _data(path) for name, path in plots.items()}, pairs=_pairs(pairs),
+        plots={name: file_url(path) for name, path in plots.items()}, pairs=_pairs(pairs),
     )  # fmt: skip
     write_text(folder / "index.html", text)
     return folder / "index.html"
@@ -87,7 +78,7 @@ def _row(reel: ReelAnalysis, number: int, shot: ShotAnalysis) -> dict[str, Any]:
     specks = None if movement.dark_specks is None else [movement.dark_specks, movement.bright_specks]
     return {
         "number": number, "first": shot.first, "last": shot.last,
-        "pictures": [_small(reel, index) for index in ends] if number <= _SHOWN else [],
+        "pictures": [jpeg_url(reel.survey.thumbnails[index], 88) for index in ends] if number <= _SHOWN else [],
         "resolution": f"{figures['resolution']:.2f}", "detail": f"{figures['detail']:.3f}",
         "grain": _numbers(figures["grain"], 3), "contrast": _numbers(figures["contrast_kept"], 2),
         "colour": f"{figures['colour']:.3f}", "flicker": _numbers(figures["flicker"], 3),
@@ -112,13 +103,3 @@ def _numbers(values: Sequence[float | None] | None, digits: int) -> str:
     if values is None:
         return "–"
     return " ".join("–" if value is None else f"{value:.{digits}f}" for value in values)
-
-
-def _small(reel: ReelAnalysis, index: int) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(reel.survey.thumbnails[index]).save(buffer, format="JPEG", quality=88, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _data(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -6,41 +6,22 @@ outside link, no font and no library to fetch, so the file still opens in an arc
 
 from __future__ import annotations
 
-import base64
-import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import markupsafe
-from PIL import Image
 
 from film_recovery.contract.atomic import write_text
 from film_recovery.images.drawing import fit_width, to_uint8
+from film_recovery.review.page import data_url, jpeg_url, png_url, template
 from film_recovery.review.plots import to_svg
-from film_recovery.review.report_data import (
-    BeforeAfter,
-    Chart,
-    ElementFigures,
-    PairLine,
-    Picture,
-    Pixels,
-    ReportData,
-    ScoreTable,
-)  # fmt: skip
+from film_recovery.review.report_data import Chart, Picture, Pixels, ReportData, ScoreTable
 from film_recovery.review.verdict import MethodScore, Verdict, verdict
 
-__all__ = [
-    "BeforeAfter", "Chart", "ElementFigures", "PairLine", "Picture", "ReportData", "ScoreTable", "build_report",
-    "render_report",
-]  # fmt: skip
-
-_TEMPLATES = Path(__file__).parent / "templates"
 _WIDEST = 1800  # pixels of an embedded picture: A4 text width at 250 dpi
-_QUALITY = 90
 
 
 @dataclass(frozen=True)
@@ -89,16 +70,11 @@ def build_report(data: ReportData, path: Path) -> Path:
 
 def render_report(data: ReportData) -> str:
     """The report as HTML text."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
-    environment.globals.update(embed=_embed, chart=_chart, pixels=_pixels)
     tables = [_table(table) for table in data.tables]
     used = {column["name"] for table in tables for column in table["columns"]}
     # Inside a style sheet HTML escapes mean nothing, so what could end the string or the sheet is taken out instead.
     footer = markupsafe.Markup(re.sub(r'[\\"<>\r\n]', " ", data.title))
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2", embed=_embed, chart=_chart, pixels=_pixels).render(
         report=data,
         footer=footer,
         tables=tables,
@@ -149,18 +125,9 @@ def _pixels(pixels: Pixels, lossless: bool = False) -> str:
     shown = to_uint8(pixels)
     if shown.shape[1] > _WIDEST:
         shown = fit_width(shown, _WIDEST)
-    buffer = io.BytesIO()
-    if lossless:
-        Image.fromarray(shown).save(buffer, format="PNG", optimize=True)
-        return _data_url("image/png", buffer.getvalue())
-    Image.fromarray(shown).save(buffer, format="JPEG", quality=_QUALITY, subsampling=0, optimize=True)
-    return _data_url("image/jpeg", buffer.getvalue())
+    return png_url(shown) if lossless else jpeg_url(shown)
 
 
 def _chart(chart: Chart) -> str:
     """A figure as a data URL; apart from the page, so that the names inside two SVGs cannot collide."""
-    return _data_url("image/svg+xml", to_svg(chart.figure).encode("utf-8"))
-
-
-def _data_url(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    return data_url("image/svg+xml", to_svg(chart.figure).encode("utf-8"))

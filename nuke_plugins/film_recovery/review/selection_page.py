@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import jinja2
-from PIL import Image
 
 from film_recovery.contract.atomic import write_text
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.images.drawing import Bytes, save_png
 from film_recovery.pairs.outliers import Proposal
 from film_recovery.pairs.select import Selected
+from film_recovery.review.page import file_url, jpeg_url, template
 from film_recovery.review.plots import save_chart
 from film_recovery.review.selection_pictures import coverage_plot, pair_picture, pairs_sheet
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _PLOTS = 24  # scopes that get a plot; more would make the page slow to open
 _REJECTED = 60  # lines
 
@@ -51,16 +46,12 @@ def write_selection_page(
         plot = ""
         if number <= _PLOTS:
             chart = save_chart(folder / f"coverage_{number}.png", coverage_plot(result, selected.material.looks.shown))
-            plot = _png(chart)
+            plot = file_url(chart)
         rows = [_row(pair, picture) for pair, picture in zip(record.pairs, pictures, strict=True) if pair.scope == scope.name]
         steps = ", ".join(f"{count} pairs {covered:.0%}" for count, covered in sorted(result.steps.items()))
         scopes.append({"name": scope.name, "first": scope.first, "last": scope.last, "covered": f"{scope.covered:.0%}",
                        "uncovered": scope.uncovered, "steps": steps, "plot": plot, "pairs": rows})  # fmt: skip
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
-    text = environment.get_template("selection.html.j2").render(
+    text = template("selection.html.j2").render(
         source=record.source, reference=record.reference, training=len(record.training), held_out=len(record.held_out),
         scopes=scopes, advice=record.advice, rejected=record.rejected[:_REJECTED],
         more_rejected=max(len(record.rejected) - _REJECTED, 0), proposals=proposals,
@@ -72,14 +63,4 @@ def write_selection_page(
 
 def _row(pair: Any, picture: Bytes) -> dict[str, Any]:
     return {"source": pair.source, "reference": pair.reference, "held_out": pair.held_out, "by_hand": pair.by_hand,
-            "reason": pair.reason, "adds": pair.adds, "picture": _jpeg(picture)}  # fmt: skip
-
-
-def _jpeg(picture: Bytes) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="JPEG", quality=90, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _png(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+            "reason": pair.reason, "adds": pair.adds, "picture": jpeg_url(picture)}  # fmt: skip

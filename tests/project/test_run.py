@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -183,6 +184,20 @@ def test_another_frame_needs_rendering_only(project: Path) -> None:
     run_project(project, only=["colour"])
     assert states(project)["colour"] == "up to date"
     assert (work / "passes" / "colour" / "all" / "run" / "export" / "chroma.onnx").read_bytes() == model
+
+
+def test_a_source_that_is_replaced_during_a_render_is_rendered_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = project.parent / "sharp element" / "neg.1002.exr"
+    brighten(changed)
+
+    def apply_model(*arguments: Any, **options: Any) -> None:
+        run_apply(*arguments, **options)
+        brighten(changed)
+
+    run_apply = run.apply_model
+    monkeypatch.setattr(run, "apply_model", apply_model)
+    run_project(project, only=["colour"])
+    assert states(project)["colour"] == "render"
 
 
 def test_a_changed_training_picture_needs_training(project: Path) -> None:

@@ -217,11 +217,13 @@ def _render(
     for frame in frames:
         if settings.merge == "none" and _is_another(output_path(target, frame), hashes, state.frames.get(str(frame))):
             output_path(target, frame).unlink()
+    records = frame_records(places, hashes, step.name, frames, project)  # before a source is read: it may be replaced meanwhile
     apply_model(model, source, target, frames, skip_existing=True, reporter=reporter)
 
     def remember(done: list[int]) -> None:
-        records = frame_records(places, hashes, step.name, done, project)
-        state.frames.update({str(frame): record for frame, record in records.items()})
+        for frame in done:
+            made_of, beside, _, kind = records[frame]
+            state.frames[str(frame)] = [made_of, beside, hashes.file(output_path(places.frames(step.name), frame)), kind]
         state.save(places.state(step.name, step.unit))
 
     if settings.merge == "none":

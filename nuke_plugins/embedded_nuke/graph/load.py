@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Callable
 
 from embedded_nuke import sessions
 from embedded_nuke.graph.group import Gizmo, Group
@@ -12,7 +11,6 @@ from embedded_nuke.graph.knob_types import user_knob
 from embedded_nuke.graph.node import Node
 from embedded_nuke.script.check import read_text
 from embedded_nuke.script.commands import Command, KnobLine, parse_script
-from embedded_nuke.script.expression import ExpressionError
 from embedded_nuke.script.words import value_of
 from embedded_nuke.table.table import known_classes
 
@@ -41,7 +39,6 @@ class Loader:
         self._stacks: list[list[Node | None]] = [list(below)]
         self._variables: dict[str, Node | None] = {}
         self.made: list[Node] = []
-        self.layers: list[str] = []
 
     def load(self, commands: Sequence[Command], root: Group | None = None) -> list[Node]:
         """Make the nodes; ``Root`` lines go to ``root`` or, without one, nowhere. Returns the outermost new nodes.
@@ -65,8 +62,8 @@ class Loader:
     def _run(self, command: Command, root: Group | None) -> None:
         kind = command.kind
         if kind in _IGNORED:
-            self.layers += [value_of(word) for word in command.args] if kind == "add_layer" else []
-        elif kind == "set":
+            return
+        if kind == "set":
             self._set(command)
         elif kind == "push":
             self._push(command)
@@ -266,7 +263,3 @@ def load_file(path: Path, group: Group, root: Group | None = None) -> list[Node]
         ScriptSyntaxError, ScriptLoadError: it is no script, or makes no graph.
     """
     return Loader(group, str(path), trusted=sessions.current().trusted).load(parse_script(read_text(path), str(path)), root)
-
-
-Hook = Callable[[Node], None]
-__all__ = ["ExpressionError", "Loader", "ScriptLoadError", "apply_lines", "lines_of", "load_file", "make_node"]

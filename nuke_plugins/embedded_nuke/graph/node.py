@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from embedded_nuke import sessions
@@ -155,10 +155,6 @@ class Node:
         if not knob.is_user or self._knobs.get(knob.name()) is not knob:
             raise ValueError(f"{self.fullName()}.{knob.name()} is no knob that could be removed.")
         del self._knobs[knob.name()]
-
-    def user_knobs(self) -> Iterator[Knob]:
-        """The knobs that were added."""
-        return (knob for knob in list(self._knobs.values()) if knob.is_user)
 
     def knob_was_changed(self, knob: Knob) -> None:
         """Run what follows a change: file type knobs appear, callbacks are called. Not while a script is read."""

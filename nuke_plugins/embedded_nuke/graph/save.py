@@ -8,10 +8,10 @@ from embedded_nuke.graph.group import Gizmo, Group
 from embedded_nuke.graph.knob_types import definition_of
 from embedded_nuke.graph.node import Node
 from embedded_nuke.script.commands import Command, KnobLine
-from embedded_nuke.script.words import word_of
 
 _LAST = ("name", "label", "selected", "xpos", "ypos")
 _NOT_SAVED = frozenset({"indicators"})
+_FIRST = 0x1000  # number in the name of a script's first variable
 
 
 def knob_lines(node: Node) -> list[KnobLine]:
@@ -35,10 +35,10 @@ def knob_lines(node: Node) -> list[KnobLine]:
     return lines
 
 
-def commands_of(nodes: Sequence[Node], start: int = 0x1000) -> list[Command]:
+def commands_of(nodes: Sequence[Node]) -> list[Command]:
     """The commands that make these nodes (of one group) and the connections among them."""
     order = _inputs_first(nodes)
-    names: dict[int, str] = {id(node): f"N{start + 16 * number:x}" for number, node in enumerate(order)}
+    names: dict[int, str] = {id(node): f"N{_FIRST + 16 * number:x}" for number, node in enumerate(order)}
     written: list[Command] = []
     on_top: Node | None = None
     for node in order:
@@ -99,8 +99,3 @@ def _inputs_first(nodes: Sequence[Node]) -> list[Node]:
             before = [other for other in (*one._inputs, one.clone_of) if other is not None]
             todo += [(other, False) for other in reversed(before)]
     return order
-
-
-def name_word(name: str) -> str:
-    """A node's name as a raw word."""
-    return word_of(name)

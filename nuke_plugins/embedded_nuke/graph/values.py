@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Union
+from typing import Union
 
 from embedded_nuke.script.curve import Curve, CurveError, number_text, parse_curve
 from embedded_nuke.script.expression import Expression, ExpressionError, Scope
@@ -49,13 +49,6 @@ class _CurveScope:
         if path == "x" and at is None:
             return self._frame
         return float(self._scope.lookup(path, at))
-
-
-class ScopeMaker(Protocol):
-    """Makes the scope of a component's expression at a frame."""
-
-    def __call__(self, frame: float, index: int) -> Scope:
-        """The scope."""
 
 
 def component_at(component: Component, frame: float, scope: Scope) -> float:

@@ -22,20 +22,15 @@ def split_prefix(name: str) -> tuple[str, str]:
     return "", name
 
 
-def with_frame(pattern: str, frame: int, view: str = "main") -> str:
-    """Fill in ``%04d``, ``####`` and the view (``%V``, ``%v``); frames may be negative (``-005``)."""
+def with_frame(pattern: str, frame: int) -> str:
+    """Fill in ``%04d``, ``####`` and the view (``%V``, ``%v``), which is ``main``; frames may be negative (``-005``)."""
 
     def printf(match: re.Match[str]) -> str:
         return f"%{match.group(1)}{match.group(2)}d" % frame
 
     name = _PRINTF.sub(printf, pattern)
     name = _HASHES.sub(lambda match: f"%0{len(match.group(0))}d" % frame, name)
-    return name.replace("%V", view).replace("%v", view[:1])
-
-
-def is_sequence(pattern: str) -> bool:
-    """Whether the name changes with the frame."""
-    return bool(_PRINTF.search(pattern) or _HASHES.search(pattern))
+    return name.replace("%V", "main").replace("%v", "m")
 
 
 def located(name: str, project_directory: str) -> str:

@@ -221,12 +221,6 @@ class Image:
         kept = None if self.outside is None else tuple(self.outside[index] for index in indices)
         return replace(self, channels=wanted, pixels=np.ascontiguousarray(self.pixels[:, :, indices]), outside=kept)
 
-    def with_metadata(self, **changes: Any) -> Image:
-        """With these metadata keys set."""
-        merged: dict[str, Any] = dict(self.metadata)
-        merged.update(changes)
-        return replace(self, metadata=merged)
-
 
 def common_box(first: Image, second: Image, join: Callable[[Box, Box], Box]) -> Box:
     """The box for a picture made of two, by ``join`` (their union, say).

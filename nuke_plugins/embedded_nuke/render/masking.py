@@ -79,14 +79,14 @@ def blend_flat(o: Operation, before: Image, after: Image, mask_input: int, mix: 
     return after.with_pixels(lerp(before.pixels, after.pixels, factor))
 
 
-def per_pixel(o: Operation, function: PixelFunction, mask_input: int = 1) -> Image:
+def per_pixel(o: Operation, function: PixelFunction) -> Image:
     """Run ``function(values, channels)`` on the chosen channels of input 0, with (un)premultiplying, mask and mix.
 
     ``values`` has the shape (…, channels); the function also maps the constant outside, so that black may become grey there.
     """
     image = o.input(0)
     chosen = chosen_channels(o, image)
-    image = inject_mask(o, image, mask_input)
+    image = inject_mask(o, image, 1)
     if not chosen:
         return image
     source = image.only(chosen)
@@ -101,7 +101,7 @@ def per_pixel(o: Operation, function: PixelFunction, mask_input: int = 1) -> Ima
     else:
         beyond = None if source.outside is None else function(np.array([[source.outside]], np.float32), chosen)[0, 0].tolist()
         after = source.with_pixels(function(source.pixels, chosen), beyond)
-    result = blend(o, source, after, mask_input)
+    result = blend(o, source, after)
     whole = image.boxed(result.box)
     constants = dict(zip(chosen, result.outside)) if result.outside is not None else None
     planes = {name: result.pixels[:, :, index] for index, name in enumerate(chosen)}

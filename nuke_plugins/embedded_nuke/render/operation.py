@@ -116,11 +116,6 @@ def find_op(class_name: str) -> OpFunction | None:
     return _OPS.get(class_name)
 
 
-def rendered_classes() -> tuple[str, ...]:
-    """The classes for which there is maths here."""
-    return tuple(sorted(_OPS))
-
-
 def requests_of(o: Operation) -> list[Request]:
     """The inputs that the node reads at its frame, each with the frame asked of it."""
     special = _REQUESTS.get(o.class_name)
@@ -139,6 +134,6 @@ def refuse(o: Operation, knob: str, value: Any, allowed: str) -> RenderError:
     return fail(o, f"{knob} '{value}' is not rendered here, since its maths is not documented; use {allowed}.")
 
 
-def chosen_channels(o: Operation, image: Image, knob: str = "channels") -> tuple[str, ...]:
-    """The channels of ``image`` that the node's channel knob selects."""
-    return channel_names.chosen(o.text(knob), image.channels)
+def chosen_channels(o: Operation, image: Image) -> tuple[str, ...]:
+    """The channels of ``image`` that the node's ``channels`` select."""
+    return channel_names.chosen(o.text("channels"), image.channels)

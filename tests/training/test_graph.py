@@ -6,13 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from film_recovery.contract.job import SIZES
 from film_recovery.images.colour import rgb_to_ycbcr
 from film_recovery.images.encodings import encode
 from film_recovery.pairs.balance import DensityBalance
 from film_recovery.pairs.lut import ColourLut
 from film_recovery.training.data import draw_crops
 from film_recovery.training.graph import RecoveryGraph
-from film_recovery.training.network import SIZES, CorrectionNetwork
+from film_recovery.training.network import make_network
 from film_recovery.training.start import fit_start
 from film_recovery.training.start_module import Start
 
@@ -64,10 +65,11 @@ def test_any_size_goes_through(shape: tuple[int, int]) -> None:
         assert trained("chroma", "display")(torch.rand(1, 3, *shape)).shape[2:] == shape
 
 
-@pytest.mark.parametrize("size", list(SIZES))
-def test_the_receptive_field_is_no_larger_than_said(size: str) -> None:
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("task", ["chroma", "spatial"])
+def test_the_receptive_field_is_no_larger_than_said(task: str, size: str) -> None:
     torch.manual_seed(1)
-    network = CorrectionNetwork(5, 2, SIZES[size])
+    network = make_network(task, 5, 2, size)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     radius = network.receptive_field
@@ -77,7 +79,7 @@ def test_the_receptive_field_is_no_larger_than_said(size: str) -> None:
     assert image.grad is not None
     rows = image.grad.abs().sum(dim=(0, 1, 3)).nonzero().ravel()
     reach = max(side // 2 + 3 - int(rows.min()), int(rows.max()) - side // 2 - 3)
-    assert radius - 32 <= reach <= radius
+    assert radius - 8 * network.cell <= reach <= radius
 
 
 def test_the_lut_in_the_graph_equals_the_lut(photograph: np.ndarray) -> None:

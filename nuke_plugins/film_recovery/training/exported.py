@@ -2,8 +2,8 @@
 
 The same numbers as :class:`film_recovery.training.graph.RecoveryGraph`, arranged by what was measured on a CPU:
 
-- what works in cells of 4x4 pixels, the network's first layer and the start's filter, is one convolution of stride 4 that reads
-  pixels: a kernel as wide as its cells, instead of cells made first;
+- what works in cells of pixels, the network's first layer and the start's filter, is one convolution with the cell's side as
+  its stride that reads pixels: a kernel as wide as its cells, instead of cells made first;
 - the affine gains are enlarged by a convolution of each channel with fixed weights, and meet the features, in cells, before one
   pixel-shuffle of the result; what the affine head adds is enlarged together with the direct residual;
 - colour matrices are matrix products over flattened planes; a convolution of three channels is padded to blocks of sixteen;
@@ -29,7 +29,7 @@ from film_recovery.images.colour import rgb_to_ycbcr_matrix, ycbcr_to_rgb_matrix
 from film_recovery.pairs.lut import NODES
 from film_recovery.training.context import CELL as CONTEXT_CELL
 from film_recovery.training.context import SURROUNDINGS, means_around
-from film_recovery.training.network import CELL, MULTIPLE, CorrectionNetwork
+from film_recovery.training.network import CELL, MULTIPLE, CorrectionNetwork, DetailNetwork, Network
 from film_recovery.training.start_module import NO_LIMIT
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ExportedRecovery(nn.Module):
         self.encoding, self.balance = graph.encoding, None if graph.balance is None else _Balance(graph.balance.numbers)
         self.start = _CellStart(graph)
         self.context = None if graph.start.context is None else _CellContext(graph)
-        self.network = _CellNetwork(graph)
+        self.network = _DetailNetwork(graph) if isinstance(graph.network, DetailNetwork) else _CellNetwork(graph)
         mean, deviation = (_numbers(part).ravel() for part in (graph.mean, graph.deviation))
         first, last = graph.learned.start, graph.learned.stop
         self.register_buffer("to_features", _tensor(_to_features(graph) / deviation[:, None]))
@@ -198,6 +198,39 @@ class _CellContext(nn.Module):
         return functional.pixel_shuffle(functional.conv2d(around, self.enlarging), CONTEXT_CELL)
 
 
+class _Trunk(nn.Module):
+    """What the networks share, of standardised features (1, C, H, W)."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        cell = network.cell
+        self.stem = nn.Conv2d(network.inputs, network.stem.out_channels, 3 * cell, stride=cell, padding=cell)
+        weight, bias = (_numbers(parameter) for parameter in network.stem.parameters())
+        self.stem.load_state_dict({"weight": _tensor(_over_pixels(weight, cell)), "bias": _tensor(bias)})
+        self.encode, self.down, self.decode = network.encode, network.down, network.decode
+        self.up = nn.ModuleList(_as_convolution(layer) for layer in network.up)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        fine = self.encode[0](self.stem(features))
+        middle = self.encode[1](self.down[0](fine))
+        coarse = self.encode[2](self.down[1](middle))
+        middle = self.decode[0](middle + functional.pixel_shuffle(self.up[0](coarse), 2))
+        return torch.as_tensor(self.decode[1](fine + functional.pixel_shuffle(self.up[1](middle), 2)))
+
+
+class _DetailNetwork(nn.Module):
+    """The correction of the learned channel, coded, from standardised features."""
+
+    def __init__(self, graph: RecoveryGraph) -> None:
+        super().__init__()
+        network, gain = graph.network, _numbers(graph.gain).ravel()
+        self.trunk, self.cell = _Trunk(network), network.cell
+        self.direct = _chosen(network.direct, np.arange(network.direct.out_channels), np.repeat(gain, self.cell**2))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return functional.pixel_shuffle(self.direct(self.trunk(features)), self.cell)
+
+
 class _CellNetwork(nn.Module):
     """The correction of the learned channels, coded, from standardised features."""
 
@@ -208,19 +241,15 @@ class _CellNetwork(nn.Module):
 
     def __init__(self, graph: RecoveryGraph) -> None:
         super().__init__()
-        network: CorrectionNetwork = graph.network
+        network = graph.network
+        assert isinstance(network, CorrectionNetwork)
         inputs, outputs = network.inputs, network.outputs
         gain, self.bounded = _numbers(graph.gain).ravel(), graph.reach is not None
         if graph.reach is not None:
             self.register_buffer("largest", _tensor(graph.reach * np.repeat(gain, _PIXELS)[:, None, None]))
             gain = np.full_like(gain, 1.0 / graph.reach)
-        self.inputs, self.outputs = inputs, outputs
+        self.inputs, self.outputs, self.trunk = inputs, outputs, _Trunk(network)
         self.register_buffer("ones", torch.ones(1, inputs))
-        self.stem = nn.Conv2d(inputs, network.stem.out_channels, 3 * CELL, stride=CELL, padding=CELL)
-        weight, bias = (_numbers(parameter) for parameter in network.stem.parameters())
-        self.stem.load_state_dict({"weight": _tensor(_over_pixels(weight)), "bias": _tensor(bias)})
-        self.encode, self.down, self.decode = network.encode, network.down, network.decode
-        self.up = nn.ModuleList(_as_convolution(layer) for layer in network.up)
         # The head gives, for each output, the gains of all features and then what is added; here the gains of all come first.
         place = np.arange(outputs * (inputs + 1)).reshape(outputs, inputs + 1)
         order = np.concatenate([place[:, :inputs].ravel(), place[:, inputs]])
@@ -231,11 +260,7 @@ class _CellNetwork(nn.Module):
         self.register_buffer("adding", _tensor(np.kron(np.eye(outputs)[:, :, None, None], bilinear)))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        fine = self.encode[0](self.stem(features))
-        middle = self.encode[1](self.down[0](fine))
-        coarse = self.encode[2](self.down[1](middle))
-        middle = self.decode[0](middle + functional.pixel_shuffle(self.up[0](coarse), 2))
-        fine = self.decode[1](fine + functional.pixel_shuffle(self.up[1](middle), 2))
+        fine = self.trunk(features)
         head = functional.pad(self.affine(fine), (1, 1, 1, 1), mode="replicate")
         count, height, width = self.outputs * self.inputs, fine.shape[2], fine.shape[3]
         gains = functional.conv2d(head[:, :count], self.enlarging, groups=count)
@@ -342,11 +367,12 @@ def _polynomial(table: Numbers) -> Numbers:
     return factors.reshape(8, len(table), -1)
 
 
-def _over_pixels(kernel: Numbers) -> Numbers:
-    """A filter of cells (D, 16 C, side, side) as one of pixels with stride 4: (D, C, 4 side, 4 side)."""
-    outputs, inputs, side = len(kernel), kernel.shape[1] // _PIXELS, kernel.shape[2]
-    parted = kernel.reshape(outputs, inputs, CELL, CELL, side, side).transpose(0, 1, 4, 2, 5, 3)
-    return np.ascontiguousarray(parted.reshape(outputs, inputs, side * CELL, side * CELL))
+def _over_pixels(kernel: Numbers, cell: int) -> Numbers:
+    """A filter of cells so many pixels a side (D, cell * cell * C, side, side) as one of pixels with as large a stride:
+    (D, C, cell * side, cell * side)."""
+    outputs, inputs, side = len(kernel), kernel.shape[1] // cell**2, kernel.shape[2]
+    parted = kernel.reshape(outputs, inputs, cell, cell, side, side).transpose(0, 1, 4, 2, 5, 3)
+    return np.ascontiguousarray(parted.reshape(outputs, inputs, side * cell, side * cell))
 
 
 def _enlarging(times: int) -> Numbers:

@@ -19,7 +19,7 @@ from film_recovery.images.colour import rgb_to_ycbcr_matrix, ycbcr_to_rgb_matrix
 from film_recovery.images.encodings import decode, encode, from_linear, to_linear
 from film_recovery.pairs.balance import DensityBalance, balance_planes
 from film_recovery.training.exported import ExportedRecovery
-from film_recovery.training.network import MULTIPLE, SIZES, CorrectionNetwork
+from film_recovery.training.network import MULTIPLE, Network, make_network
 from film_recovery.training.start_module import Start
 
 # task: channels of YCbCr that are learned
@@ -52,7 +52,7 @@ class RecoveryGraph(nn.Module):
         self.learned, self.reach = _LEARNED[task], _REACH.get(task)
         outputs = self.learned.stop - self.learned.start
         self.start = start if start is not None else Start(task)
-        self.network = CorrectionNetwork(3 + outputs, outputs, SIZES[size])
+        self.network = make_network(task, 3 + outputs, outputs, size)
         self.register_buffer("to_ycc", torch.tensor(rgb_to_ycbcr_matrix(matrix), dtype=torch.float32)[:, :, None, None])
         self.register_buffer("to_rgb", torch.tensor(ycbcr_to_rgb_matrix(matrix), dtype=torch.float32)[:, :, None, None])
         self.register_buffer("mean", torch.zeros(1, 3 + outputs, 1, 1))
@@ -104,7 +104,7 @@ class RecoveryGraph(nn.Module):
 
     def for_export(self) -> nn.Module:
         """The same recovery in the form that ONNX Runtime computes fast; itself, with a network of another kind."""
-        return ExportedRecovery(self).eval() if isinstance(self.network, CorrectionNetwork) else self
+        return ExportedRecovery(self).eval() if isinstance(self.network, Network) else self
 
     def standardise(self, mean: Any, deviation: Any, gain: Any) -> None:
         """Set the statistics of the features (per channel) and the size of a correction (per learned channel)."""

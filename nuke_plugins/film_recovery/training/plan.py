@@ -23,7 +23,7 @@ from film_recovery.contract.errors import DeviceError
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.records import load_record, save_record
 from film_recovery.training.losses import recovery_loss
-from film_recovery.training.network import CorrectionNetwork
+from film_recovery.training.network import Network
 
 SCHEMA, VERSION = "film-recovery/plan", 1
 _EVALUATIONS = (3, 12)  # held-out figures over a run, fewest and most
@@ -160,7 +160,7 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def make_plan(
-    job: TrainingJob, network: CorrectionNetwork, patch: int, evaluation_seconds: float, processes: int = 1
+    job: TrainingJob, network: Network, patch: int, evaluation_seconds: float, processes: int = 1
 ) -> TrainingPlan:
     """Probe the speed of a training step and decide. ``evaluation_seconds`` is the time of one held-out evaluation,
     ``processes`` how many share the crops of a step."""
@@ -189,7 +189,7 @@ def make_plan(
 
 
 def probe_step(
-    network: CorrectionNetwork, batch: int, patch: int, precision: str, device: torch.device, task: str = "chroma"
+    network: Network, batch: int, patch: int, precision: str, device: torch.device, task: str = "chroma"
 ) -> float:
     """Seconds of a training step of this network on random crops, with all that a step does but cutting them: the fastest of
     a few, which another program that happens to run at the same time disturbs least. Leaves the network as it was."""

@@ -19,7 +19,7 @@ from film_recovery.pairs.lut import NODES
 from film_recovery.training.context import BLOCK, SURROUNDINGS, Context
 from film_recovery.training.context import CELL as CONTEXT_CELL
 from film_recovery.training.graph import RecoveryGraph
-from film_recovery.training.network import CELL, MULTIPLE
+from film_recovery.training.network import MULTIPLE, CorrectionNetwork, DetailNetwork, Network
 
 
 def replicated(image: torch.Tensor, left: int, right: int, top: int, bottom: int) -> torch.Tensor:
@@ -52,6 +52,64 @@ def rows_of(planes: torch.Tensor, numbers: list[float]) -> torch.Tensor:
     return torch.cat(found, dim=1)
 
 
+class _Trunk(nn.Module):
+    """What the networks share; the layers are a network's own."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.cell, self.stem = network.cell, network.stem
+        self.fine_in, self.middle_in, self.coarse = network.encode[0], network.encode[1], network.encode[2]
+        self.down_fine, self.down_middle = network.down[0], network.down[1]
+        self.up_coarse, self.up_middle = network.up[0], network.up[1]
+        self.middle_out, self.fine_out = network.decode[0], network.decode[1]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        cell = self.cell
+        batch, channels, height, width = x.size(0), x.size(1), x.size(2) // cell, x.size(3) // cell
+        cells = x.reshape(batch, channels, height, cell, width, cell).permute(0, 1, 3, 5, 2, 4)
+        fine = self.fine_in(self.stem(cells.reshape(batch, channels * cell * cell, height, width)))
+        middle = self.middle_in(self.down_fine(fine))
+        coarse = self.coarse(self.down_middle(middle))
+        middle = self.middle_out(middle + self.up_coarse(coarse))
+        result: torch.Tensor = self.fine_out(fine + self.up_middle(middle))
+        return result
+
+
+class _Detail(nn.Module):
+    """See :class:`film_recovery.training.network.DetailNetwork`."""
+
+    def __init__(self, network: DetailNetwork) -> None:
+        super().__init__()
+        self.trunk, self.direct, self.cell = _Trunk(network), network.direct, network.cell
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """In the precision of the weights; H and W are multiples of 16."""
+        x = features.to(self.direct.weight.dtype)
+        return functional.pixel_shuffle(self.direct(self.trunk(x)), self.cell).to(torch.float32)
+
+
+class _Correction(nn.Module):
+    """See :class:`film_recovery.training.network.CorrectionNetwork`."""
+
+    def __init__(self, network: CorrectionNetwork) -> None:
+        super().__init__()
+        self.trunk, self.affine, self.direct = _Trunk(network), network.affine, network.direct
+        self.inputs, self.outputs, self.cell = network.inputs, network.outputs, network.cell
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """In the precision of the weights; H and W are multiples of 16."""
+        x = features.to(self.direct.weight.dtype)
+        fine = self.trunk(x)
+        coefficients = enlarged(enlarged(self.affine(fine), 2, self.cell), 3, self.cell)
+        planes: list[torch.Tensor] = []
+        for output in range(self.outputs):
+            start = output * (self.inputs + 1)
+            gains = coefficients[:, start : start + self.inputs]
+            bias = coefficients[:, start + self.inputs : start + self.inputs + 1]
+            planes.append(torch.sum(gains * x, dim=1, keepdim=True) + bias)
+        return (torch.cat(planes, dim=1) + functional.pixel_shuffle(self.direct(fine), self.cell)).to(torch.float32)
+
+
 class ScriptedRecovery(nn.Module):
     """A trained recovery that ``torch.jit.script`` compiles. Images are (B, 3, H, W) in the working space, any H and W.
 
@@ -78,7 +136,7 @@ class ScriptedRecovery(nn.Module):
     def __init__(self, graph: RecoveryGraph) -> None:
         super().__init__()
         self.encoding = graph.encoding
-        self.nodes, self.cell, self.multiple = NODES, CELL, MULTIPLE  # compiled code sees no globals
+        self.nodes, self.multiple = NODES, MULTIPLE  # compiled code sees no globals
         self.first, self.outputs = graph.learned.start, graph.learned.stop - graph.learned.start
         self.inputs = 3 + self.outputs
         self.filter_inputs = graph.start.inputs
@@ -101,11 +159,7 @@ class ScriptedRecovery(nn.Module):
             self.register_buffer(name, getattr(context, name).clone())
         self.register_buffer("context_limit", context.limit[:, None, None].clone())
         network = graph.network
-        self.stem, self.affine, self.direct = network.stem, network.affine, network.direct
-        self.fine_in, self.middle_in, self.coarse = network.encode[0], network.encode[1], network.encode[2]
-        self.down_fine, self.down_middle = network.down[0], network.down[1]
-        self.up_coarse, self.up_middle = network.up[0], network.up[1]
-        self.middle_out, self.fine_out = network.decode[0], network.decode[1]
+        self.correction = _Detail(network) if isinstance(network, DetailNetwork) else _Correction(network)
 
     def encode(self, values: torch.Tensor, encoding: str) -> torch.Tensor:
         """See :func:`film_recovery.images.encodings.encode`."""
@@ -197,26 +251,6 @@ class ScriptedRecovery(nn.Module):
                 along = (1.0 - part[:, 2]) * table[corner] + part[:, 2] * table[corner + 1]
                 total = total + weight_r * weight_g * along
         return total.permute(0, 3, 1, 2)
-
-    def correction(self, features: torch.Tensor) -> torch.Tensor:
-        """The network, in the precision of its weights; H and W are multiples of 16."""
-        cell = self.cell
-        x = features.to(self.stem.weight.dtype)
-        batch, channels, height, width = x.size(0), x.size(1), x.size(2) // cell, x.size(3) // cell
-        cells = x.reshape(batch, channels, height, cell, width, cell).permute(0, 1, 3, 5, 2, 4)
-        fine = self.fine_in(self.stem(cells.reshape(batch, channels * cell * cell, height, width)))
-        middle = self.middle_in(self.down_fine(fine))
-        coarse = self.coarse(self.down_middle(middle))
-        middle = self.middle_out(middle + self.up_coarse(coarse))
-        fine = self.fine_out(fine + self.up_middle(middle))
-        coefficients = enlarged(enlarged(self.affine(fine), 2, cell), 3, cell)
-        planes: list[torch.Tensor] = []
-        for output in range(self.outputs):
-            start = output * (self.inputs + 1)
-            gains = coefficients[:, start : start + self.inputs]
-            bias = coefficients[:, start + self.inputs : start + self.inputs + 1]
-            planes.append(torch.sum(gains * x, dim=1, keepdim=True) + bias)
-        return (torch.cat(planes, dim=1) + functional.pixel_shuffle(self.direct(fine), cell)).to(torch.float32)
 
     def forward(self, rgb: torch.Tensor) -> torch.Tensor:
         coded = self.coded_source(rgb.to(torch.float32))

@@ -109,13 +109,22 @@ def cancel(folder: Path) -> bool:
     """Ask the command in a folder to end; False when none runs. Windows ends it at once.
 
     Raises:
-        HostError: it runs on another machine, where no process of this one reaches it.
+        HostError: it runs on another machine or as another user, where no process of this one reaches it, or another Nuke has
+            only just started it.
     """
     if standing(folder).state != "running":  # else the process id may be another's by now
         return False
     if not worker.is_alive(folder, _LONGEST):
         raise HostError(f"The command in {folder} was started on another machine or by hand; end it there.")
-    os.kill(int((folder / worker.PROCESS).read_text(encoding="utf-8").split()[0]), signal.SIGTERM)
+    process = int((folder / worker.PROCESS).read_text(encoding="utf-8").split()[0])
+    if not (RunFolder(folder).is_locked() or worker.is_child(process)):  # only these two tell that it is the command's
+        raise HostError(f"The command in {folder} is still starting; cancel it again in a moment.")
+    try:
+        os.kill(process, signal.SIGTERM)
+    except ProcessLookupError:
+        return False
+    except PermissionError as error:
+        raise HostError(f"The command in {folder} was started by another user, who alone can end it.") from error
     return True
 
 
@@ -127,7 +136,7 @@ def standing(folder: Path) -> Standing:
     if _is_finished(folder):
         return Standing("finished")
     line, said = last_line(folder / worker.LOG), last_object(folder)
-    if said is None and (worker.is_alive(folder, _LONGEST) or RunFolder(folder).is_locked()):  # or on another machine
+    if said is None and (worker.is_alive(folder) or RunFolder(folder).is_locked()):  # it starts, or works, here or elsewhere
         counted = _COUNTED.match(line)
         return Standing("running", line, *([int(number) for number in counted.groups()] if counted else []))
     if said is None or "error" not in said:

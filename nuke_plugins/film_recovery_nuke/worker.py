@@ -145,6 +145,12 @@ def is_alive(folder: Path, within: float = _STARTING_SECONDS) -> bool:
     return child is not None or _exists(pid)
 
 
+def is_child(process: int) -> bool:
+    """Whether a process id is that of a living worker which this session has started; nobody else can have it then."""
+    child = _children.get(process)
+    return child is not None and child.poll() is None
+
+
 def call(
     arguments: Sequence[str],
     seconds: float | None = None,

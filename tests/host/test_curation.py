@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -280,6 +281,7 @@ def test_the_process_of_a_command_that_has_ended_is_a_strangers(page: Any) -> No
     """The system gives process ids out again; who has another's must not be taken for the command, nor be ended."""
     from film_recovery_nuke import curation
     from film_recovery_nuke import worker as module
+    from film_recovery_nuke.errors import HostError
 
     folder = page.tabs[1].folder()
     folder.mkdir(parents=True)
@@ -289,6 +291,12 @@ def test_the_process_of_a_command_that_has_ended_is_a_strangers(page: Any) -> No
         (folder / module.PROCESS).write_text(f"{stranger.pid} {platform.node()}\n", encoding="utf-8")
         (folder / module.LOG).write_text("frame 3/12\n", encoding="utf-8")
         assert curation.standing(folder) == curation.Standing("running", "frame 3/12", 3, 12)
+        with pytest.raises(HostError, match="is still starting; cancel it again in a moment"):
+            curation.cancel(folder)
+        long_ago = time.time() - 3600.0
+        os.utime(folder / module.PROCESS, (long_ago, long_ago))
+        assert curation.standing(folder) == curation.Standing("failed", "frame 3/12")  # it would hold its folder by now
+        assert not curation.cancel(folder)
         (folder / module.LOG).write_text('frame 3/12\n{"error": "The disk is full.", "exit_code": 8}\n', encoding="utf-8")
         assert curation.standing(folder) == curation.Standing("failed", "The disk is full.")
         assert not curation.cancel(folder)
@@ -300,3 +308,23 @@ def test_the_process_of_a_command_that_has_ended_is_a_strangers(page: Any) -> No
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_command_of_another_user_cannot_be_cancelled(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from film_recovery.contract.run_folder import RunFolder
+    from film_recovery_nuke import curation
+    from film_recovery_nuke import worker as module
+    from film_recovery_nuke.errors import HostError
+
+    folder = page.tabs[1].folder()
+    folder.mkdir(parents=True)
+    (folder / "request.json").write_text('{"arguments": ["match"]}', encoding="utf-8")
+    (folder / module.PROCESS).write_text(f"{os.getpid()} {platform.node()}\n", encoding="utf-8")
+
+    def kill(_process: int, number: int) -> None:
+        if number:
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "kill", kill)
+    with RunFolder(folder).locked(), pytest.raises(HostError, match="was started by another user, who alone can end it"):
+        curation.cancel(folder)

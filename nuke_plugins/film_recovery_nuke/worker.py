@@ -119,7 +119,12 @@ def start_detached(arguments: Sequence[str], folder: Path) -> int:
         with open(folder / LOG, "ab") as output:
             process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=variables(),
                                        **_detached())  # fmt: skip
-        (folder / PROCESS).write_text(f"{process.pid} {platform.node()}\n", encoding="utf-8")
+        try:
+            (folder / PROCESS).write_text(f"{process.pid} {platform.node()}\n", encoding="utf-8")
+        except OSError:
+            process.kill()  # nobody would find it again
+            process.wait()
+            raise
     except OSError as error:
         raise WorkerError(f"The worker cannot be started: {error.strerror or error} ({error.filename or line[0]}).") from error
     _children[process.pid] = process

@@ -169,6 +169,30 @@ def test_a_detached_worker_has_a_session_of_its_own(
     assert not module.is_alive(tmp_path / "elsewhere")
 
 
+def test_a_worker_that_could_not_be_found_again_does_not_go_on(
+    nuke: Any, fake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from film_recovery_nuke.errors import WorkerError
+
+    monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(fake("import time; time.sleep(60)")))
+    module, popen = _worker(), subprocess.Popen
+    started: list[subprocess.Popen[bytes]] = []
+
+    def note(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **options))
+        return started[0]
+
+    monkeypatch.setattr(module.subprocess, "Popen", note)
+    (tmp_path / module.PROCESS).mkdir()
+    try:
+        with pytest.raises(WorkerError, match="The worker cannot be started: Is a directory"):
+            module.start_detached(["train"], tmp_path)
+        assert started[0].poll() is not None
+    finally:
+        started[0].kill()
+        started[0].wait()
+
+
 def test_nukes_own_python_paths_do_not_reach_the_worker(nuke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/opt/Nuke/lib")
     monkeypatch.setenv("PYTHONHOME", "/opt/Nuke")

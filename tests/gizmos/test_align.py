@@ -208,3 +208,17 @@ def test_what_cannot_be_loaded_is_said(loaded: Any, nuke: Any) -> None:
         loaded(_record([_frame(1, _SHRUNK)], source_size=[320, 240]))
     with pytest.raises(FilmRecoveryError, match="Every frame of this alignment was rejected"):
         loaded(_record([_frame(1, _SHRUNK, verdict="rejected")]))
+
+
+def test_the_copied_warps_of_an_earlier_alignment_stay(nuke: Any, tmp_path: Path) -> None:
+    from film_recovery_nuke.nodes import align
+
+    def numbers(*contents: bytes) -> list[int]:
+        warps = [WarpRecord(name, [[0.0] * 7, [0.0] * 7], f"{name}.exr") for name in "ab"]
+        for warp, content in zip(warps, contents, strict=True):
+            (tmp_path / warp.stmap).write_bytes(content)
+        return list(align._warps(_record([_frame(1, np.eye(3))], warps=warps), tmp_path / "align.json")[0].values())
+
+    assert numbers(b"one", b"two") == [1, 2]
+    assert numbers(b"six", b"two") == [3, 2]
+    assert [path.read_bytes() for path in sorted((tmp_path / align.WARP_FOLDER).iterdir())] == [b"one", b"two", b"six"]

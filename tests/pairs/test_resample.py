@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from film_recovery.images.io import read_frame
+from film_recovery.pairs.align_elements import _warps
 from film_recovery.pairs.confidence import local_confidence
 from film_recovery.pairs.deformation import (
     NO_WARP,
@@ -139,3 +141,20 @@ def test_confidence_of_nothing_is_nothing() -> None:
     assert found[:, :230].min() > 0.9
     with pytest.raises(ValueError, match="one size"):
         local_confidence(COFFEE, COFFEE[:100])
+
+
+def test_the_stmaps_of_an_earlier_alignment_stay(tmp_path: Path) -> None:
+    """A node reads them by their numbers."""
+
+    def align(*shifts: float) -> list[str]:
+        aligned = {frame: SimpleNamespace(warp=np.full((2, 7), shift)) for frame, shift in enumerate(shifts)}
+        work = SimpleNamespace(aligned=aligned, elements=SimpleNamespace(ratios=[1.0], sizes=[SIZE]))
+        verdicts = dict.fromkeys(aligned, SimpleNamespace(verdict="aligned"))
+        return [warp.stmap for warp in _warps(work, verdicts, tmp_path)[0]]  # type: ignore[arg-type]
+
+    assert align(1.0, 2.0) == ["warp.0001.exr", "warp.0002.exr"]
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert align(3.0, 2.0) == ["warp.0003.exr", "warp.0002.exr"]
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert {**after, **before} == after
+    assert sorted(after) == ["warp.0001.exr", "warp.0002.exr", "warp.0003.exr"]

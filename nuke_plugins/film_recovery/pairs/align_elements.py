@@ -5,6 +5,7 @@ Frames are read one pair at a time; only a few numbers of each stay in memory. W
 
 from __future__ import annotations
 
+import filecmp
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def align_elements(
     Args:
         source, reference: the elements.
         request: which frames, and what is known before.
-        folder: gets the STMaps ``warp.<name>.exr`` and a cache; the record itself is for the caller to save there.
+        folder: gets the STMaps ``warp.<number>.exr`` and a cache; the record itself is for the caller to save there.
         reporter: hears of every frame; asked to stop, what was measured so far is kept.
 
     Returns:
@@ -263,11 +264,23 @@ def _warps(work: _Work, verdicts: dict[int, Verdict], folder: Path) -> tuple[lis
         if key not in known:
             known[key] = f"{len(known) + 1:04d}"
             coefficients = one.warp / elements.ratios[0]
-            file = f"warp.{known[key]}.exr"
-            write_stmap(folder / file, coefficients, elements.sizes[0])
-            records.append(WarpRecord(known[key], coefficients.tolist(), file))
+            made = folder / "warp.new.exr"
+            write_stmap(made, coefficients, elements.sizes[0])
+            records.append(WarpRecord(known[key], coefficients.tolist(), _numbered(made).name))
         names[frame] = known[key]
     return records, names
+
+
+def _numbered(made: Path) -> Path:
+    """Give a new STMap the first number that is free or an equal one's: a node may read the others for an earlier alignment."""
+    number = 1
+    while (path := made.with_name(f"warp.{number:04d}.exr")).exists() and not filecmp.cmp(made, path, shallow=False):
+        number += 1
+    if path.exists():
+        made.unlink()
+    else:
+        made.replace(path)
+    return path
 
 
 def _crop(work: _Work, verdicts: dict[int, Verdict]) -> Window:

@@ -7,6 +7,7 @@ left one, with y upwards. So x becomes x + 0.5, and y becomes height - 0.5 - y, 
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import re
 import shutil
 from collections.abc import Sequence
@@ -304,7 +305,7 @@ def _set_curves(knob: Any, curves: Sequence[str]) -> None:
 def _warps(record: AlignmentRecord, path: Path) -> tuple[dict[str, int], str]:
     """Numbers of the warps and the pattern of their files: as they are where they are numbered alike, else copies that are.
 
-    Numbers of files begin at 1, since 0 means no warp.
+    Copies that another alignment's node reads stay as they are. Numbers of files begin at 1, since 0 means no warp.
     """
     if not record.warps:
         return {}, ""
@@ -322,7 +323,16 @@ def _warps(record: AlignmentRecord, path: Path) -> tuple[dict[str, int], str]:
     folder = path.parent / WARP_FOLDER
     with storage_errors(folder):
         folder.mkdir(exist_ok=True)
-        for number, file in enumerate(files, start=1):
-            shutil.copyfile(file, folder / f"warp.{number:04d}{file.suffix}")
-    numbers = {warp.name: number for number, warp in enumerate(record.warps, start=1)}
+        numbers = {warp.name: _copied(file, folder) for warp, file in zip(record.warps, files)}
     return numbers, graph.for_read(folder / f"warp.%04d{files[0].suffix}")
+
+
+def _copied(file: Path, folder: Path) -> int:
+    """Copy a warp under the first number that is free or an equal one's; returns the number."""
+    number = 1
+    while (copy := folder / f"warp.{number:04d}{file.suffix}").exists():
+        if filecmp.cmp(file, copy, shallow=False):
+            return number
+        number += 1
+    shutil.copyfile(file, copy)
+    return number

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from film_recovery.contract.atomic import atomic_path, left_half_written, remove_partials
 
@@ -38,3 +41,12 @@ def test_what_a_dead_process_left_is_known_and_what_another_machine_writes_is_gi
     assert left_half_written(tmp_path / "a.0001.exr") is None
     assert remove_partials(tmp_path) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["a.0001.exr"]
+
+
+def test_machines_with_like_names_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "node", lambda: "rack1-12")
+    with atomic_path(tmp_path / "a.0001.exr") as temporary:
+        temporary.write_bytes(b"half")
+        assert left_half_written(temporary) == "a.0001.exr"
+        monkeypatch.setattr(platform, "node", lambda: "rack11-2")
+        assert left_half_written(temporary) is None

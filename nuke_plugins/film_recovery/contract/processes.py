@@ -5,14 +5,16 @@ Standard library only: both the Nuke side and the worker ask.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
 
 
 def this_machine() -> str:
-    """This machine's name in letters and digits, so that file names may hold it."""
-    return re.sub("[^A-Za-z0-9]", "", platform.node()) or "here"
+    """This machine's name in letters and digits, so that file names may hold it; no two names become the same."""
+    name = platform.node()
+    return re.sub("[^A-Za-z0-9]", "", name) + hashlib.sha256(name.encode()).hexdigest()[:6]
 
 
 def is_living(identifier: int) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from film_recovery.contract.errors import BusyError
+from film_recovery.contract.errors import BusyError, StorageError
 from film_recovery.contract.run_folder import RunFolder
 
 _HOLD = """
@@ -61,3 +63,17 @@ def test_who_only_asks_neither_keeps_a_worker_out_nor_misleads_another(tmp_path:
         with run.locked():
             assert run.is_locked()
     asker.join()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock")
+def test_a_disk_that_cannot_lock_files_is_not_held_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def flock(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    run = RunFolder(tmp_path)
+    with pytest.raises(StorageError, match=r"cannot lock files \(No locks available\)"), run.locked():
+        pass
+    assert not run.is_locked()

@@ -8,6 +8,7 @@ Python is too old.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -25,6 +26,7 @@ _STAMP = "film-recovery.stamp"
 _TAIL = 40  # lines of pip's output shown when it fails
 _NO_SPACE = ("no space left on device", "disk quota exceeded", "errno 28")
 _NO_NETWORK = ("connection broken", "max retries exceeded", "name resolution", "(from versions: none)")
+_HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)  # a lock, by another
 _LITTLE_SPACE = 64 * 1024**2  # bytes; with less than this, a step that failed has most likely filled the disk
 
 
@@ -211,7 +213,8 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _take(descriptor: int) -> bool:
-    """Try to lock an open file without waiting; closing the file gives the lock back."""
+    """Try to lock an open file without waiting; closing the file gives the lock back. Raises :class:`OSError` where files
+    cannot be locked, as on a network disk without a lock service."""
     try:
         if os.name == "nt":
             import msvcrt
@@ -221,8 +224,10 @@ def _take(descriptor: int) -> bool:
             import fcntl
 
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        raise
     return True
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from film_recovery.contract.atomic import storage_errors
-from film_recovery.contract.errors import BusyError
+from film_recovery.contract.errors import BusyError, StorageError
 
 _PATIENCE = 0.5  # seconds; somebody who only asks whether the folder is held holds it for an instant
 _BETWEEN = 0.02
+_HELD = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}  # by another; anything else is no answer
 
 
 class RunFolder:
@@ -39,7 +41,11 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process. Raises :class:`BusyError` when a living process holds it.
+        """Hold the folder for this process.
+
+        Raises:
+            BusyError: a living process holds it.
+            StorageError: it cannot be written, or its disk cannot lock files.
 
         The lock is the operating system's (``flock``), so it goes with a killed process and never has to be cleared by hand.
         """
@@ -48,7 +54,7 @@ class RunFolder:
             stream = open(self.path / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - held as long as the lock
         try:
             end = time.monotonic() + _PATIENCE
-            while not _take(stream.fileno()):
+            while not self._taken(stream.fileno()):
                 if time.monotonic() < end:
                     time.sleep(_BETWEEN)
                     continue
@@ -64,11 +70,21 @@ class RunFolder:
             with open(self.path / "lock", encoding="utf-8") as stream:
                 return not _take(stream.fileno(), shared=True)
         except OSError:
-            return False  # no lock file, or one that nobody here may read
+            return False  # no lock file, one that nobody here may read, or a disk where nobody can hold it
+
+    def _taken(self, descriptor: int) -> bool:
+        try:
+            return _take(descriptor)
+        except OSError as error:
+            raise StorageError(
+                f"The disk of {self.path} cannot lock files ({error.strerror}); choose a folder on another disk, or have its "
+                "locking switched on."
+            ) from error
 
 
 def _take(descriptor: int, shared: bool = False) -> bool:
-    """Try to lock an open file without waiting; closing the file gives the lock back."""
+    """Try to lock an open file without waiting; closing the file gives the lock back. Raises :class:`OSError` where files
+    cannot be locked, as on a network disk without a lock service."""
     try:
         if os.name == "nt":
             import msvcrt
@@ -78,6 +94,8 @@ def _take(descriptor: int, shared: bool = False) -> bool:
             import fcntl
 
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        raise
     return True

@@ -10,6 +10,7 @@ Every event has ``event`` (its kind), ``time`` (seconds since 1970) and its own 
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,12 @@ class EventLog:
     def append(self, event: str, **fields: Any) -> None:
         """Append one event. Values must be JSON (no NaN). Raises :class:`StorageError` when the disk is full."""
         line = json.dumps({"event": event, "time": round(time.time(), 3), **fields}, allow_nan=False, ensure_ascii=False)
-        with storage_errors(self.path), open(self.path, "a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
-            stream.flush()
+        with storage_errors(self.path), open(self.path, "ab+") as stream:
+            if stream.seek(0, os.SEEK_END):
+                stream.seek(-1, os.SEEK_END)
+                if stream.read(1) != b"\n":  # a killed process was writing: this event has to have a line of its own
+                    line = "\n" + line
+            stream.write(f"{line}\n".encode())
 
 
 def read_events(path: Path, kind: str | None = None) -> list[dict[str, Any]]:

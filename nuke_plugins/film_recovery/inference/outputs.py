@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from film_recovery.contract.atomic import left_half_written
-from film_recovery.contract.errors import BusyError, FilmRecoveryError, InputError, StorageError
+from film_recovery.contract.errors import BusyError, FilmRecoveryError, InputError
 from film_recovery.images.frame import CODED, Frame
 from film_recovery.images.io import WRITABLE, read_frame, windows_in, write_frame
 from film_recovery.images.sequence import Sequence, output_path, require_token
@@ -115,12 +115,7 @@ class Outputs:
         kind = self.type_for(source)
         if source.is_coded and not self.linear and (kind or WRITABLE[path.suffix.lower()][0]) in _FLOATING:
             metadata[CODED] = 1
-        try:
-            write_frame(path, replace(result, metadata=metadata), kind)
-        except OSError as error:
-            raise StorageError(
-                f"Cannot write {path}: {error.strerror or error}. Is another process at work in this folder? Then run again."
-            ) from error
+        write_frame(path, replace(result, metadata=metadata), kind)
 
 
 def header_sha256(frame: Frame) -> str:

@@ -10,7 +10,7 @@ from film_recovery.pairs.residual import Blocks
 
 SIZE = (960, 540)
 GRID = np.stack(np.meshgrid(np.arange(60.0, 920.0, 60.0), np.arange(50.0, 500.0, 50.0)), axis=-1).reshape(-1, 2)
-NONE = Blocks(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32), np.zeros(0, np.float32), 40, 0.1)
+NONE = Blocks(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32), 40, 0.1)
 ROUGH = np.array([[1.004, 0.001, 4.0], [-0.001, 1.003, -3.0], [0.0, 0.0, 1.0]])
 
 
@@ -36,8 +36,7 @@ def seen(frame: int, matrix: np.ndarray, warp: np.ndarray, random: np.random.Gen
     shifts = there[:, :2] / there[:, 2:] - GRID + noise * random.standard_normal(GRID.shape)
     liars = random.random(len(GRID)) < 0.1
     shifts[liars] += random.uniform(-8.0, 8.0, (int(liars.sum()), 2))
-    scores = np.full(len(GRID), 0.8, np.float32)
-    return Measured(frame, frame + 7, start, Blocks(GRID.astype(np.float32), shifts.astype(np.float32), scores, 150, 0.8), True)
+    return Measured(frame, frame + 7, start, Blocks(GRID.astype(np.float32), shifts.astype(np.float32), 150, 0.8), True)
 
 
 def error(found: Aligned, matrix: np.ndarray, warp: np.ndarray) -> np.ndarray:
@@ -111,4 +110,4 @@ def test_blocks_near_a_mask_say_nothing() -> None:
     pair = seen(1, truth((0.0, 0.0)), NO_WARP, np.random.default_rng(9))
     left = without_blocks(pair, [(0, 400, 960, 140)], 20.0)
     assert left.blocks.points[:, 1].max() <= 380
-    assert len(left.blocks.points) == len(left.blocks.shifts) == len(left.blocks.scores) < len(pair.blocks.points)
+    assert len(left.blocks.points) == len(left.blocks.shifts) < len(pair.blocks.points)

@@ -146,8 +146,7 @@ def _save_look(path: Path, key: str, found: Look) -> None:
     stream = io.BytesIO()
     figures = np.array([pair.blocks.structured, pair.blocks.correlation, pair.matches], np.float64)
     np.savez(
-        stream, key=np.array(key), matrix=pair.matrix, points=pair.blocks.points, shifts=pair.blocks.shifts,
-        scores=pair.blocks.scores, figures=figures,
+        stream, key=np.array(key), matrix=pair.matrix, points=pair.blocks.points, shifts=pair.blocks.shifts, figures=figures,
         thumbnail=found.thumbnail, levels=np.array([found.levels, found.contrasts], np.float64),
         overlays=np.array(found.overlays, np.int64).reshape(-1, 4),
     )  # fmt: skip
@@ -161,7 +160,7 @@ def _load_look(path: Path, key: str, frame: int, partner: int) -> Look | None:
             if str(stored["key"]) != key:
                 return None
             structured, correlation, matches = stored["figures"].tolist()
-            blocks = Blocks(stored["points"], stored["shifts"], stored["scores"], int(structured), correlation)
+            blocks = Blocks(stored["points"], stored["shifts"], int(structured), correlation)
             levels = stored["levels"].tolist()
             return Look(
                 Measured(frame, partner, stored["matrix"], blocks, bool(matches)),

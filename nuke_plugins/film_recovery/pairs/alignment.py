@@ -74,7 +74,7 @@ def square(matrix: npt.ArrayLike) -> Matrix:
     return np.vstack([np.asarray(matrix, np.float64), [0.0, 0.0, 1.0]])
 
 
-def align_groups(groups: Sequence[Sequence[Measured]], size: tuple[int, int], *, may_tilt: bool = True) -> list[list[Aligned]]:
+def align_groups(groups: Sequence[Sequence[Measured]], size: tuple[int, int]) -> list[list[Aligned]]:
     """Align the pairs of every group (a shot, a single frame) with each other's help.
 
     All groups share one warp, as film and scanner stay what they are, unless a group's own is clearly better there.
@@ -82,7 +82,6 @@ def align_groups(groups: Sequence[Sequence[Measured]], size: tuple[int, int], *,
     Args:
         groups: pairs in order of their frames; those that do not speak are given what their neighbours have.
         size: the source's (width, height).
-        may_tilt: False leaves a perspective in the warp, and every matrix affine.
 
     Returns:
         As many, in the same order. A pair for which there is nothing to go by comes back as it was.
@@ -90,15 +89,15 @@ def align_groups(groups: Sequence[Sequence[Measured]], size: tuple[int, int], *,
     speaking = [[pair for pair in group if pair.speaks] for group in groups]
     everything = [pair for group in speaking for pair in group]
     common = _solve(everything, size, None)[1] if everything else NO_WARP
-    persp = _perspective(common, size) if may_tilt else None
+    tilt = _perspective(common, size)
     result = []
     for group, good in zip(groups, speaking, strict=True):
         warp = _chosen_warp(good, common, size, len(groups))
         corrections = _solve(good, size, warp)[0]
         affine = {pair.source: _corrected(pair, correction) for pair, correction in zip(good, corrections, strict=True)}
         slow = _supported(good, affine, size)
-        bent = persp if warp is common or not may_tilt else _perspective(warp, size)
-        result.append([_finished(pair, slow, warp, bent, size) for pair in group])
+        own = tilt if warp is common else _perspective(warp, size)
+        result.append([_finished(pair, slow, warp, own, size) for pair in group])
     return result
 
 
@@ -111,7 +110,7 @@ def without_blocks(pair: Measured, masks: Sequence[Sequence[int]], margin: float
         down = np.abs(points[:, 1] - (y + (height - 1) / 2.0)) <= height / 2.0 + margin
         kept &= ~(across & down)
     blocks = pair.blocks
-    fewer = Blocks(points[kept], blocks.shifts[kept], blocks.scores[kept], blocks.structured, blocks.correlation)
+    fewer = Blocks(points[kept], blocks.shifts[kept], blocks.structured, blocks.correlation)
     return Measured(pair.source, pair.reference, pair.matrix, fewer, pair.matches)
 
 

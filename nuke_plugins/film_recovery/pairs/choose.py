@@ -4,28 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from film_recovery.elements.selection import spread_frames
 from film_recovery.pairs.coverage import Coverage
 
 _ROUNDS = 2  # of exchanges
 _CANDIDATES = 160  # frames that are tried; more of a long scope are too alike to matter
-
-
-@dataclass(frozen=True)
-class Choice:
-    """``rows`` in the order in which they were taken; ``covered`` and ``errors`` have what each left, exchanges done."""
-
-    rows: list[int]
-    covered: list[float]
-    errors: list[float]
-
-
-def thinned(candidates: Sequence[int], most: int = _CANDIDATES) -> list[int]:
-    """At most ``most`` of the candidates, spread evenly."""
-    if len(candidates) <= most:
-        return list(candidates)
-    return [candidates[round(index * (len(candidates) - 1) / (most - 1))] for index in range(most)]
 
 
 def choose(
@@ -36,19 +20,19 @@ def choose(
     may_join: Callable[[int, Sequence[int]], bool],
     start: Sequence[int] = (),
     rounds: int = _ROUNDS,
-) -> Choice:
-    """Choose rows for a scope.
+) -> list[int]:
+    """Choose rows for a scope; those that are kept come first, then the others in the order in which each helps most.
 
     Args:
         coverage: judges sets of rows.
-        candidates: rows that may be chosen.
+        candidates: rows that may be chosen, ascending.
         count: how many rows are wanted, ``kept`` among them; fewer when no candidate may join any more.
         kept: rows that are in whatever they bring.
         may_join: whether a row may stand beside others (it is no neighbour of theirs).
         start: an earlier choice that is to be completed; its rows may be exchanged.
         rounds: how often exchanges are tried at every place.
     """
-    tried = thinned(candidates)
+    tried = spread_frames(candidates, _CANDIDATES)
     chosen = _greedy(coverage, tried, count, [*kept, *(row for row in start if row not in kept)][:count], may_join)
     free = len(kept)
     for _ in range(rounds if len(chosen) > free else 0):
@@ -57,9 +41,7 @@ def choose(
             chosen[place] = _best_exchange(coverage, tried, chosen, place, may_join)
         if chosen == before:
             break
-    chosen = chosen[:free] + _by_gain(coverage, chosen[:free], chosen[free:])
-    found = [coverage.expect(chosen[: index + 1]) for index in range(len(chosen))]
-    return Choice(chosen, [one.covered for one in found], [one.error for one in found])
+    return chosen[:free] + _by_gain(coverage, chosen[:free], chosen[free:])
 
 
 def _greedy(

@@ -88,14 +88,13 @@ def canonical_planes(first: FloatArray, second: FloatArray, mask: ByteArray) -> 
 class Blocks:
     """Blocks of the source looked for in the moved reference.
 
-    ``points`` (N, 2) are their middles and ``shifts`` (N, 2) how far off each was found, x and y in pixels; ``scores`` (N,) the
-    correlation there, all of trusted blocks only. ``structured`` counts those that held enough to be looked for at all.
-    ``correlation`` (0..1) is that of the whole band-passed pictures.
+    ``points`` (N, 2) are their middles and ``shifts`` (N, 2) how far off each was found, x and y in pixels, of trusted blocks
+    only. ``structured`` counts those that held enough to be looked for at all. ``correlation`` (0..1) is that of the whole
+    band-passed pictures.
     """
 
     points: FloatArray
     shifts: FloatArray
-    scores: FloatArray
     structured: int
     correlation: float
 
@@ -126,7 +125,7 @@ def find_blocks(source: FloatArray, moved: FloatArray, mask: ByteArray, beside: 
     weights = canonical_planes(first, second, mask)
     if weights is None:
         nothing = np.zeros((0, 2), np.float32)
-        return Blocks(nothing, nothing, nothing[:, 0], 0, 0.0)
+        return Blocks(nothing, nothing, 0, 0.0)
     one, two = (np.ascontiguousarray(part @ weight, np.float32) for part, weight in zip((first, second), weights, strict=True))
     inside = mask > 0
     correlation = float(np.clip(np.corrcoef(one[inside], two[inside])[0, 1], 0.0, 1.0))
@@ -158,9 +157,9 @@ def _block_shifts(
             if best >= _TRUSTED and 0 < x < 2 * reach and 0 < y < 2 * reach:
                 around = (scores[y, x - 1 : x + 2].tolist(), scores[y - 1 : y + 2, x].tolist())
                 shift = (x - reach + _vertex(*around[0]), y - reach + _vertex(*around[1]))
-                found.append((left + (block - 1) / 2, top + (block - 1) / 2, *shift, best))
-    table = np.asarray(found, np.float32).reshape(-1, 5)
-    return Blocks(table[:, :2], table[:, 2:4], table[:, 4], structured, correlation)
+                found.append((left + (block - 1) / 2, top + (block - 1) / 2, *shift))
+    table = np.asarray(found, np.float32).reshape(-1, 4)
+    return Blocks(table[:, :2], table[:, 2:], structured, correlation)
 
 
 def _weaker_direction(gradient: FloatArray) -> float:

@@ -183,7 +183,7 @@ def _choice(
         return all(abs(frames[row] - frames[one]) >= gap for one in others)
 
     candidates = [row for row in free if row not in state.rejected and row not in kept]
-    return choose(coverage, candidates, count, kept, apart, start, rounds).rows
+    return choose(coverage, candidates, count, kept, apart, start, rounds)
 
 
 def _sound_choice(
@@ -224,7 +224,7 @@ def _held_out(scope: Scope, coverage: Coverage, free: list[int], training: list[
     while True:
         open_rows = [row for row in free if row not in state.rejected and row not in training and apart(row, ())]
         differing = [row for row in open_rows if all(_differ(thumbnails[row], thumbnails[one]) for one in training)]
-        chosen = choose(coverage, differing if len(differing) >= wanted else open_rows, wanted, [], apart).rows
+        chosen = choose(coverage, differing if len(differing) >= wanted else open_rows, wanted, [], apart)
         if not _reject(chosen, (), state):
             return chosen
 

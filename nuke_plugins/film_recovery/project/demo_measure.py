@@ -48,7 +48,6 @@ class DemoFigures:
     luma_identity: float
     flicker_of_truth: float | None
     dataset: Dataset
-    detail_dataset: Dataset
     baselines: list[Baseline]
 
     def figures(self) -> dict[str, Any]:
@@ -90,7 +89,7 @@ def measure_demo(places: DemoPlaces, reporter: Reporter) -> DemoFigures:
     both, flicker_of_truth = _measure_both(places, dataset, baselines, reporter)
     alone = _measure_alone(places, detail_dataset, reporter)
     identity = _float_identity(places, dataset, both.frames[0])
-    return DemoFigures(both, alone, identity, flicker_of_truth, dataset, detail_dataset, baselines)
+    return DemoFigures(both, alone, identity, flicker_of_truth, dataset, baselines)
 
 
 def _measure_both(

@@ -22,14 +22,13 @@ FloatArray = npt.NDArray[np.float32]
 @dataclass(frozen=True)
 class Clip:
     """One side of a pair is cut off: ``element`` ``source`` or ``reference``, ``end`` ``highlights`` or ``shadows``, the coded
-    ``level`` and the ``share`` of pixels pinned to it, and how much the other side ``varies`` there, coded."""
+    ``level`` and the ``share`` of pixels pinned to it."""
 
     frame: int
     element: str
     end: str
     level: float
     share: float
-    varies: float
 
 
 def overlays_of(views: Sequence[View]) -> dict[int, list[Box]]:
@@ -134,7 +133,7 @@ def _clip(frame: int, element: str, end: str, own: FloatArray, other: FloatArray
         low, high = np.quantile(seen, (0.05, 0.95), axis=0)
         varies = float((high - low).max())
         if varies > _VARIES and (best is None or share > best.share):
-            best = Clip(frame, element, end, abs(top), share, varies)
+            best = Clip(frame, element, end, abs(top), share)
     return best
 
 

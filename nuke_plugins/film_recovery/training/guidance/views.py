@@ -26,7 +26,7 @@ class View:
 
     Attributes:
         frame, held_out: of the pair.
-        source, reference, target: coded RGB, float32 (H, W, 3) each, at most 1280 pixels wide; the source is not balanced.
+        source, reference: coded RGB, float32 (H, W, 3) each, at most 1280 pixels wide; the source is not balanced.
         ratio: pixels of the pair for one of these, 1 or more.
         corner: where the pair's upper left pixel lies in the source's data window, x and y.
         cells: coded YCbCr of the balanced source, means of cells, (h, w, 3); ``wanted`` the same of the target.
@@ -37,7 +37,6 @@ class View:
     held_out: bool
     source: FloatArray
     reference: FloatArray
-    target: FloatArray
     ratio: float
     corner: tuple[int, int]
     cells: FloatArray
@@ -60,7 +59,7 @@ def view_of(pair: Pair, dataset: Dataset) -> View:
     source, reference, target, seen = (np.asarray(encode(part, encoding), np.float32) for part in (*small, balanced))
     trust = np.ones(size[::-1], np.float32) if pair.trust is None else _shrunk(pair.trust, size)
     return View(
-        pair.frame, pair.held_out, source, reference, target, ratio, (dataset.manifest.crop[0], dataset.manifest.crop[1]),
+        pair.frame, pair.held_out, source, reference, ratio, (dataset.manifest.crop[0], dataset.manifest.crop[1]),
         means(rgb_to_ycbcr(seen, matrix)), means(rgb_to_ycbcr(target, matrix)), means(trust) >= _BELIEVED,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ import pytest
 from film_recovery.contract.errors import InputError
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
-from film_recovery.images.ocio import ACES, BUILT_IN, aces_frame, colour_spaces, convert, load_config, to_aces
+from film_recovery.images.ocio import ACES, BUILT_IN, aces_frame, convert, load_config, to_aces
 
 SMALL_CONFIG = """ocio_profile_version: 2
 roles: {default: plain, scene_linear: plain, aces_interchange: studio_aces}
@@ -42,9 +42,9 @@ def test_the_environment_names_the_configuration(tmp_path: Path, monkeypatch: py
     path = tmp_path / "studio ü.ocio"
     path.write_text(SMALL_CONFIG, encoding="utf-8")
     monkeypatch.setenv("OCIO", str(path))
-    assert colour_spaces() == ["studio_aces", "plain"]
+    assert list(load_config().getColorSpaceNames()) == ["studio_aces", "plain"]
     assert np.array_equal(to_aces(np.ones((1, 2, 3)), "scene_linear"), np.full((1, 2, 3), 2.0, np.float32))
-    assert "ACEScg" in colour_spaces(load_config(BUILT_IN))
+    assert "ACEScg" in load_config(BUILT_IN).getColorSpaceNames()
     monkeypatch.setenv("OCIO", str(tmp_path / "gone.ocio"))
     with pytest.raises(InputError, match=r"gone\.ocio cannot be read; check the path or the variable OCIO"):
         load_config()

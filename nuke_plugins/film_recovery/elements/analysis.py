@@ -32,6 +32,7 @@ CHANNELS = ("red", "green", "blue")
 _SERIES_FRAMES = 24  # frames read for the flicker, over the whole element
 _ALIKE = 1.1  # ratio below which two elements count as equal
 _CONTRAST = 0.01  # density range; with less there is no picture whose layers could be compared
+_MATRIX = "709"
 _NEUTRAL = 0.03  # density of a cast that nobody sees
 FloatArray = npt.NDArray[np.float32]
 
@@ -123,7 +124,7 @@ class ElementAnalysis:
 
 
 def analyse_element(
-    sequence: FrameSequence, frames: Iterable[int], encoding: str, area: Window | None = None, matrix: str = "709"
+    sequence: FrameSequence, frames: Iterable[int], encoding: str, area: Window | None = None
 ) -> ElementAnalysis:
     """Analyse one element.
 
@@ -133,7 +134,6 @@ def analyse_element(
             grain (:mod:`film_recovery.elements.coherence`); flicker looks at up to 24 frames of the whole.
         encoding: a name of :mod:`film_recovery.images.encodings`, or ``auto``: ``none`` for coded files, else ``display``.
         area: the picture area in pixels of the data window; None takes the whole frame.
-        matrix: the YCbCr matrix.
 
     Raises:
         InputError: no frame is named, the picture area is smaller than 32 pixels, or frames are of several sizes.
@@ -156,13 +156,13 @@ def analyse_element(
         for frame in spread_frames(sequence.frames, _SERIES_FRAMES)
     ]
     found = analyse_pictures(
-        sequence.name, list(pictures.values()), encoding, area, matrix, frames=chosen, blocks=blocks
+        sequence.name, list(pictures.values()), encoding, area, frames=chosen, blocks=blocks
     )
     there, powers = set(sequence.frames), []
     for frame in chosen:
         if frame + 1 in there:
             pair = [picture(frame), picture(frame + 1)]
-            powers.append(tile_powers(*(_coded_luma(_cut(one, area), encoding, matrix) for one in pair)))
+            powers.append(tile_powers(*(_coded_luma(_cut(one, area), encoding) for one in pair)))
     detail = judge(powers)
     if detail is not None:
         found.take_detail(detail)
@@ -183,7 +183,6 @@ def analyse_pictures(
     pictures: Sequence[FloatArray],
     encoding: str,
     area: Window | None = None,
-    matrix: str = "709",
     *,
     frames: Sequence[int] | None = None,
     blocks: Sequence[FloatArray] | None = None,
@@ -199,7 +198,7 @@ def analyse_pictures(
     if min(height, width) < 32:
         raise InputError(f"The picture area of {name} is {width}x{height}; an analysis needs at least 32 pixels each way.")
     coded = [np.asarray(encode(picture, encoding), np.float32) for picture in cut]
-    components = [rgb_to_ycbcr(picture, matrix) for picture in coded]
+    components = [rgb_to_ycbcr(picture, _MATRIX) for picture in coded]
     densities = [to_density(to_linear(picture, encoding)) for picture in cut]
     spectrum = measure_spectrum([part[..., 0] for part in components])
     ranges = density_range(densities)
@@ -273,9 +272,9 @@ def hue_of_cast(cast: Sequence[float]) -> str:
     return names[int((angle + 30.0) // 60.0) % 6]
 
 
-def _coded_luma(picture: FloatArray, encoding: str, matrix: str) -> FloatArray:
+def _coded_luma(picture: FloatArray, encoding: str) -> FloatArray:
     coded = np.asarray(encode(picture, encoding), np.float32)
-    return np.ascontiguousarray(rgb_to_ycbcr(coded, matrix)[..., 0], np.float32)
+    return np.ascontiguousarray(rgb_to_ycbcr(coded, _MATRIX)[..., 0], np.float32)
 
 
 def _details_alike(first: ElementAnalysis, second: ElementAnalysis) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from film_recovery.elements.survey import DETAIL, DETAIL_UNIT
 FloatArray = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
 
+_ROUNDS = 6  # of refining
 _ZOOMS = (0.86, 0.89, 0.92, 0.95, 0.975, 1.0, 1.025, 1.05, 1.08, 1.12, 1.16)
 _SHIFTS = np.arange(-0.10, 0.101, 0.02)
 _SEARCH_GRID, _SEARCH_MARGIN, _SEARCH_BLUR = (24, 14), 0.16, 3.0  # columns and rows; share of the frame; detail pixels
@@ -131,7 +132,6 @@ def refine_framing(
     framing: Framing,
     pairs: Sequence[tuple[int, int]],
     blur: float,
-    rounds: int = 6,
 ) -> Framing:
     """The affine framing that fits given pairs of frames best, all at once (Gauss-Newton, Cauchy weights).
 
@@ -146,7 +146,7 @@ def refine_framing(
     down = np.asarray([cv2.Sobel(plane, cv2.CV_32F, 0, 1, scale=1 / 8) for plane in planes])
     width, height = DETAIL
     u, v = positions[:, 0].astype(np.float32), positions[:, 1].astype(np.float32)
-    for _ in range(rounds):
+    for _ in range(_ROUNDS):
         there = framing.apply(positions)
         values = sample(planes, there)
         values -= values.mean(axis=1, keepdims=True)

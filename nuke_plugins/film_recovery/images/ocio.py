@@ -41,11 +41,6 @@ def load_config(name: str | Path | None = None) -> ocio.Config:
     return _load(str(name or os.environ.get("OCIO") or BUILT_IN))
 
 
-def colour_spaces(config: ocio.Config | None = None) -> list[str]:
-    """The names of the colour spaces of a configuration, in its order."""
-    return list((config or load_config()).getColorSpaceNames())
-
-
 def convert(rgb: npt.ArrayLike, source: str, target: str, config: ocio.Config | None = None) -> FloatArray:
     """Convert pixels, (H, W, 3), from one colour space, alias or role of the configuration to another; nothing is clamped.
 
@@ -72,9 +67,9 @@ def to_aces(rgb: npt.ArrayLike, source: str, config: ocio.Config | None = None) 
     return convert(rgb, source, ACES if config.getColorSpace(ACES) is not None else _ACES_ROLE, config)
 
 
-def aces_frame(frame: Frame, source: str, config: ocio.Config | None = None) -> Frame:
+def aces_frame(frame: Frame, source: str) -> Frame:
     """A frame of the colour space ``source`` as an ACES2065-1 frame that says so in its header; all else is carried."""
-    rgb = to_aces(frame.rgb, source, config)
+    rgb = to_aces(frame.rgb, source)
     return replace(frame, rgb=rgb, metadata={**frame.metadata, **ACES_METADATA}, pixel_type="half")
 
 

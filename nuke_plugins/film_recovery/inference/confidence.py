@@ -17,6 +17,7 @@ from film_recovery.inference.steady import Deviation
 LAYER = "confidence.Y"
 _HOLDS_LAYERS = (".exr", ".tif", ".tiff")
 _WORTH_SAYING = 0.05  # of a frame that is unlike the pairs
+_NAMED = 3  # frames
 _APART = 24  # frames: nearer ones are taken for the same sight
 
 
@@ -59,11 +60,11 @@ def _steadied(balance: Sequence[float] | None, deviation: Deviation) -> list[flo
     return [*matrix.ravel().tolist(), *(offset - matrix @ np.asarray(deviation)).tolist()]
 
 
-def least_like(shares: Mapping[int, float], most: int = 3) -> list[int]:
-    """Frames of which at least a twentieth is unlike the pairs, most first, none within a second of a worse one."""
+def least_like(shares: Mapping[int, float]) -> list[int]:
+    """Up to three frames of which at least a twentieth is unlike the pairs, most first, none within a second of a worse one."""
     found: list[int] = []
     for frame in sorted(shares, key=lambda one: (-shares[one], one)):
-        if len(found) == most or shares[frame] < _WORTH_SAYING:
+        if len(found) == _NAMED or shares[frame] < _WORTH_SAYING:
             break
         if all(abs(frame - other) >= _APART for other in found):
             found.append(frame)

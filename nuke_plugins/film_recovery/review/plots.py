@@ -19,6 +19,7 @@ from film_recovery.contract.atomic import atomic_path
 RESULT, SOURCE, REFERENCE, TRUTH = "#c0392b", "#8a8a90", "#1f7a8c", "#1c1c1e"
 _OTHERS = ("#b08a3c", "#6a5d9e", "#4f8a5b", "#a65f86")
 WIDTH, _HEIGHT = 7.2, 2.9  # inches, the text width of an A4 page
+_DOTS_PER_INCH = 160
 STYLE: Any = {
     "font.family": "DejaVu Sans", "font.size": 8.5, "axes.titlesize": 9.5, "axes.titleweight": "bold",
     "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#8a8a90",
@@ -86,9 +87,7 @@ def power_curves(curves: Sequence[Curve]) -> Figure:
     return figure
 
 
-def per_frame(
-    curves: Sequence[Curve], title: str, ylabel: str, trained: Sequence[int] = (), note: str = "trained on"
-) -> Figure:  # fmt: skip
+def per_frame(curves: Sequence[Curve], title: str, ylabel: str, trained: Sequence[int] = ()) -> Figure:
     """A figure such as ΔE2000 over frame numbers; the frames trained on are ticked at the bottom."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, _HEIGHT), layout="constrained")
@@ -99,7 +98,7 @@ def per_frame(
         axes.set(title=title, xlabel="frame", ylabel=ylabel)
         axes.set_ylim(bottom=0.0)
         if trained:
-            axes.plot(trained, np.zeros(len(trained)), "|", color=TRUTH, markersize=11, label=note, clip_on=False)
+            axes.plot(trained, np.zeros(len(trained)), "|", color=TRUTH, markersize=11, label="trained on", clip_on=False)
         _legend_below(figure, axes)
     return figure
 
@@ -114,11 +113,11 @@ def to_svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def save_chart(path: Path, figure: Figure, dots_per_inch: int = 160) -> Path:
+def save_chart(path: Path, figure: Figure) -> Path:
     """Write the figure as PNG, whole or not at all."""
     with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
         _settle(figure)
-        FigureCanvasAgg(figure).print_figure(temporary, format="png", dpi=dots_per_inch)
+        FigureCanvasAgg(figure).print_figure(temporary, format="png", dpi=_DOTS_PER_INCH)
     return path
 
 

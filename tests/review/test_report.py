@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from film_recovery.images.drawing import display
 from film_recovery.review import plots
 from film_recovery.review.report import build_report, render_report
 from film_recovery.review.report_data import BeforeAfter, Chart, ElementFigures, PairLine, Picture, ReportData, ScoreTable
-from film_recovery.review.stills import display
 from film_recovery.review.verdict import MethodScore
 
 FloatArray = npt.NDArray[np.float32]

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pytest
 
 from film_recovery.contract.errors import UsageError
-from film_recovery.images.drawing import MARGIN
+from film_recovery.images.drawing import MARGIN, display
 from film_recovery.images.encodings import encode
 from film_recovery.images.movie import Movie
-from film_recovery.review.stills import busiest, comparison, crop, detail_crops, display
+from film_recovery.review.stills import busiest, comparison, crop, detail_crops
 from film_recovery.review.video import write_comparison_movie
 
 FloatArray = npt.NDArray[np.float32]

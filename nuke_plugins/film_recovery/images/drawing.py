@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from film_recovery.contract.atomic import atomic_path
 from film_recovery.contract.errors import UsageError
+from film_recovery.images.encodings import encode
 
 GROUND = (22, 22, 24)  # neutral, so that it does not tint the eye
 INK = (232, 232, 230)
@@ -29,6 +30,15 @@ MARGIN = 18  # pixels round the grid
 
 Bytes = npt.NDArray[np.uint8]
 Cell = tuple[str, npt.NDArray[np.float32] | Bytes]
+
+
+def display(rgb: npt.ArrayLike, encoding: str) -> npt.NDArray[np.float32]:
+    """Working space to what a display shows, 0..1: the sRGB curve unless the values are coded already; beyond 0..1 clips.
+
+    ``log`` files hold linear light and get the same curve; that is a plain look at them, without a film look or tone mapping.
+    """
+    shown = encode(np.asarray(rgb, np.float32), "none" if encoding == "none" else "display")
+    return np.asarray(np.clip(shown, 0.0, 1.0), np.float32)
 
 
 def to_uint8(rgb_display: npt.ArrayLike) -> Bytes:

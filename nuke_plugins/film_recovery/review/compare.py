@@ -7,10 +7,10 @@ from pathlib import Path
 
 from film_recovery.contract.errors import InputError
 from film_recovery.elements.selection import spread_frames
-from film_recovery.images.drawing import save_png
+from film_recovery.images.drawing import display, save_png
 from film_recovery.images.frame import FloatArray, Frame
 from film_recovery.images.sequence import open_sequence
-from film_recovery.review.stills import comparison, display
+from film_recovery.review.stills import comparison
 from film_recovery.review.video import write_comparison_movie
 
 _STILLS = 3

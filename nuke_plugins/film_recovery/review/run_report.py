@@ -14,6 +14,7 @@ from film_recovery.contract.events import read_events
 from film_recovery.contract.findings import load_findings
 from film_recovery.contract.job import load_job
 from film_recovery.contract.run_folder import RunFolder
+from film_recovery.images.drawing import display
 from film_recovery.inference.session import InferenceOptions, ModelSession
 from film_recovery.inference.tiles import recover
 from film_recovery.modelfile.load import load_model
@@ -23,7 +24,7 @@ from film_recovery.review.metrics import measure, summarise
 from film_recovery.review.plots import training_curves
 from film_recovery.review.report import build_report
 from film_recovery.review.report_data import Chart, FindingLine, PairLine, Picture, ReportData, ScoreTable
-from film_recovery.review.stills import comparison, display
+from film_recovery.review.stills import comparison
 from film_recovery.review.verdict import MethodScore
 
 _NOT_JUDGED = {

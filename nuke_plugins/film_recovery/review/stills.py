@@ -10,22 +10,13 @@ import numpy.typing as npt
 
 from film_recovery.contract.errors import UsageError
 from film_recovery.images.drawing import Bytes, Cell, draw_grid, enlarge, to_uint8
-from film_recovery.images.encodings import encode
+from film_recovery.images.drawing import display as display
 
 FloatArray = npt.NDArray[np.float32]
 _MOST = 6  # pictures side by side, beyond which none is large enough to judge
 
 
-def display(rgb: npt.ArrayLike, encoding: str) -> FloatArray:
-    """Working space to what a display shows, 0..1: the sRGB curve unless the values are coded already; beyond 0..1 clips.
-
-    ``log`` files hold linear light and get the same curve; that is a plain look at them, without a film look or tone mapping.
-    """
-    shown = encode(np.asarray(rgb, np.float32), "none" if encoding == "none" else "display")
-    return np.asarray(np.clip(shown, 0.0, 1.0), np.float32)
-
-
-def comparison(panels: Sequence[Cell], title: str = "", subtitle: str = "", cell_width: int = 640) -> Bytes:
+def comparison(panels: Sequence[Cell], title: str = "", cell_width: int = 640) -> Bytes:
     """Two to six labelled display pictures: 2 in a row, 3 as two above one, 4 as 2 x 2, 5 and 6 in rows of three.
 
     Raises :class:`UsageError` for another number.
@@ -34,7 +25,7 @@ def comparison(panels: Sequence[Cell], title: str = "", subtitle: str = "", cell
         raise UsageError(f"A comparison shows 2 to {_MOST} pictures; {len(panels)} were given.")
     columns = 2 if len(panels) <= 4 else 3
     rows = [list(panels[begin : begin + columns]) for begin in range(0, len(panels), columns)]
-    return draw_grid(rows, title, cell_width, subtitle)
+    return draw_grid(rows, title, cell_width)
 
 
 def detail_crops(

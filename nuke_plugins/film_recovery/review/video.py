@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from film_recovery.contract.errors import UsageError
-from film_recovery.images.drawing import GROUND, Bytes
+from film_recovery.images.drawing import GROUND, Bytes, display
 from film_recovery.images.movie import write_movie
-from film_recovery.review.stills import comparison, display
+from film_recovery.review.stills import comparison
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -23,7 +23,6 @@ def write_comparison_movie(
     encoding: str,
     *,
     fps: float = 24.0,
-    title: str = "",
     cell_width: int = 640,
 ) -> Path:
     """Write a movie whose every frame is a labelled comparison.
@@ -36,23 +35,19 @@ def write_comparison_movie(
 
     Raises :class:`UsageError` when a frame does not hold as many pictures as there are labels, or there is no frame.
     """
-    write_movie(path, _drawn(labels, frames, encoding, title, cell_width), fps)
+    write_movie(path, _drawn(labels, frames, encoding, cell_width), fps)
     return path
 
 
 def _drawn(
-    labels: Sequence[str],
-    frames: Iterable[tuple[int, Sequence[FloatArray]]],
-    encoding: str,
-    title: str,
-    cell_width: int,
+    labels: Sequence[str], frames: Iterable[tuple[int, Sequence[FloatArray]]], encoding: str, cell_width: int
 ) -> Iterator[Bytes]:
     size: tuple[int, int] | None = None
     for number, pictures in frames:
         if len(pictures) != len(labels):
             raise UsageError(f"Frame {number} has {len(pictures)} pictures for {len(labels)} labels.")
         cells = [(label, display(rgb, encoding)) for label, rgb in zip(labels, pictures, strict=True)]
-        drawn = comparison(cells, f"{title}  ·  {number}" if title else f"frame {number}", cell_width=cell_width)
+        drawn = comparison(cells, f"frame {number}", cell_width=cell_width)
         size = size or (drawn.shape[0] + drawn.shape[0] % 2, drawn.shape[1] + drawn.shape[1] % 2)
         yield _on_canvas(drawn, size)
 

@@ -12,8 +12,7 @@ import torch
 
 from film_recovery.contract.events import EventLog
 from film_recovery.contract.run_folder import RunFolder
-from film_recovery.images.drawing import Cell, draw_grid, fit_width, save_png
-from film_recovery.images.encodings import encode
+from film_recovery.images.drawing import Cell, display, draw_grid, fit_width, save_png
 from film_recovery.pairs.dataset import Pair
 from film_recovery.training.graph import RecoveryGraph
 
@@ -52,7 +51,7 @@ class Monitor:
         if not self._given:
             self._given = [_given_cells(pair, graph.encoding) for pair in self.shown]
         rows = [
-            [*given, (f"output · step {step}", _display(run_graph(graph, pair.source), graph.encoding))]
+            [*given, (f"output · step {step}", display(run_graph(graph, pair.source), graph.encoding))]
             for pair, given in zip(self.shown, self._given, strict=True)
         ]
         path = self.run.sheets / f"contact_{step:06d}.png"
@@ -61,8 +60,8 @@ class Monitor:
 
     def _preview_frame(self, graph: RecoveryGraph, frame: npt.NDArray[np.float32], step: int) -> None:
         """The preview frame as it comes and as the model gives it now, side by side."""
-        row = [("preview · input", _display(frame, graph.encoding)),
-               (f"output · step {step}", _display(run_graph(graph, frame), graph.encoding))]  # fmt: skip
+        row = [("preview · input", display(frame, graph.encoding)),
+               (f"output · step {step}", display(run_graph(graph, frame), graph.encoding))]  # fmt: skip
         path = self.run.preview / f"preview_{step:06d}.png"
         save_png(path, draw_grid([row], f"a frame outside the set, step {step}", _CELL * 2))
         self.log.append("preview", step=step, path=path.relative_to(self.run.path).as_posix())
@@ -85,10 +84,4 @@ def _given_cells(pair: Pair, encoding: str) -> list[Cell]:
     """Input and target, as large as they are shown."""
     where = f"{pair.frame}" + (" · held out" if pair.held_out else "")
     given = ((f"{where} · input", pair.source), ("target", pair.target))
-    return [(label, fit_width(_display(picture, encoding), _CELL)) for label, picture in given]
-
-
-def _display(working: npt.NDArray[np.float32], encoding: str) -> npt.NDArray[np.float32]:
-    """Working-space values as a display shows them, 0 to 1: log-coded material is linear light and gets the display curve."""
-    shown = encode(working, "none" if encoding == "none" else "display")
-    return np.asarray(np.clip(shown, 0.0, 1.0), dtype=np.float32)
+    return [(label, fit_width(display(picture, encoding), _CELL)) for label, picture in given]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from film_recovery.contract.findings import Finding
 from film_recovery.images.colour_difference import delta_e_2000, linear_to_lab
-from film_recovery.images.drawing import Cell, draw_grid, save_png
-from film_recovery.images.encodings import encode, to_linear
+from film_recovery.images.drawing import Cell, display, draw_grid, save_png, to_uint8
+from film_recovery.images.encodings import to_linear
 from film_recovery.pairs.dataset import Pair
 from film_recovery.pairs.overlays import Box
 
@@ -48,7 +48,7 @@ def draw_finding(
     size = (_WIDE, max(round(pair.source.shape[0] * ratio), 1))
     source, reference, target, output = (_resized(part, size) for part in (pair.source, pair.reference, pair.target, recovered))
     errors = error_map(output, target, encoding)
-    shown = [_display(part, encoding) for part in (source, reference, target, output)]
+    shown = [to_uint8(display(part, encoding)) for part in (source, reference, target, output)]
     for side, picture in zip(("source", "reference"), shown, strict=False):
         if marks and side in marks:
             there = cv2.resize(marks[side].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
@@ -108,8 +108,3 @@ def _scale_words() -> str:
 def _resized(picture: FloatArray, size: tuple[int, int]) -> FloatArray:
     shrinks = picture.shape[1] > size[0]
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), np.float32)
-
-
-def _display(working: FloatArray, encoding: str) -> Bytes:
-    coded = np.clip(np.nan_to_num(encode(working, "none" if encoding == "none" else "display")), 0.0, 1.0)
-    return np.ascontiguousarray(np.asarray(coded * 255.0 + 0.5, np.uint8))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from film_recovery.contract.errors import BusyError, MissingFrameError, ProjectError, StoppedError
+from film_recovery.contract.errors import BusyError, InputError, MissingFrameError, ProjectError, StoppedError
 from film_recovery.contract.progress import SilentReporter
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.colour import luma
@@ -298,6 +298,14 @@ def test_a_retouched_frame_is_rendered_again(project: Path) -> None:
     assert states(project)["colour"] == "render"
     run_project(project, only=["colour"])
     assert path.read_bytes() == before
+
+
+def test_a_file_that_cannot_be_read_is_named(project: Path) -> None:
+    path = project.parent / "work" / "passes" / "colour" / "frames" / "colour.1002.exr"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError, match=r"colour\.1002\.exr cannot be read \(Is a directory\); check its permissions"):
+        run_project(project)
 
 
 def test_an_exchanged_model_is_noticed(project: Path) -> None:

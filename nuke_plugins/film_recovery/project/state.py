@@ -188,17 +188,19 @@ class Hashes:
         return self.file(path) if path is not None else ""
 
     def file(self, path: Path) -> str:
-        """The hash of a file; empty when it does not exist."""
+        """The hash of a file; empty when it does not exist. Raises :class:`InputError` for one that cannot be read."""
         try:
             status = path.stat()
+            mark = f"{status.st_size}:{status.st_mtime_ns}"
+            known = self._known.get(str(path))
+            if known is None or known[0] != mark:
+                with open(path, "rb") as stream:
+                    known = [mark, hashlib.file_digest(stream, "sha256").hexdigest()]
+                self._known[str(path)] = known
         except FileNotFoundError:
             return ""
-        mark = f"{status.st_size}:{status.st_mtime_ns}"
-        known = self._known.get(str(path))
-        if known is None or known[0] != mark:
-            with open(path, "rb") as stream:
-                known = [mark, hashlib.file_digest(stream, "sha256").hexdigest()]
-            self._known[str(path)] = known
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions and its disk.") from error
         return known[1]
 
     def save(self) -> None:

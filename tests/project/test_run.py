@@ -357,6 +357,14 @@ def test_two_runs_of_one_project_do_not_meet(project: Path) -> None:
         run_project(project)
 
 
+def test_a_run_that_somebody_goes_on_with_is_not_set_aside(project: Path) -> None:
+    change(project, "apply =", "seed = 3\napply =")
+    held = RunFolder(project.parent / "work" / "passes" / "detail" / "all" / "run")
+    with held.locked(), pytest.raises(BusyError, match="run; wait for it or stop it, then run again"):
+        run_project(project)
+    assert held.job.exists()
+
+
 def test_two_projects_do_not_share_an_output(project: Path) -> None:
     other = Path(shutil.copyfile(project, project.with_name("other.toml")))
     before = sorted(path.name for path in project.parent.rglob("work/**/*.exr"))

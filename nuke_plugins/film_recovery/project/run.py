@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from film_recovery.contract.errors import ProjectError, StoppedError
+from film_recovery.contract.errors import BusyError, ProjectError, StoppedError
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.contract.run_folder import RunFolder
@@ -126,9 +126,14 @@ def _train(project: Project, places: Places, hashes: Hashes, step: Step, reporte
 
 
 def _set_aside(run: RunFolder) -> None:
-    """Keep a run that has a model, under ``earlier/``: it may be hours of work. One that never finished is removed."""
+    """Keep a run that has a model, under ``earlier/``: it may be hours of work. One that never finished is removed.
+
+    Raises :class:`BusyError` while a process works in it, which somebody else may have started with ``resume``.
+    """
     if not run.path.exists():
         return
+    if run.is_locked():
+        raise BusyError(f"Another process is working in {run.path}; wait for it or stop it, then run again.")
     if not any(run.export.glob("*.onnx")):
         shutil.rmtree(run.path)
         return

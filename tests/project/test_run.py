@@ -200,6 +200,26 @@ def test_a_source_that_is_replaced_during_a_render_is_rendered_again(project: Pa
     assert states(project)["colour"] == "render"
 
 
+def test_a_render_that_is_stopped_keeps_what_it_has_rendered(project: Path) -> None:
+    brighten(project.parent / "sharp element" / "neg.1002.exr")
+
+    def apply_model(model: Path, source: Any, target: Path, frames: list[int], **options: Any) -> None:
+        run_apply(model, source, target, frames[:3], **options)
+        raise StoppedError("Stopped.")
+
+    run_apply = run.apply_model
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "apply_model", apply_model)
+        with pytest.raises(StoppedError):
+            run_project(project, only=["colour"])
+    frames = project.parent / "work" / "passes" / "colour" / "frames"
+    before = {path.name: path.stat().st_mtime_ns for path in frames.iterdir()}
+    run_project(project, only=["colour"])
+    assert states(project)["colour"] == "up to date"
+    kept = [path.name for path in sorted(frames.iterdir()) if path.stat().st_mtime_ns == before[path.name]]
+    assert kept == ["colour.1001.exr", "colour.1002.exr", "colour.1003.exr"]
+
+
 def test_a_changed_training_picture_needs_training(project: Path) -> None:
     brighten(project.parent / "kopie" / "print.1004.exr")
     assert states(project)["colour"] == "train"

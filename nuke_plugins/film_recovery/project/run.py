@@ -222,6 +222,8 @@ def _render(
     for frame in frames:
         if settings.merge == "none" and _is_another(output_path(target, frame), hashes, state.frames.get(str(frame))):
             output_path(target, frame).unlink()
+        state.frames.pop(str(frame), None)  # from here on its header tells, also of what a stopped run renders
+    state.save(places.state(step.name, step.unit))
     records = frame_records(places, hashes, step.name, frames, project)  # before a source is read: it may be replaced meanwhile
     apply_model(model, source, target, frames, skip_existing=True, reporter=reporter)
 

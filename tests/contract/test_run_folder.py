@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from film_recovery.contract.errors import BusyError, StorageError
+from film_recovery.contract.errors import BusyError, InputError, StorageError
 from film_recovery.contract.run_folder import RunFolder
 
 _HOLD = """
@@ -37,6 +37,13 @@ def test_a_folder_is_held_as_long_as_its_process_lives(tmp_path: Path) -> None:
             pass
         process.kill()
     assert not run.is_locked()
+
+
+@pytest.mark.parametrize("name", ["taken", "taken/below"])
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "taken").touch()
+    with pytest.raises(InputError, match=f"{name} is a file, or lies below one"), RunFolder(tmp_path / name).locked():
+        pass
 
 
 def test_who_only_asks_neither_keeps_a_worker_out_nor_misleads_another(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +33,30 @@ def test_the_fit_stands_grain_dust_and_a_shifted_reference(photograph: np.ndarra
     spoiled = fit_balance([faded(truth)], [reference])
     difference = np.abs(spoiled.apply(faded(truth)) - clean.apply(faded(truth)))
     assert difference.mean() < 0.012
+
+
+@pytest.mark.parametrize("level", [0.0, 0.002])
+def test_what_is_black_on_both_sides_does_not_decide(photograph: np.ndarray, level: float) -> None:
+    """A mask that was multiplied in, or crushed blacks: no fading has moved them."""
+    truth = photograph * 0.9 + 0.01
+    source, reference = faded(truth), truth.copy()
+    height, width = truth.shape[:2]
+    box = (slice(height // 2, height // 2 + height // 6), slice(width // 4, 3 * width // 4))
+    source[box] = reference[box] = level
+    balance = fit_balance([source], [reference])
+    assert np.allclose(balance.matrix @ FADE, np.eye(3), atol=0.03)
+    night = fit_balance([np.full_like(source, level)], [np.full_like(source, level)])  # and nothing else
+    assert np.isfinite(night.numbers).all()
+
+
+def test_what_is_not_believed_does_not_decide(photograph: np.ndarray) -> None:
+    truth = photograph * 0.9 + 0.01
+    reference, trust = truth.copy(), np.ones(truth.shape[:2], np.float32)
+    third = truth.shape[0] // 3
+    reference[:third], trust[:third] = 0.5, 0.0  # a title, flat and large
+    balance = fit_balance([faded(truth)], [reference], [trust])
+    assert np.allclose(balance.matrix @ FADE, np.eye(3), atol=0.03)
+    assert not np.allclose(fit_balance([faded(truth)], [reference]).matrix @ FADE, np.eye(3), atol=0.1)
 
 
 def test_identity_pairs_need_no_balance(photograph: np.ndarray) -> None:

@@ -25,6 +25,9 @@ from film_recovery.images.encodings import below_toe, density_to_linear, linear_
 _BLOCK = 8  # pixels; averages grain, and is coarse against the residual of a first registration
 _RIDGE = 3e-6  # pulls towards "no change" where the pairs say nothing
 _ITERATIONS = 12
+_BLACK = 2.5  # density in all three layers, 0.003 of the light: a mask or a crushed black, which no fading has moved
+_UNHEARD = 1e-6  # weight of what must not decide: the rest decides wherever there is any
+FloatArray = npt.NDArray[np.float32]
 _Blocks = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
@@ -67,19 +70,26 @@ def balance_planes(red: Any, green: Any, blue: Any, balance: DensityBalance, xp:
     ]
 
 
-def fit_balance(sources: Iterable[npt.ArrayLike], references: Iterable[npt.ArrayLike]) -> DensityBalance:
+def fit_balance(
+    sources: Iterable[npt.ArrayLike], references: Iterable[npt.ArrayLike], trust: Sequence[FloatArray | None] | None = None
+) -> DensityBalance:
     """Fit the balance that takes the sources to the references, robustly.
 
     Args:
         sources: linear RGB pictures, (H, W, 3) each, faded; taken one after the other.
         references: the same pictures, aligned, from the element that kept its colour.
+        trust: what of each to believe, (H, W), 0..1; None is all.
 
     Block means of density are compared: averaging commutes with the affine model and grain is additive in density. Flat
     blocks count more, since optical blur averages light and not density, and a Cauchy weight lets dust and misregistered
-    edges fall out. Each pair has an offset of its own while the matrix is fitted (flicker would otherwise pass for a lack
-    of contrast); their mean is the balance's offset.
+    edges fall out. What is black on one side counts only where there is nothing else: it has no density to compare. Each pair
+    has an offset of its own while the matrix is fitted (flicker would otherwise pass for a lack of contrast); their mean is
+    the balance's offset.
     """
-    blocks = [_blocks(np.asarray(s, np.float32), np.asarray(r, np.float32)) for s, r in zip(sources, references, strict=True)]
+    blocks = [
+        _blocks(np.asarray(source, np.float32), np.asarray(reference, np.float32), None if trust is None else trust[index])
+        for index, (source, reference) in enumerate(zip(sources, references, strict=True))
+    ]
     weights = [np.repeat(flatness[:, None], 3, axis=1) for _, _, flatness in blocks]
     matrix, offsets = np.eye(3), np.zeros((len(blocks), 3))
     for _ in range(_ITERATIONS):
@@ -112,8 +122,8 @@ def _solve_channel(
     return row, np.array([level - centre @ row for centre, level in means])
 
 
-def _blocks(source: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]) -> _Blocks:
-    """Block-mean densities of both, (N, 3) each, and a flatness weight (N,)."""
+def _blocks(source: FloatArray, reference: FloatArray, trust: FloatArray | None) -> _Blocks:
+    """Block-mean densities of both, (N, 3) each, and a weight (N,): flatness, where there is something to believe."""
     height, width = (max(side // _BLOCK, 1) for side in source.shape[:2])
     shape = (width, height)
     density = [np.asarray(linear_to_density(picture), np.float32) for picture in (source, reference)]
@@ -123,4 +133,9 @@ def _blocks(source: npt.NDArray[np.float32], reference: npt.NDArray[np.float32])
     second = cv2.resize(smooth**2, shape, interpolation=cv2.INTER_AREA)
     spread = np.maximum(second - first**2, 0.0).ravel()
     flatness = 1.0 / (spread + 0.02**2)
-    return means[0].astype(np.float64), means[1].astype(np.float64), np.asarray(flatness / flatness.max(), dtype=np.float64)
+    weight = flatness / flatness.max()
+    if trust is not None:
+        weight = weight * np.maximum(cv2.resize(trust, shape, interpolation=cv2.INTER_AREA).ravel(), _UNHEARD)
+    black = np.maximum(means[0].min(axis=1), means[1].min(axis=1)) > _BLACK
+    weight = np.where(black, weight * _UNHEARD, weight)
+    return means[0].astype(np.float64), means[1].astype(np.float64), np.asarray(weight, np.float64)

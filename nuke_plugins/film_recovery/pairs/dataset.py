@@ -89,12 +89,12 @@ def build_dataset(job: TrainingJob, folder: Path, reporter: Reporter | None = No
     for finding in gathered.findings:
         tell.note(finding.message)
     pictures = _aligned(gathered, tell)
-    balance = _balance(job, gathered, pictures)
+    trusts = [_trust(job.task, source, reference, gathered) for source, reference in pictures]
+    balance = _balance(job, gathered, pictures, trusts)
     pairs = []
-    for found, (source, reference) in zip(gathered.pairs, pictures, strict=True):
+    for found, (source, reference), trust in zip(gathered.pairs, pictures, trusts, strict=True):
         balanced = apply_balance(source, balance, gathered.encoding)
         target = make_target(job.task, balanced, reference, gathered.encoding, job.matrix)
-        trust = _trust(job.task, source, reference, gathered)
         pairs.append(Pair(found.frame, found.held_out, source, reference, target, trust))
     tell.stage(f"Writing {len(pairs)} pairs")
     _clear_unfinished(folder)
@@ -141,7 +141,8 @@ def fit_job_balance(job: TrainingJob, reporter: Reporter | None = None) -> tuple
     gathered = gather(job, tell)
     raise_on_errors(gathered.findings)
     training = [parts for pair, parts in zip(gathered.pairs, _aligned(gathered, tell), strict=True) if not pair.held_out]
-    return _fit(training, gathered.encoding), gathered.findings
+    trusts = [_trust(job.task, source, reference, gathered) for source, reference in training]
+    return _fit(training, trusts, gathered.encoding), gathered.findings
 
 
 def apply_balance(source: npt.ArrayLike, balance: DensityBalance | None, encoding: str) -> FloatArray:
@@ -176,21 +177,26 @@ def _masks(gathered: Gathered) -> list[list[int]]:
 
 
 def _balance(
-    job: TrainingJob, gathered: Gathered, pictures: Sequence[tuple[FloatArray, FloatArray]]
+    job: TrainingJob,
+    gathered: Gathered,
+    pictures: Sequence[tuple[FloatArray, FloatArray]],
+    trusts: Sequence[FloatArray | None],
 ) -> DensityBalance | None:
     if not isinstance(job.balance, str):
         return DensityBalance.from_numbers(job.balance)
     if job.balance == "none" or (job.balance == "auto" and job.task != "chroma"):
         return None
-    training = [parts for pair, parts in zip(gathered.pairs, pictures, strict=True) if not pair.held_out]
-    return _fit(training, gathered.encoding)
+    training = [index for index, pair in enumerate(gathered.pairs) if not pair.held_out]
+    return _fit([pictures[index] for index in training], [trusts[index] for index in training], gathered.encoding)
 
 
-def _fit(training: Sequence[tuple[FloatArray, FloatArray]], encoding: str) -> DensityBalance:
+def _fit(
+    training: Sequence[tuple[FloatArray, FloatArray]], trusts: Sequence[FloatArray | None], encoding: str
+) -> DensityBalance:
     def linear(side: int) -> Iterator[FloatArray]:  # one after the other: pictures that were coded become as large again
         return (np.asarray(to_linear(parts[side], encoding), np.float32) for parts in training)
 
-    return fit_balance(linear(0), linear(1))
+    return fit_balance(linear(0), linear(1), trusts)
 
 
 def _clear_unfinished(folder: Path) -> None:

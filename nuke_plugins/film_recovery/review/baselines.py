@@ -125,9 +125,9 @@ def fit_baselines(dataset: Dataset) -> list[Baseline]:
     """
     training, manifest = dataset.training, dataset.manifest
     balance = DensityBalance.from_numbers(manifest.balance) if manifest.balance else None
-    return fit_from_pairs(
-        [pair.source for pair in training], [pair.reference for pair in training], manifest.encoding, manifest.matrix, balance
-    )
+    sources, references = ([getattr(pair, side) for pair in training] for side in ("source", "reference"))
+    trust = [pair.trust for pair in training]
+    return fit_from_pairs(sources, references, manifest.encoding, manifest.matrix, balance, trust)
 
 
 def fit_from_pairs(
@@ -136,15 +136,18 @@ def fit_from_pairs(
     encoding: str,
     matrix: str,
     balance: DensityBalance | None = None,
+    trust: Sequence[FloatArray | None] | None = None,
 ) -> list[Baseline]:
-    """The same from aligned pictures, working space, (H, W, 3) each; ``balance`` is the model's, fitted here if None."""
+    """The same from aligned pictures, working space, (H, W, 3) each; ``balance`` is the model's, fitted here if None; ``trust``
+    is what of each picture to believe, (H, W), 0..1."""
     if not sources:
         raise UsageError("Baselines are fitted on training pairs and there is none; take a pair out of the held-out list.")
-    density = fit_balance([to_linear(s, encoding) for s in sources], [to_linear(r, encoding) for r in references])
+    density = fit_balance([to_linear(s, encoding) for s in sources], [to_linear(r, encoding) for r in references], trust)
     kept = balance or density
     goals = [_coded(reference, encoding) for reference in references]
-    free = ColourLut.fit([_coded(source, encoding) for source in sources], goals)
-    colour = ColourLut.fit([_coded(apply_balance(source, kept, encoding), encoding) for source in sources], goals)
+    free = ColourLut.fit([_coded(source, encoding) for source in sources], goals, trust=trust)
+    balanced = [_coded(apply_balance(source, kept, encoding), encoding) for source in sources]
+    colour = ColourLut.fit(balanced, goals, trust=trust)
     return [
         Nothing(),
         DensityModel(density, encoding),

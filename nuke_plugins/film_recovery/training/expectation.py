@@ -21,8 +21,15 @@ _BELIEVED = 0.5
 FloatArray = npt.NDArray[np.float32]
 
 
-def expected_change(pictures: Sequence[FloatArray], goals: Sequence[FloatArray], encoding: str, matrix: str) -> FloatArray:
-    """The expected change of YCbCr at the nodes of a table, (33, 33, 33, 3), from coded pictures and goals, (H, W, 3) each.
+def expected_change(
+    pictures: Sequence[FloatArray],
+    goals: Sequence[FloatArray],
+    encoding: str,
+    matrix: str,
+    trust: Sequence[FloatArray | None] | None = None,
+) -> FloatArray:
+    """The expected change of YCbCr at the nodes of a table, (33, 33, 33, 3), from coded pictures and goals, (H, W, 3) each;
+    ``trust`` is what of each to believe, (H, W), 0..1.
 
     What becomes of a colour is taken to lie between black and white, coded 0 and 1.
     """
@@ -30,7 +37,7 @@ def expected_change(pictures: Sequence[FloatArray], goals: Sequence[FloatArray],
     def linear(coded: FloatArray) -> FloatArray:
         return np.asarray(to_linear(decode(coded, encoding), encoding), np.float32)
 
-    balance = fit_balance([linear(picture) for picture in pictures], [linear(goal) for goal in goals])
+    balance = fit_balance([linear(picture) for picture in pictures], [linear(goal) for goal in goals], trust)
     nodes = node_colours()
     faded = np.asarray(encode(from_linear(balance.apply(linear(nodes)), encoding), encoding), np.float32)
     within = np.clip(faded, 0.0, 1.0)  # far from all pairs densities run out into powers of ten

@@ -70,7 +70,7 @@ def fit_start(
         if unbalanced is None:
             start.set_table(fit_table(colours, learned_change))
         else:
-            expected = expected_change(pictures, goals, unbalanced, matrix)[..., start.first :]
+            expected = expected_change(pictures, goals, unbalanced, matrix, weights)[..., start.first :]
             start.set_table(expected + fit_table(colours, learned_change - change_at(expected, colours)))
     tiles = [_coded_part(code, *pair) for pair in tiles_of(source, target, believed, LEARNED_AREA, start.filter_reach)]
     looked_up, goals = [], []

@@ -13,9 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from film_recovery.contract.errors import StoppedError
 from film_recovery.contract.events import read_events
+from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
+from film_recovery.training import loop
 
 Cli = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
@@ -63,6 +66,25 @@ def test_a_run_is_held_stopped_resumed_killed_and_finished(
         assert process.returncode == code
         assert run_cli("status", run, "--json").json["state"] == state
     assert not list(run.glob("**/*.onnx"))
+
+
+def test_a_stop_that_a_killed_run_never_heard_is_not_for_its_resume(
+    run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one that is asked as the resume loads PyTorch is for it."""
+    run, there = RunFolder(tmp_path), []
+
+    def resume(*_: Any) -> None:
+        there.append(run.stop_request.exists())
+        raise StoppedError("Stopped.")
+
+    monkeypatch.setattr(loop, "resume", resume)
+    run.stop_request.touch()
+    assert run_cli("resume", tmp_path).code == 6
+    run.stop_request.touch()
+    with run.locked():  # it is another process's
+        run_cli("resume", tmp_path)
+    assert there == [False, True]
 
 
 @pytest.fixture

@@ -260,6 +260,17 @@ def test_a_stop_request_file_ends_the_run_with_a_checkpoint(elements: Path, tmp_
     assert not run.model("chroma").exists()
 
 
+def test_a_stop_is_obeyed_once_and_also_while_a_resume_starts(elements: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "asked")
+    run.path.mkdir()
+    for step in (1, 2):
+        run.stop_request.touch()
+        with pytest.raises(StoppedError):
+            resume(run.path) if run.job.exists() else train(job(elements), run.path)
+        assert load_checkpoint(run.last_checkpoint)[0].step == step
+        assert not run.stop_request.exists()
+
+
 def test_a_stop_that_was_asked_of_a_refused_attempt_is_not_obeyed_by_the_next(elements: Path, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "refused")
     run.path.mkdir()

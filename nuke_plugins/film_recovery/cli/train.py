@@ -165,6 +165,10 @@ def resume(run: Path, device: str | None) -> dict[str, Any]:
     \b
     film-recovery resume runs/shot010
     """
+    folder = RunFolder(run)
+    if folder.stop_request.exists() and not folder.is_locked():
+        with storage_errors(folder.stop_request):  # of a run that was killed; one that comes while PyTorch is loaded is obeyed
+            folder.stop_request.unlink(missing_ok=True)
     from film_recovery.training import loop
 
     return _in_team(run, lambda reporter, team: loop.resume(run, reporter, team, device))

@@ -104,7 +104,6 @@ def resume(
             plan = load_plan(run.plan)
             plan.move(choose_device(device))
             plan.save(run.plan)
-        run.stop_request.unlink(missing_ok=True)
         for place in (run.path, run.checkpoints, run.sheets, run.preview, run.export):
             remove_partials(place)
         dataset = load_dataset(run.dataset)
@@ -294,6 +293,7 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
             if asked or reporter.should_stop() or run.stop_request.exists():
                 _save(trainer, run)
                 monitor.log.append("stopped", step=done)
+                run.stop_request.unlink(missing_ok=True)
                 raise StoppedError(f"Stopped at step {done} of {plan.steps}; resume with: film-recovery resume {run.path}")
 
 

@@ -123,8 +123,10 @@ class RunReader:
             with open(self.folder.events, "rb") as stream:
                 stream.seek(self._at)
                 new = stream.read()
-        except OSError:
-            return  # not there yet
+        except OSError:  # not there yet, or it was of an attempt that was refused, and the next has removed it
+            if self._at:
+                self.__init__(self.folder.path)  # type: ignore[misc]
+            return
         whole = new.rfind(b"\n") + 1
         self._at += whole
         for line in new[:whole].splitlines():

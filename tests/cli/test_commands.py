@@ -23,6 +23,7 @@ import film_recovery
 from film_recovery.cli.main import cli
 from film_recovery.contract.analysis import load_analysis
 from film_recovery.contract.exit_codes import ExitCode
+from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.io import read_frame
 
 Cli = Callable[..., Any]
@@ -227,6 +228,9 @@ def test_a_refused_training_tells_why_afterwards(run_cli: Cli, elements: Path, t
     assert status.code == 0
     assert (status.json["state"], status.json["task"]) == ("failed", None)
     assert "no frame 1004" in status.err
+    (tmp_path / "run" / "events.jsonl").unlink()
+    with RunFolder(tmp_path / "run").locked():  # as the next attempt does
+        assert run_cli("status", tmp_path / "run", "--json").json["state"] == "running"
 
 
 def test_a_bar_on_a_terminal_and_lines_elsewhere(

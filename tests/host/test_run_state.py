@@ -72,6 +72,20 @@ def test_the_end_is_told(run: RunFolder, event: str, word: str) -> None:
     assert state.sentence().startswith(word)
 
 
+def test_a_refusal_is_not_shown_while_the_next_attempt_prepares_its_pairs(nuke: Any, tmp_path: Path) -> None:
+    from film_recovery_nuke.run_state import RunReader
+
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    EventLog(run.events).append("failed", text="The inputs do not match.", code=3)
+    reader = RunReader(run.path)
+    assert reader.read().state == "failed"
+    run.events.unlink()
+    with run.locked():
+        state = reader.read()
+    assert (state.state, state.failure) == ("starting", "")
+
+
 def test_a_run_that_goes_on_has_no_end(run: RunFolder) -> None:
     EventLog(run.events).append("stopped", step=100)
     EventLog(run.events).append("resumed")

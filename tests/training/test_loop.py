@@ -280,6 +280,22 @@ def test_a_stop_that_was_asked_of_a_refused_attempt_is_not_obeyed_by_the_next(el
     assert not run.job.exists() and not run.stop_request.exists()
 
 
+def test_a_refusal_is_forgotten_as_soon_as_the_next_attempt_begins(elements: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "refused")
+    run.path.mkdir()
+    with pytest.raises(InputError):
+        train(job(elements, frames=[1, 99]), run.path)
+    assert [event["event"] for event in read_events(run.events)] == ["failed"]
+
+    class Looks(SilentReporter):
+        def stage(self, text: str) -> None:
+            assert not read_events(run.events)
+            raise StoppedError("It was looked at.")
+
+    with pytest.raises(StoppedError, match="It was looked at"):
+        train(job(elements), run.path, Looks())
+
+
 def test_pictures_take_a_small_part_of_the_time(elements: Path, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "pictures")
     train(job(elements, sheet_interval=1, preview=2), run.path)

@@ -227,7 +227,8 @@ def status(run: Path) -> dict[str, Any]:
     """
     folder = RunFolder(run)
     events = read_events(folder.events)
-    job = load_job(folder.job) if folder.job.exists() or not events else None  # none yet while the pairs are prepared
+    is_one = folder.job.exists() or not (events or folder.is_locked())  # there is none yet while the pairs are prepared
+    job = load_job(folder.job) if is_one else None
     last = {event["event"]: event for event in events}
     state = _state(folder, events[-1]["event"] if events else "")
     progress, model = last.get("progress", {}), folder.model(job.task) if job else None

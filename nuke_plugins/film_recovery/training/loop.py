@@ -80,10 +80,12 @@ def train(job: TrainingJob, folder: Path, reporter: Reporter | None = None, team
     team, run = team or Team(), _new_run(job, folder)
     team.check(job)
     _check_files(job)
-    with run.locked(), _failures_recorded(run):
-        dataset = build_dataset(job, run.dataset, reporter or SilentReporter())
-        job.save(run.job)
-        return _run(job, run, dataset, reporter or SilentReporter(), team, resuming=False)
+    with run.locked():
+        _forget_attempt(run)
+        with _failures_recorded(run):
+            dataset = build_dataset(job, run.dataset, reporter or SilentReporter())
+            job.save(run.job)
+            return _run(job, run, dataset, reporter or SilentReporter(), team, resuming=False)
 
 
 def resume(
@@ -131,10 +133,20 @@ def train_dataset(
 def _new_run(job: TrainingJob, folder: Path) -> RunFolder:
     job.check()
     run = RunFolder(folder)
-    if run.job.exists():
-        raise InputError(f"{folder} already holds a run; resume it, or name another folder with --out.")
+    _refuse_run(run)
     choose_device(job.device)  # before the work of preparing pairs
     return run
+
+
+def _refuse_run(run: RunFolder) -> None:
+    if run.job.exists():
+        raise InputError(f"{run.path} already holds a run; resume it, or name another folder with --out.")
+
+
+def _forget_attempt(run: RunFolder) -> None:
+    """Remove what an attempt left that was refused or killed before it had a job: it would pass for this one's."""
+    _refuse_run(run)  # another process may have made it since it was looked for
+    run.events.unlink(missing_ok=True)
 
 
 def _check_files(job: TrainingJob) -> None:

@@ -296,6 +296,13 @@ def test_a_refusal_is_forgotten_as_soon_as_the_next_attempt_begins(elements: Pat
         train(job(elements), run.path, Looks())
 
 
+def test_an_attempt_that_was_killed_when_its_pairs_were_written_can_be_made_again(elements: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "killed")
+    build_dataset(job(elements, steps=1), run.dataset)
+    train(job(elements, steps=1), run.path)
+    assert run.model("chroma").is_file()
+
+
 def test_pictures_take_a_small_part_of_the_time(elements: Path, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "pictures")
     train(job(elements, sheet_interval=1, preview=2), run.path)

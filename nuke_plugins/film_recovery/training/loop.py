@@ -29,6 +29,7 @@ from film_recovery.images.familiar import FamiliarColours, cells_of
 from film_recovery.images.sequence import open_sequence
 from film_recovery.modelfile.export import export_model
 from film_recovery.pairs.dataset import Dataset, Pair, build_dataset, load_dataset
+from film_recovery.pairs.manifest import FILE_NAME
 from film_recovery.training.build import build_graph
 from film_recovery.training.checkpoint import save_checkpoint
 from film_recovery.training.data import PreparedPair, largest_patch, prepare
@@ -147,6 +148,7 @@ def _forget_attempt(run: RunFolder) -> None:
     """Remove what an attempt left that was refused or killed before it had a job: it would pass for this one's."""
     _refuse_run(run)  # another process may have made it since it was looked for
     run.events.unlink(missing_ok=True)
+    (run.dataset / FILE_NAME).unlink(missing_ok=True)
 
 
 def _check_files(job: TrainingJob) -> None:

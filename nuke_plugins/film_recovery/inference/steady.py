@@ -4,9 +4,10 @@ A faded layer that flickers by 0.005 in density flickers three times as much onc
 Every frame is compared with frames up to 16 before it on small pictures of density: along the optical flow for near ones, in
 place for far ones. Patches whose content is the same in both (what is left after their own mean is small) each tell a change
 per channel; their median is the change of the whole frame, if they agree. Least squares make of all comparisons in the window
-one curve of density per channel, and a frame's deviation is its distance to the mean of the frames beside it.
+one curve of density per channel, and a frame's deviation is its distance to the line through the frames beside it: beside a
+cut these lie on one side, and the mean of a slow change would lie off it.
 
-What must not be ironed out stays: frames count in that mean by how near their level is (a bilateral mean over time), so that
+What must not be ironed out stays: frames count in that line by how near their level is (a bilateral filter over time), so that
 fades, lightning and switched lamps have only their own kind for neighbours, and a steady rise keeps its slope. The window
 ends at a cut, where neither neighbours nor frames a flash apart show the same picture. What is left is indistinguishable from
 flicker: a true change of the whole frame's colour, slower than a frame or two, smaller than 0.05 in density and gone within
@@ -45,6 +46,7 @@ _FEWEST, _SHARE = 12, 0.15  # patches, and their share of all that are exposed, 
 _NOISE = 0.004  # density: what a patch changes inside by grain alone
 _ROUNDS = 6
 _LIKE = 0.05  # density: a frame whose level differs by more is not a neighbour but another light
+_USUAL_SLOPE = 1e-4  # density a frame: what flickers tells a slope badly, and then a level line is the better guess
 _WEAK = 1e-6  # weight that ties the curve to zero where nothing is compared
 _DECIMALS = 4  # of a deviation: what cannot be seen shall not make frames stale when a neighbour changes a little
 
@@ -87,11 +89,12 @@ class Steadiness:
             curve = self._curve(range(first, last + 1), frame)
         if curve is None:
             return NO_DEVIATION
-        levels, place = curve
-        distance = np.abs(levels - levels[place]).max(axis=1)
+        levels, away = curve
+        own = levels[away == 0.0][0]
+        distance = np.abs(levels - own).max(axis=1)
         weights = np.clip(1.0 - (distance / _LIKE) ** 2, 0.0, None) ** 2
-        away = levels[place] - weights @ levels / weights.sum()
-        red, green, blue = (round(float(value), _DECIMALS) + 0.0 for value in away)
+        line = _line(away, levels, weights)
+        red, green, blue = (round(float(value), _DECIMALS) + 0.0 for value in own - line)
         return (red, green, blue)
 
     def picture(self, frame: int) -> SmallPicture | None:
@@ -117,8 +120,9 @@ class Steadiness:
                     return True
         return False
 
-    def _curve(self, frames: range, frame: int) -> tuple[Vector, int] | None:
-        """Density levels (N, 3) of the frames that are tied to ``frame`` by comparisons, and its place among them."""
+    def _curve(self, frames: range, frame: int) -> tuple[Vector, Vector] | None:
+        """Density levels (N, 3) of the frames that are tied to ``frame`` by comparisons, itself too, and how many frames after
+        it they are (N,)."""
         ties = [
             (start, start + lag, found)
             for start in frames
@@ -149,7 +153,7 @@ class Steadiness:
             normal[b, a] -= weight
             right[b] += weight * change
             right[a] -= weight * change
-        return np.asarray(np.linalg.solve(normal, right), np.float64), place[frame]
+        return np.asarray(np.linalg.solve(normal, right), np.float64), np.array(order, np.float64) - frame
 
     def _change(self, first: int, second: int) -> tuple[Vector, float] | None:
         pair = (first, second)
@@ -167,6 +171,20 @@ class Steadiness:
     def _forget(self, window: range) -> None:
         self._pictures = {frame: picture for frame, picture in self._pictures.items() if frame in window}
         self._changes = {pair: change for pair, change in self._changes.items() if pair[0] in window and pair[1] in window}
+
+
+def _line(away: Vector, levels: Vector, weights: Vector) -> Vector:
+    """Where a line through ``levels`` (N, C) that are so far ``away`` (N,) is at 0: (C,).
+
+    The more the levels scatter around it the less it slopes: a ridge of their variance over that of slopes there are (Hoerl and
+    Kennard 1970).
+    """
+    middle, mean = weights @ away / weights.sum(), weights @ levels / weights.sum()
+    beside = weights * (away - middle)
+    spread = max(float(beside @ (away - middle)), 1e-9)
+    slope = beside @ levels / spread
+    left = weights @ np.square(levels - mean - np.outer(away - middle, slope)) / weights.sum()
+    return np.asarray(mean - middle * slope * spread / (spread + left / _USUAL_SLOPE**2))
 
 
 def source_reader(

@@ -119,13 +119,11 @@ def _cut(part: Array, first: int, last: int, new_first: int, new_last: int) -> A
 
 def _mirrored(band: Band) -> Band:
     """The same band seen from the end."""
-    width = band.score.shape[1]
     first, last = band.columns - 1 - band.last[::-1], band.columns - 1 - band.first[::-1]
     score = np.full_like(band.score, -np.inf)
     for row, (old_first, old_last) in enumerate(zip(band.first[::-1], band.last[::-1], strict=True)):
         count = old_last - old_first + 1
         score[row, :count] = band.score[::-1][row, :count][::-1]
-    assert score.shape[1] == width
     return Band(first, last, score, band.columns)
 
 

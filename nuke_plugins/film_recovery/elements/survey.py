@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,9 @@ import numpy.typing as npt
 
 from film_recovery.contract.atomic import atomic_path, storage_errors, write_json
 from film_recovery.contract.errors import MissingFrameError, StoppedError, UnreadableImageError
+from film_recovery.contract.processors import processors
 from film_recovery.contract.progress import Reporter, SilentReporter
+from film_recovery.elements.in_order import in_order
 from film_recovery.images.encodings import encode
 from film_recovery.images.frame import Frame
 from film_recovery.images.sequence import Sequence
@@ -29,7 +29,7 @@ from film_recovery.images.sequence import Sequence
 THUMBNAIL = (96, 54)  # width, height; every aspect is stretched to it
 DETAIL = (192, 108)
 DETAIL_UNIT = 48.0  # whole numbers per unit of local contrast
-_WORKERS = min(4, os.cpu_count() or 1)
+_WORKERS = min(4, processors())
 _SAVE_EVERY = 250  # frames between two notes of what is done
 _VERSION = 2
 _THUMBNAILS, _DETAILS, _RECORD = "thumbnails.npy", "details.npy", "survey.json"
@@ -162,18 +162,8 @@ def _read_all(sequence: Sequence, frames: list[int], wanted: list[int]) -> Itera
 
     if sequence.is_movie:  # one decoder, one direction
         yield from map(read, wanted)
-        return
-    pending: deque[Future[_Read]] = deque()
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        try:
-            for index in wanted:
-                pending.append(pool.submit(read, index))
-                if len(pending) > 2 * _WORKERS:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    else:
+        yield from in_order(read, wanted, _WORKERS)
 
 
 def _stamp(sequence: Sequence, frame: int) -> list[int]:

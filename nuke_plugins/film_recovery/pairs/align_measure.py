@@ -7,18 +7,18 @@ import io
 import json
 import os
 import zipfile
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from film_recovery.contract.atomic import atomic_path
 from film_recovery.contract.errors import MissingFrameError, UnreadableImageError
+from film_recovery.contract.processors import processors
+from film_recovery.elements.in_order import Done, in_order
 from film_recovery.elements.survey import small_pictures
 from film_recovery.images.frame import Frame
 from film_recovery.pairs.align_pictures import Elements
@@ -30,9 +30,8 @@ from film_recovery.pairs.residual import Agreement, Blocks, agreement_of_blocks,
 
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
-Done = TypeVar("Done")
 
-WORKERS = min(2, os.cpu_count() or 1)  # OpenCV uses the other cores inside of each
+WORKERS = min(2, processors())  # OpenCV uses the other cores inside of each
 _VERSION = 1
 
 
@@ -54,19 +53,7 @@ class Look:
 
 def each_in_order(work: Callable[[int], Done], frames: list[int], workers: int = WORKERS) -> Iterator[tuple[int, Done]]:
     """``work`` of every frame by a few threads, yielded in order; only a few results wait."""
-    pending: deque[tuple[int, Future[Done]]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for frame in frames:
-                pending.append((frame, pool.submit(work, frame)))
-                if len(pending) > 2 * workers:
-                    number, future = pending.popleft()
-                    yield number, future.result()
-            while pending:
-                number, future = pending.popleft()
-                yield number, future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    return zip(frames, in_order(work, frames, workers), strict=True)
 
 
 def look(elements: Elements, frame: int, partner: int, cache: Path) -> Look:

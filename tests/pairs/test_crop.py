@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from film_recovery.images.frame import Window
-from film_recovery.pairs.crop import cut, mapped_back, shared_crop
+from film_recovery.pairs.crop import cut, mapped_area, shared_crop
+from film_recovery.pairs.deformation import NO_WARP
+from film_recovery.pairs.geometry import square
 
 WINDOWS = st.builds(Window, st.integers(-5, 60), st.integers(-5, 60), st.integers(40, 400), st.integers(40, 400))
 
@@ -22,7 +24,7 @@ def test_every_pixel_mapped_back_lies_inside_the_reference(
     angle = np.radians(turn)
     linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = np.column_stack([linear, shift])
-    window = mapped_back(area, matrix)
+    window = mapped_area(area, np.linalg.inv(square(matrix)), NO_WARP, (960, 540))
     corners = np.array([[x, y, 1.0] for x in (window.x, window.x + window.width - 1)
                         for y in (window.y, window.y + window.height - 1)])  # fmt: skip
     if window.width > 0 and window.height > 0:
@@ -32,7 +34,7 @@ def test_every_pixel_mapped_back_lies_inside_the_reference(
 
 
 def test_an_untouched_reference_loses_only_what_resampling_needs() -> None:
-    assert mapped_back(Window(10, 20, 300, 200), np.eye(2, 3)) == Window(13, 23, 294, 194)
+    assert mapped_area(Window(10, 20, 300, 200), np.eye(3), NO_WARP, (320, 240)) == Window(13, 23, 294, 194)
 
 
 @given(st.lists(WINDOWS, min_size=1, max_size=5))

@@ -302,6 +302,4 @@ def _share(part: float) -> str:
 
 
 def _cut(picture: FloatArray, area: Window | None) -> FloatArray:
-    if area is None:
-        return picture
-    return picture[area.y : area.y + area.height, area.x : area.x + area.width]
+    return picture if area is None else area.cut(picture)

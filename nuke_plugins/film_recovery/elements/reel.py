@@ -199,7 +199,7 @@ def _analyse_shot(sequence: FrameSequence, survey: Survey, span: tuple[int, int]
     inner = frames[_EDGE:-_EDGE] if len(frames) > 4 * _EDGE else frames
     looks = spread_frames([frame for frame in inner if frame in wanted] or inner, _LOOKS)
     size = survey.size[::-1]
-    pictures = [_cut(picture_of(sequence.read(frame), size), area) for frame in looks]
+    pictures = [area.cut(picture_of(sequence.read(frame), size)) for frame in looks]
     blocks = _shot_blocks(survey, start, stop, area)
     figures = analyse_pictures(sequence.name, pictures, encoding, frames=looks, blocks=blocks)
     figures.area = area
@@ -247,7 +247,7 @@ def _lumas(
         if reporter.should_stop():
             raise StoppedError(f"Stopped at frame {frame} of {sequence.name}; the shots before it need not be measured again.")
         picture = picture_of(sequence.read(frame), size)
-        coded = np.asarray(encode(_cut(picture, area), encoding), np.float32)
+        coded = np.asarray(encode(area.cut(picture), encoding), np.float32)
         yield frame, np.ascontiguousarray(rgb_to_ycbcr(coded, "709")[..., 0], np.float32)
 
 
@@ -309,10 +309,6 @@ def _mean_densities(survey: Survey) -> FloatArray:
             middle = np.asarray(survey.thumbnails[index, 6:-6, 10:-10], np.float32) / 255.0
             means[index] = to_density(to_linear(middle, "none")).mean(axis=(0, 1))
     return means
-
-
-def _cut(picture: FloatArray, area: Window) -> FloatArray:
-    return picture[area.y : area.y + area.height, area.x : area.x + area.width]
 
 
 class _Store:

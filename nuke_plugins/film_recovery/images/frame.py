@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
+Value = TypeVar("Value", bound=np.generic)
 _FLOATING = ("half", "float", "double")
 CODED = "film_recovery/coded"  # header entry of floating-point files that hold coded values
 
@@ -21,6 +22,10 @@ class Window:
     y: int
     width: int
     height: int
+
+    def cut(self, picture: npt.NDArray[Value]) -> npt.NDArray[Value]:
+        """Its pixels of ``picture``, (H, W, ...), inside of which it lies; not a copy."""
+        return picture[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
 @dataclass

@@ -22,8 +22,9 @@ from film_recovery.elements.in_order import Done, in_order
 from film_recovery.elements.survey import small_pictures
 from film_recovery.images.frame import Frame
 from film_recovery.pairs.align_pictures import Elements
-from film_recovery.pairs.alignment import Aligned, Measured, laid, square
+from film_recovery.pairs.alignment import Aligned, Measured, laid
 from film_recovery.pairs.deformation import NO_WARP
+from film_recovery.pairs.geometry import square
 from film_recovery.pairs.overlays import Box, one_sided
 from film_recovery.pairs.registration import register
 from film_recovery.pairs.residual import Agreement, Blocks, agreement_of_blocks, find_blocks
@@ -76,7 +77,7 @@ def look(elements: Elements, frame: int, partner: int, cache: Path) -> Look:
         moved, mask = laid(ours, theirs, alone, elements.areas, elements.masks)
         overlays = one_sided(ours, moved, mask)
     area, other = elements.areas
-    inner = [part[w.y : w.y + w.height, w.x : w.x + w.width] for part, w in ((ours, area), (theirs, other))]
+    inner = [area.cut(ours), other.cut(theirs)]
     thumbnail, _ = small_pictures(Frame.from_rgb(ours, pixel_type="uint16"))
     result = Look(
         measured,

@@ -16,7 +16,7 @@ from film_recovery.elements.selection import spread_frames
 from film_recovery.images.encodings import encode
 from film_recovery.images.frame import Window
 from film_recovery.images.sequence import Sequence
-from film_recovery.pairs.alignment import square
+from film_recovery.pairs.geometry import square
 from film_recovery.pairs.registration import register
 
 FloatArray = npt.NDArray[np.float32]

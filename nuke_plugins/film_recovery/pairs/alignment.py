@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from film_recovery.images.frame import Window
 from film_recovery.pairs.deformation import NO_WARP, fit_warp, position_map, warp_at
+from film_recovery.pairs.geometry import picture_mask
 from film_recovery.pairs.resample import resample_at
 from film_recovery.pairs.residual import Blocks
 
@@ -69,11 +70,6 @@ class Aligned:
     supported: bool
 
 
-def square(matrix: npt.ArrayLike) -> Matrix:
-    """The 3x3 of a 2x3."""
-    return np.vstack([np.asarray(matrix, np.float64), [0.0, 0.0, 1.0]])
-
-
 def align_groups(groups: Sequence[Sequence[Measured]], size: tuple[int, int]) -> list[list[Aligned]]:
     """Align the pairs of every group (a shot, a single frame) with each other's help.
 
@@ -112,15 +108,6 @@ def without_blocks(pair: Measured, masks: Sequence[Sequence[int]], margin: float
     blocks = pair.blocks
     fewer = Blocks(points[kept], blocks.shifts[kept], blocks.structured, blocks.correlation)
     return Measured(pair.source, pair.reference, pair.matrix, fewer, pair.matches)
-
-
-def picture_mask(shape: Sequence[int], area: Window, masks: Sequence[Sequence[int]] = ()) -> ByteArray:
-    """255 inside ``area`` and outside of all ``masks`` (x, y, width, height), 0 elsewhere; uint8 (H, W)."""
-    mask = np.zeros((int(shape[0]), int(shape[1])), np.uint8)
-    mask[max(area.y, 0) : area.y + area.height, max(area.x, 0) : area.x + area.width] = 255
-    for x, y, width, height in masks:
-        mask[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)] = 0
-    return mask
 
 
 def laid(

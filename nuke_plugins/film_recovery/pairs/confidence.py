@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from film_recovery.images.encodings import encode
+from film_recovery.pairs.geometry import as_planes, picture_mask
 from film_recovery.pairs.residual import band_pass, canonical_planes
 
 FloatArray = npt.NDArray[np.float32]
@@ -41,13 +42,11 @@ def pair_trust(
         masks: rectangles [x, y, width, height] that are not believed at all.
     """
     ours, theirs = (np.asarray(encode(np.asarray(part, np.float32), encoding), np.float32) for part in (source, reference))
-    mask = np.ones(ours.shape[:2], np.uint8)
-    for x, y, width, height in masks:
-        mask[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)] = 0
+    mask = picture_mask(ours.shape, None, masks)
     found = local_confidence(ours, theirs, mask)
     if mask.any() and float(found[mask > 0].mean()) >= _HARDLY:
         return found
-    return None if mask.all() else mask.astype(np.float32)
+    return None if mask.all() else (mask > 0).astype(np.float32)
 
 
 def local_confidence(source: npt.ArrayLike, moved: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> FloatArray:
@@ -67,7 +66,7 @@ def local_confidence(source: npt.ArrayLike, moved: npt.ArrayLike, mask: npt.Arra
     Returns:
         float32 (H, W), 0..1, smooth. All 0 when nothing in the two pictures corresponds.
     """
-    ours, theirs = _planes(source), _planes(moved)
+    ours, theirs = as_planes(source), as_planes(moved)
     if ours.shape[:2] != theirs.shape[:2]:
         raise ValueError(f"local_confidence needs pictures of one size, not {ours.shape[:2]} and {theirs.shape[:2]}")
     shape = ours.shape[:2]
@@ -90,11 +89,6 @@ def _rise(values: FloatArray, none: float, full: float) -> FloatArray:
     """0 up to ``none``, 1 from ``full``, smooth between."""
     part = np.clip((values - none) / (full - none), 0.0, 1.0)
     return np.asarray(part * part * (3.0 - 2.0 * part), np.float32)
-
-
-def _planes(picture: npt.ArrayLike) -> FloatArray:
-    array = np.asarray(picture, np.float32)
-    return np.ascontiguousarray(array[..., None] if array.ndim == 2 else array[..., :3])
 
 
 def _likeness(one: FloatArray, two: FloatArray, inside: npt.NDArray[np.bool_], sigma: float) -> tuple[FloatArray, FloatArray]:

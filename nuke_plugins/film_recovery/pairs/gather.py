@@ -22,9 +22,9 @@ from film_recovery.images.frame import Frame, Window
 from film_recovery.images.ranges import format_frames
 from film_recovery.images.sequence import Sequence, open_sequence
 from film_recovery.pairs import rules
-from film_recovery.pairs.alignment import square
-from film_recovery.pairs.crop import mapped_area, mapped_back, shared_crop
+from film_recovery.pairs.crop import mapped_area, shared_crop
 from film_recovery.pairs.deformation import NO_WARP
+from film_recovery.pairs.geometry import square
 from film_recovery.pairs.recorded import RecordedAlignment, load_recorded
 from film_recovery.pairs.registration import Registration, register, unregistered
 from film_recovery.pairs.rules import Finding
@@ -235,11 +235,9 @@ def _survey_pair(
     survey.findings += rules.verify_registration(frame, numbers[1], job.task, found)
     survey.pairs.append(GatheredPair(frame, numbers[1], held_out, reason, found))
     survey.areas.append(whole[0])
-    if found.matches and survey.recorded is not None:  # perhaps a mirrored one
+    if found.matches:
         size, warp = (coded[0].shape[1], coded[0].shape[0]), NO_WARP if found.warp is None else found.warp
         survey.areas.append(mapped_area(areas[1], np.linalg.inv(square(found.matrix)), warp, size))
-    elif found.matches:
-        survey.areas.append(mapped_back(areas[1], found.matrix))
 
 
 def _registration(job: TrainingJob, coded: list[FloatArray], areas: list[Window]) -> Registration:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from film_recovery.contract.curation import AlignmentRecord, FrameAlignment, load_alignment
 from film_recovery.contract.errors import InputError
 from film_recovery.pairs.deformation import NO_WARP, fit_warp, reference_points
+from film_recovery.pairs.geometry import square
 from film_recovery.pairs.registration import Registration
 
 Matrix = npt.NDArray[np.float64]
@@ -64,14 +65,14 @@ def affine_part(matrix: Matrix, warp: Matrix, size: list[int]) -> tuple[Matrix, 
 
     A keystone of 4 % is a polynomial of third degree to 0.07 px in the corners; what was affine stays exact.
     """
-    square = matrix / matrix[2, 2]
-    if abs(square[2, 0]) < 1e-12 and abs(square[2, 1]) < 1e-12:
-        return np.asarray(np.linalg.inv(square)[:2]), np.asarray(warp)
+    plain = matrix / matrix[2, 2]
+    if abs(plain[2, 0]) < 1e-12 and abs(plain[2, 1]) < 1e-12:
+        return np.asarray(np.linalg.inv(plain)[:2]), np.asarray(warp)
     x, y = np.meshgrid(np.linspace(0, size[0] - 1, 24), np.linspace(0, size[1] - 1, 16))
     points = np.stack([x.ravel(), y.ravel()], axis=-1)
-    there = reference_points(points, square, warp, size)
+    there = reference_points(points, plain, warp, size)
     terms = np.column_stack([points, np.ones(len(points))])
-    affine = np.vstack([np.linalg.lstsq(terms, there, rcond=None)[0].T, [0.0, 0.0, 1.0]])
+    affine = square(np.linalg.lstsq(terms, there, rcond=None)[0].T)
     bent = NO_WARP
     for _ in range(3):  # what is left of an affine part goes into the matrix, and the rest is fitted again
         back = np.column_stack([there, np.ones(len(there))]) @ np.linalg.inv(affine).T

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from film_recovery.images.frame import Window
 from film_recovery.pairs.deformation import NO_WARP
+from film_recovery.pairs.geometry import as_planes, picture_mask, square
 from film_recovery.pairs.resample import resample
 from film_recovery.pairs.residual import Blocks, agreement_of_blocks, band_pass, canonical_planes, find_blocks
 
@@ -89,7 +90,7 @@ def register(
 
     Never raises for pictures that do not fit: the verdict is in ``matches``.
     """
-    ours, theirs = _planes(source), _planes(reference)
+    ours, theirs = as_planes(source), as_planes(reference)
     stretch = _size_ratio(ours.shape[:2], theirs.shape[:2])
 
     def judged(matrix: Matrix) -> Registration:
@@ -97,7 +98,7 @@ def register(
         found = agreement_of_blocks(blocks)
         return Registration(matrix, found.residual_px, found.residual_p95, found.correlation, found.matches, blocks)
 
-    allowed = (_mask(ours.shape[:2], area, masks), _mask(theirs.shape[:2], reference_area))
+    allowed = (picture_mask(ours.shape[:2], area, masks), picture_mask(theirs.shape[:2], reference_area))
     if start is not None:
         near = judged(_compose(stretch, _refined(ours, theirs, allowed, _compose(_inverse(stretch), np.asarray(start)), 1)))
         if near.matches:
@@ -136,12 +137,9 @@ def _shaped_otherwise(area: Window, shape: Sequence[int], other: Window, other_s
 
 def _by_areas(ours: FloatArray, theirs: FloatArray, area: Window, other: Window, masks: Rectangles) -> Matrix:
     """The transform found between the picture areas alone, for whole pictures."""
-    parts = [
-        np.ascontiguousarray(planes[part.y : part.y + part.height, part.x : part.x + part.width])
-        for planes, part in ((ours, area), (theirs, other))
-    ]
+    parts = [np.ascontiguousarray(part.cut(whole)) for whole, part in ((ours, area), (theirs, other))]
     moved = [(x - area.x, y - area.y, width, height) for x, y, width, height in masks]
-    allowed = (_mask(parts[0].shape[:2], None, moved), _mask(parts[1].shape[:2], None))
+    allowed = (picture_mask(parts[0].shape[:2], None, moved), picture_mask(parts[1].shape[:2], None))
     found = _refined(parts[0], parts[1], allowed, _search(parts[0], parts[1], allowed), len(_GRADIENT_SIDES))
     between = _compose(_size_ratio(parts[0].shape[:2], parts[1].shape[:2]), found)
     to_part = np.array([[1.0, 0.0, -area.x], [0.0, 1.0, -area.y]])
@@ -153,7 +151,7 @@ def unregistered(
     source: npt.ArrayLike, reference: npt.ArrayLike, area: Window, reference_area: Window | None = None
 ) -> Registration:
     """Judge two pictures as they lie, without moving anything; arguments as for :func:`register`."""
-    ours, theirs = _planes(source), _planes(reference)
+    ours, theirs = as_planes(source), as_planes(reference)
     matrix = _size_ratio(ours.shape[:2], theirs.shape[:2])
     found = agreement_of_blocks(_blocks(ours, theirs, matrix, area, reference_area, ()))
     return Registration(matrix, found.residual_px, found.residual_p95, found.correlation, found.matches)
@@ -169,8 +167,8 @@ def _blocks(
 ) -> Blocks:
     size = (source.shape[1], source.shape[0])
     moved = _move(reference, matrix, size)
-    there = _move_mask(_mask(reference.shape[:2], reference_area), matrix, size)
-    both = cv2.bitwise_and(_mask(source.shape[:2], area, masks), there)
+    there = _move_mask(picture_mask(reference.shape[:2], reference_area), matrix, size)
+    both = cv2.bitwise_and(picture_mask(source.shape[:2], area, masks), there)
     return find_blocks(source, moved, np.asarray(both, np.uint8))
 
 
@@ -191,22 +189,7 @@ def warp(rgb: npt.ArrayLike, registration: Registration, shape: Sequence[int]) -
     bent = NO_WARP if registration.warp is None else registration.warp
     if picture.shape[:2] == tuple(shape[:2]) and np.array_equal(matrix, np.eye(2, 3)) and not np.any(bent):
         return picture.copy()
-    return resample(picture, np.linalg.inv(_square(matrix)), bent, shape)
-
-
-def _planes(picture: npt.ArrayLike) -> FloatArray:
-    array = np.asarray(picture, dtype=np.float32)
-    return np.ascontiguousarray(array[..., None] if array.ndim == 2 else array[..., :3])
-
-
-def _mask(shape: Sequence[int], area: Window | None, masks: Rectangles = ()) -> ByteArray:
-    """255 inside ``area`` (all of it if None) and outside of all rectangles, 0 elsewhere; uint8 (H, W)."""
-    mask = np.full(tuple(shape[:2]), 255 if area is None else 0, np.uint8)
-    if area is not None:
-        mask[max(area.y, 0) : area.y + area.height, max(area.x, 0) : area.x + area.width] = 255
-    for x, y, width, height in masks:
-        mask[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)] = 0
-    return mask
+    return resample(picture, np.linalg.inv(square(matrix)), bent, shape)
 
 
 def _size_ratio(ours: Sequence[int], theirs: Sequence[int]) -> Matrix:
@@ -215,16 +198,12 @@ def _size_ratio(ours: Sequence[int], theirs: Sequence[int]) -> Matrix:
     return np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5]])
 
 
-def _square(matrix: Matrix) -> Matrix:
-    return np.concatenate([matrix, [[0.0, 0.0, 1.0]]])
-
-
 def _inverse(matrix: Matrix) -> Matrix:
-    return np.asarray(np.linalg.inv(_square(matrix))[:2])
+    return np.asarray(np.linalg.inv(square(matrix))[:2])
 
 
 def _compose(outer: Matrix, inner: Matrix) -> Matrix:
-    return np.asarray((_square(outer) @ _square(inner))[:2])
+    return np.asarray((square(outer) @ square(inner))[:2])
 
 
 def _level(shape: Sequence[int], side: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from film_recovery.contract.errors import InputError
-from film_recovery.contract.records import load_record, save_record
+from film_recovery.contract.records import load_entries, load_record, save_record
 
 SCHEMA, VERSION = "film-recovery/dataset", 1
 FILE_NAME = "manifest.json"
@@ -71,11 +71,7 @@ def load_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise InputError(f"{folder} holds no finished dataset ({FILE_NAME} is missing); build it again.")
     manifest = load_record(path, Manifest, SCHEMA, VERSION)
-    names = {item.name for item in dataclasses.fields(PairRecord)}
-    records: list[Any] = list(manifest.pairs)
-    if not all(isinstance(record, dict) and names - {"warp"} <= set(record) <= names for record in records):
-        raise InputError(f"{path} is damaged (a pair lacks fields); build the dataset again.")
-    return dataclasses.replace(manifest, pairs=[PairRecord(**record) for record in records])
+    return dataclasses.replace(manifest, pairs=load_entries(PairRecord, manifest.pairs, path, "pair"))
 
 
 def finite(value: float) -> float | None:

@@ -241,6 +241,13 @@ def thumbnail(coded: FloatArray) -> FloatArray:
     return np.asarray(cv2.resize(cv2.GaussianBlur(coded, (0, 0), 4.0), _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
 
 
+def look_the_same(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> bool:
+    """Whether two thumbnails (H, W, 3), of one range, are as near as neighbouring frames are, so that one does not test the
+    other."""
+    first, second = np.asarray(ours, np.float32), np.asarray(theirs, np.float32)
+    return float(np.abs(first - second).mean()) < _NEAR * (float(first.mean(axis=2).std()) + 1e-6)
+
+
 def verify_held_out(thumbnails: Mapping[int, FloatArray], frames: Sequence[int], held_out: Sequence[int]) -> list[Finding]:
     """Find held-out frames that a training frame nearly repeats, so that they would not test anything."""
     findings = []
@@ -248,9 +255,7 @@ def verify_held_out(thumbnails: Mapping[int, FloatArray], frames: Sequence[int],
         for other in frames:
             if frame not in thumbnails or other not in thumbnails or frame == other:
                 continue
-            ours, theirs = thumbnails[frame], thumbnails[other]
-            contrast = float(ours.mean(axis=2).std()) + 1e-6
-            if float(np.abs(ours - theirs).mean()) < _NEAR * contrast:
+            if look_the_same(thumbnails[frame], thumbnails[other]):
                 text = (
                     f"Held-out frame {frame} looks almost the same as training frame {other}, so its figure will be too good; "
                     f"hold out a frame that differs more."

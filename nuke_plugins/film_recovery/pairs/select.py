@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from film_recovery.contract.curation import ChosenPair, ScopeRecord, SelectionRecord
 from film_recovery.contract.errors import InputError, StoppedError, UsageError
@@ -16,13 +15,13 @@ from film_recovery.pairs.choose import choose
 from film_recovery.pairs.coverage import Coverage
 from film_recovery.pairs.explain import Words
 from film_recovery.pairs.material import Material, PairCheck
+from film_recovery.pairs.rules import look_the_same
 from film_recovery.pairs.scopes import Scope, find_splits, make_scopes
 from film_recovery.pairs.soundness import BESIDE_CUT
 
 STEPS = (4, 7, 11, 16, 24, 32)  # pairs
 WORTH = 0.03  # share of the scope's picture that a step must newly cover to be worth it
 _CLOSEST, _FARTHEST = 2, 12  # frames between neighbours that two pairs may not go below
-_ALIKE = 0.06  # of a thumbnail's contrast: frames nearer to each other test nothing
 _FEWEST_HELD_OUT = 2
 
 
@@ -223,15 +222,10 @@ def _held_out(scope: Scope, coverage: Coverage, free: list[int], training: list[
 
     while True:
         open_rows = [row for row in free if row not in state.rejected and row not in training and apart(row, ())]
-        differing = [row for row in open_rows if all(_differ(thumbnails[row], thumbnails[one]) for one in training)]
+        differing = [row for row in open_rows if not any(look_the_same(thumbnails[row], thumbnails[one]) for one in training)]
         chosen = choose(coverage, differing if len(differing) >= wanted else open_rows, wanted, [], apart)
         if not _reject(chosen, (), state):
             return chosen
-
-
-def _differ(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> bool:
-    ours, theirs = np.asarray(first, np.float32), np.asarray(second, np.float32)
-    return float(np.abs(ours - theirs).mean()) >= _ALIKE * (float(ours.mean(axis=2).std()) + 1e-6)
 
 
 def _gap(length: int, count: int) -> int:

@@ -23,9 +23,8 @@ from film_recovery.contract.atomic import atomic_path
 from film_recovery.contract.card import METADATA_KEY, ModelCard
 from film_recovery.contract.errors import ModelFileError
 from film_recovery.modelfile.check import check_model
+from film_recovery.modelfile.load import INPUT, OPSET, OUTPUT
 
-OPSET = 17
-INPUT, OUTPUT = "rgb", "recovered"
 _HALF_OPS = ("Conv", "ConvTranspose", "Relu")  # rounding commutes with the last, which saves casts
 
 

@@ -16,7 +16,8 @@ from film_recovery.contract.errors import InputError, ModelFileError
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.modelfile.card_values import unfit_value
 
-NEWEST_OPSET = 17
+OPSET = 17  # that is written, and the newest that is read
+INPUT, OUTPUT = "rgb", "recovered"
 _LARGEST = 2 * 1024**3 - 1  # bytes; protobuf's limit
 _SHAPE = (1, 3, None, None)
 
@@ -146,14 +147,14 @@ def _refuse_operators(model: onnx.ModelProto, path: Path) -> None:
         whose = ", ".join(sorted(foreign)) or "its own"
         raise ModelFileError(f"{path} needs operators of '{whose}'; name a model of this program.")
     opset = max(entry.version for entry in model.opset_import)
-    if opset > NEWEST_OPSET:
+    if opset > OPSET:
         raise ModelFileError(
-            f"{path} uses ONNX opset {opset}, this program reads up to {NEWEST_OPSET}; use the matching release."
+            f"{path} uses ONNX opset {opset}, this program reads up to {OPSET}; use the matching release."
         )
 
 
 def _refuse_interface(model: onnx.ModelProto, path: Path) -> None:
-    for kind, values, name in (("input", model.graph.input, "rgb"), ("output", model.graph.output, "recovered")):
+    for kind, values, name in (("input", model.graph.input, INPUT), ("output", model.graph.output, OUTPUT)):
         names = [value.name for value in values]
         if names != [name]:
             raise ModelFileError(f"{path} has the {kind} {names}, expected ['{name}']; name a model of this program.")

@@ -77,6 +77,18 @@ def test_grain_falls_as_an_average_of_five_does(photograph: FloatArray, moves: b
         assert found.left**0.5 == pytest.approx(rms(result - truth) / GRAIN, abs=0.15)
 
 
+def test_bars_tell_nothing_of_grain(photograph: FloatArray) -> None:
+    still, noisy = panned(photograph, 1)[0], grainy([panned(photograph, 1)[0]] * 5)
+    bar = len(still) // 5
+    for frame in (still, *noisy):
+        frame[:bar] = frame[-bar:] = 0.0
+    found, inside = averaged(noisy, 2), slice(bar, -bar)
+    before, after = ((picture - luma(still))[inside] for picture in (luma(noisy[2]), luma(noisy[2]) + found.change))
+    assert rms(after) < 0.735 * rms(before) and found.left**0.5 == pytest.approx(rms(after) / rms(before), abs=0.15)
+    black = averaged([np.zeros_like(still)] * 3, 1)
+    assert not black.change.any() and black.left == pytest.approx(1 / 3)
+
+
 def test_without_grain_detail_stays(photograph: FloatArray) -> None:
     frames = slowly(photograph)
     assert rms(averaged(frames, 4).change) < 0.006  # what interpolation costs

@@ -34,6 +34,7 @@ _COARSER = 4  # so much smaller is the picture that the level is taken of
 _PATCH = 7  # pixels a side
 _QUIET = 0.25  # share of the patches that show the same and hardly move, so that they differ by grain alone, in any picture
 _TO_MEDIAN = 1.15  # what patches usually differ by, over what so many of them do, where there is nothing but grain
+_CONSTANT = 1e-4  # coded luma: patches that differ by less on average, as of bars and crushed blacks, tell nothing of grain
 _SAMPLED = 4  # every fourth patch a side tells what patches usually differ by
 _SMALLEST = 32  # pixels a side of what flow is taken of; of less than 16 OpenCV's crashes
 _LEAST = 1e-6  # coded luma: keeps a quotient of nothing by nothing finite
@@ -66,20 +67,26 @@ def average(ours: FloatArray, beside: Sequence[tuple[Tie, FloatArray]]) -> Avera
         return Averaged(np.zeros_like(ours), 1.0)
     seen = _plane(ours)
     total, weights, squares = np.zeros_like(ours), np.ones_like(ours), np.ones_like(ours)
+    differs = np.zeros(ours.shape, bool)
     for tied, theirs in beside:
         if theirs.shape != ours.shape:  # their small pictures may be of one size
             continue
-        difference = _without_level(_laid_on(seen, theirs) - ours)
+        whole = _laid_on(seen, theirs) - ours
+        difference = _without_level(whole)
         squared = cv2.blur(np.square(difference), (_PATCH, _PATCH), borderType=cv2.BORDER_REFLECT)
         away = np.sqrt(np.maximum(squared, 0.0))  # OpenCV's running sums go below zero by rounding
-        usual = max(_TO_MEDIAN * float(np.quantile(away[::_SAMPLED, ::_SAMPLED], _QUIET)), _LEAST)
+        grainy = cv2.blur(np.abs(whole), (_PATCH, _PATCH), borderType=cv2.BORDER_REFLECT) > _CONSTANT
+        differs |= grainy
+        told = away[::_SAMPLED, ::_SAMPLED][grainy[::_SAMPLED, ::_SAMPLED]]
+        usual = max(_TO_MEDIAN * float(np.quantile(told, _QUIET)) if told.size else 0.0, _LEAST)
         weight = falling(np.maximum(away / np.float32(usual) - 1.0, 0.0))
         trust = cv2.resize(tied.weight, ours.shape[::-1], interpolation=cv2.INTER_LINEAR)
         weight *= np.minimum(trust / np.float32(_TRUSTED), 1.0)
         total += difference * weight
         weights += weight
         squares += np.square(weight)
-    return Averaged(_without_level(total / weights), float(np.mean(squares / np.square(weights))))
+    left = squares / np.square(weights)
+    return Averaged(_without_level(total / weights), float(np.mean(left[differs] if differs.any() else left)))
 
 
 def with_luma_change(rgb: FloatArray, change: FloatArray, card: ModelCard) -> FloatArray:

@@ -301,6 +301,14 @@ def test_a_script_that_somebody_has_saved_meanwhile_is_not_saved_over(
     assert script.read_text(encoding="utf-8") == theirs
 
 
+def test_a_script_that_nobody_baked_does_not_render_the_frames_of_another(line: Line, shot: Path) -> None:
+    other = shot.with_name("shot020.nk")
+    other.write_text(shot.read_text(encoding="utf-8").replace(" value 0.9\n", " value 0.8\n"), encoding="utf-8")
+    assert line("-t", BAKE, shot, "1004", "--bake-only").returncode == 0
+    failed = line("-x", "-F", "1004", other)
+    assert failed.returncode == 1 and "recovered.1004.exr does not exist" in failed.stderr
+
+
 def test_two_scripts_in_one_folder_keep_their_frames_apart(line: Line, shot: Path) -> None:
     """Nodes of the same names, with the same model."""
     other = shot.with_name("shot020.nk")

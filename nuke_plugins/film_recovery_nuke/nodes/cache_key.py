@@ -5,6 +5,7 @@ Nodes are renamed and copied; scripts are saved as other versions, moved, and re
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import uuid
@@ -22,12 +23,30 @@ _VERSION = re.compile(r"[._ -]?(?<![a-z])v\d+", re.IGNORECASE)  # in a script's 
 def of_another_name(node: Any, stem: Path, model: str) -> Path | None:
     """What was baked headless of a script of another name: a farm may render a copy that it has given a name of its own.
 
-    Only where there is one such cache. Of several nobody can tell which it is; then the frames are missing, and that is told.
+    Only where there is one such cache, and a frame of it was baked from the picture that the node has. Else it may be another
+    script's; then the frames are missing, and that is told.
     """
     if nuke.GUI or node["cacheKey"].value():
         return None
     found = list(stem.parent.glob(f"{stem.name[:-_HALF]}*_{model}"))
-    return found[0] if len(found) == 1 else None
+    return found[0] if len(found) == 1 and _is_of_this_picture(node, FrameCache(found[0])) else None
+
+
+def _is_of_this_picture(node: Any, cache: FrameCache) -> bool:
+    with contextlib.suppress(RuntimeError):  # its input cannot be looked at
+        for frame in cache.frames():
+            record = cache.record(frame)
+            if record is not None and record.input_hash and record.input_hash == input_hash(node, frame):
+                return True
+    return False
+
+
+def input_hash(node: Any, frame: int) -> str:
+    """Nuke's hash of what feeds the node at a frame; empty where Nuke gives none."""
+    source = node.input(0)
+    if source is None:
+        return ""
+    return str(source.metadata("nuke/node_hash", frame) or "")
 
 
 def cache_stem(node: Any, make_key: bool = False) -> Path | None:

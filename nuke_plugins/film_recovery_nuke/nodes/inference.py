@@ -21,7 +21,7 @@ from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, needs, preferences, worker
 from film_recovery_nuke.cache import INPUT, RECOVERED, FrameCache, Owner, Record, file_hash, picture_hash
 from film_recovery_nuke.errors import CancelledError, HostError, show, shown
-from film_recovery_nuke.nodes.cache_key import cache_stem, forget_key_of_others, of_another_name
+from film_recovery_nuke.nodes.cache_key import cache_stem, forget_key_of_others, input_hash, of_another_name
 from film_recovery_nuke.nodes.tasks import task
 
 CLASS = "RecoveryInference"
@@ -269,14 +269,6 @@ def _recover(
         raise worker.failed(f"{node.fullName()}: frames {frame_tools.format_frames(frames)} could not be recovered", code, tail)
 
 
-def input_hash(node: Any, frame: int) -> str:
-    """Nuke's hash of what feeds the node at a frame; empty where Nuke gives none."""
-    source = node.input(0)
-    if source is None:
-        return ""
-    return str(source.metadata("nuke/node_hash", frame) or "")
-
-
 def states(node: Any, frames: Sequence[int]) -> list[str]:
     """``fresh``, ``stale`` or ``missing`` for each frame, without rendering files."""
     model = model_path(node)
@@ -462,26 +454,36 @@ def _take_model(node: Any) -> None:
 
 def show_caches() -> None:
     """When a script is open, and its name is known: let every node show its own cache."""
-    for node in nuke.allNodes(CLASS, nuke.root(), recurseGroups=True):
-        with contextlib.suppress(FilmRecoveryError):  # a node without its inner ones
-            _show_cache(node)
+    nodes = nuke.allNodes(CLASS, nuke.root(), recurseGroups=True)
+    for _ in nodes:
+        changed = False
+        for node in nodes:
+            with contextlib.suppress(FilmRecoveryError):  # a node without its inner ones
+                changed = _show_cache(node) or changed
+        if not changed:  # else the picture of a node may be what another one shows now
+            return
 
 
-def _show_cache(node: Any) -> None:
-    """Let the inner Read show the node's own cache, or nothing: no frame of a former model or of another node."""
+def _show_cache(node: Any) -> bool:
+    """Let the inner Read show the node's own cache, or nothing: no frame of a former model or of another node.
+
+    Returns whether it has shown something else.
+    """
     _hand_out_confidence(node)
     try:
         cache = cache_of(node)
     except (FilmRecoveryError, OSError):  # no model, or no folder; the status tells it
         cache = None
-    _point_read(node, cache)
+    return _point_read(node, cache)
 
 
-def _point_read(node: Any, cache: FrameCache | None) -> None:
+def _point_read(node: Any, cache: FrameCache | None) -> bool:
     read = graph.inside(node, "Recovered")
     pattern = _NOT_BAKED if cache is None else _for_script(cache.pattern(RECOVERED))
-    if read["file"].value() != pattern:
-        read["file"].setValue(pattern)
+    if read["file"].value() == pattern:
+        return False
+    read["file"].setValue(pattern)
+    return True
 
 
 def _hand_out_confidence(node: Any) -> None:

@@ -118,6 +118,14 @@ def test_colour_follows_the_matrix_and_range_of_the_file(
     assert np.abs(rgb_to_ycbcr(rgb[8, 8], matrix) - expected).max() < 1e-6
 
 
+@pytest.mark.parametrize("layout", ["yuvj420p", "yuvj422p", "yuvj444p"])
+def test_white_of_a_full_range_is_one_in_any_layout(layout: str, tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.avi", "mjpeg", layout, [ycbcr_frame((255, 128, 128), layout)], {"qmin": "1", "qmax": "1"})
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).format.name == layout
+    assert np.abs(Movie(path).read(1).rgb - 1.0).max() < 1e-6
+
+
 def test_a_review_movie_shows_the_colours_it_was_given(tmp_path: Path) -> None:
     colours = [(200, 30, 40), (20, 180, 60), (40, 60, 220), (128, 128, 128), (255, 255, 255), (0, 0, 0)]
     write_movie(tmp_path / "a.mp4", (np.full((49, 65, 3), colour, np.uint8) for colour in colours), 23.976)

@@ -182,7 +182,8 @@ def _to_rgb(picture: av.VideoFrame) -> tuple[FloatArray, int]:
     if is_422:  # ITU-R BT.601 and 709: samples stand on every other pixel; where no file says so, the scaler thinks between
         whole = Window(0, 0, picture.width, picture.height)
         planes[1:] = [full_size(np.asarray(plane, np.float32), (1, 2), whole) for plane in planes[1:]]
-    codes = np.stack(planes, axis=-1) / np.float64(2 ** (16 - bits))
+    chroma = [plane / np.float64(2 ** (16 - bits)) for plane in planes[1:]]
+    codes = np.stack([planes[0] >> (16 - bits), *chroma], axis=-1)  # of some full ranges, luma's lower bits are not left 0
     unit = 2.0 ** (bits - 8)
     if full:
         ycbcr = (codes - [0.0, 128.0 * unit, 128.0 * unit]) / (2.0**bits - 1.0)

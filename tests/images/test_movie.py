@@ -126,6 +126,19 @@ def test_white_of_a_full_range_is_one_in_any_layout(layout: str, tmp_path: Path)
     assert np.abs(Movie(path).read(1).rgb - 1.0).max() < 1e-6
 
 
+def test_colours_of_digital_cinema_are_those_of_a_display(tmp_path: Path) -> None:
+    """X'Y'Z' as in SMPTE ST 428-1: gamma 2.6, 52.37 cd/m² at the highest code, white at 48."""
+    to_xyz = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
+    light, picture = np.array([0.1, 0.6, 0.1]) * 48.0 / 52.37, av.VideoFrame(1280, 720, "xyz12le")
+    codes = np.rint(4095 * (to_xyz @ light) ** (1 / 2.6)).astype("<u2") << 4
+    plane = picture.planes[0]
+    rows = np.zeros((plane.height, plane.line_size // 2), "<u2")
+    rows[:, : 3 * plane.width] = np.tile(codes, plane.width)
+    plane.update(rows.tobytes())
+    movie = Movie(encode(tmp_path / "a.nut", "rawvideo", "xyz12le", [picture]))
+    assert np.abs(movie.read(1).rgb[8, 8] - light ** (1 / 2.2)).max() < 2e-3
+
+
 def test_a_review_movie_shows_the_colours_it_was_given(tmp_path: Path) -> None:
     colours = [(200, 30, 40), (20, 180, 60), (40, 60, 220), (128, 128, 128), (255, 255, 255), (0, 0, 0)]
     write_movie(tmp_path / "a.mp4", (np.full((49, 65, 3), colour, np.uint8) for colour in colours), 23.976)

@@ -3,6 +3,7 @@ build offers.
 
 Y'CbCr is turned into R'G'B' here, with the exact matrix and range that the file names, and not clamped: video keeps picture
 above its white and below its black. A file that names no matrix is taken for BT.709 from 720 lines on, else for BT.601.
+X'Y'Z' of digital cinema becomes R'G'B' of BT.709 with gamma 2.2 in FFmpeg's scaler, which clamps; its white of 48 cd/m² is 0.96.
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ def _to_rgb(picture: av.VideoFrame) -> tuple[FloatArray, int]:
     """R'G'B' as float32 (H, W, 3), white at 1, and the bits of the file's codes."""
     layout = picture.format
     bits = layout.components[0].bits or 8
-    is_ycbcr = len(layout.components) >= 3 and not layout.is_rgb and not layout.has_palette
+    is_ycbcr = len(layout.components) >= 3 and not (layout.is_rgb or layout.has_palette or layout.name.startswith("xyz"))
     if not is_ycbcr or picture.colorspace == _YCGCO:
         pixels = picture.to_ndarray(format="rgb48le" if bits > 8 else "rgb24")
         return np.asarray(pixels, np.float32) / np.float32(65535.0 if bits > 8 else 255.0), 16 if bits > 8 else 8

@@ -3,7 +3,9 @@ build offers.
 
 Y'CbCr is turned into R'G'B' here, with the exact matrix and range that the file names, and not clamped: video keeps picture
 above its white and below its black. A file that names no matrix is taken for BT.709 from 720 lines on, else for BT.601.
-X'Y'Z' of digital cinema becomes R'G'B' of BT.709 with gamma 2.2 in FFmpeg's scaler, which clamps; its white of 48 cd/m² is 0.96.
+X'Y'Z' of digital cinema becomes R'G'B' of BT.709 with gamma 2.2 in FFmpeg's scaler, which clamps; white (48 cd/m²) is 0.96.
+Chroma of 4:2:0 and 4:1:1 stands where the decoder says. Where it says nothing (FFV1, VP9), which PyAV does not tell, the scaler
+thinks it in the middle of its pixels: half a pixel, of 4:1:1 one and a half, to the right of where MPEG-2 has it.
 """
 
 from __future__ import annotations

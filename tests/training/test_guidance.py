@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -32,6 +32,7 @@ from film_recovery.training.loop import train_dataset
 
 FloatArray = npt.NDArray[np.float32]
 Sides = list[tuple[FloatArray, FloatArray]]
+Masks = Sequence[list[int]]
 HELD_OUT = (2,)
 WIDTH, HEIGHT = 320, 192
 
@@ -48,17 +49,18 @@ def sides(photograph: FloatArray) -> Sides:
     return found
 
 
-def dataset(sides: Sides, held_out: tuple[int, ...] = HELD_OUT) -> Dataset:
+def dataset(sides: Sides, held_out: tuple[int, ...] = HELD_OUT, masks: Masks = ()) -> Dataset:
     pairs = []
     for place, (source, reference) in enumerate(sides):
         target = make_target("chroma", source, reference, "display", "709")
-        trust = pair_trust(source, reference, "display")
+        trust = pair_trust(source, reference, "display", masks)
         pairs.append(Pair(101 + place, place in held_out, source, reference, target, trust))
-    return Dataset(Manifest("chroma", "display", "709", "luma", None, [0, 0, WIDTH, HEIGHT], "", "", 0, {}, [], []), pairs)
+    manifest = Manifest("chroma", "display", "709", "luma", None, [0, 0, WIDTH, HEIGHT], "", "", 0, {}, [], [], list(masks))
+    return Dataset(manifest, pairs)
 
 
-def named(sides: Sides, held_out: tuple[int, ...] = HELD_OUT) -> list[Finding]:
-    return without_symptoms(judge_pairs(views_of(dataset(sides, held_out)), "chroma"))
+def named(sides: Sides, held_out: tuple[int, ...] = HELD_OUT, masks: Masks = ()) -> list[Finding]:
+    return without_symptoms(judge_pairs(views_of(dataset(sides, held_out, masks)), "chroma"))
 
 
 def moved(picture: FloatArray, x: float, y: float) -> FloatArray:
@@ -121,6 +123,36 @@ def test_cut_highlights_are_named_with_their_side(sides: Sides, side: str) -> No
     found = named([(cut(s), r) if side == "source" else (s, cut(r)) for s, r in sides])
     assert "clipped" in [finding.name for finding in found]
     assert f"the {side}'s highlights" in next(finding.sentence for finding in found if finding.name == "clipped")
+
+
+def carded(picture: FloatArray) -> FloatArray:
+    """A white card in the upper left corner."""
+    copy = picture.copy()
+    copy[:80, :100] = 1.0
+    return copy
+
+
+def mostly_off(picture: FloatArray) -> FloatArray:
+    """The lower two thirds lie off."""
+    copy = moved(picture, 4.0, -3.0)
+    copy[:64] = picture[:64]
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name", "mask"),
+    [
+        (titled, "burnt-in-text", [0, 152, WIDTH, 40]),
+        (carded, "clipped", [-8, -8, 116, 96]),
+        (mostly_off, "misaligned", [0, 62, WIDTH, 200]),
+    ],
+)
+def test_what_the_alignment_has_masked_is_not_judged(
+    sides: Sides, spoil: Callable[[FloatArray], FloatArray], name: str, mask: list[int]
+) -> None:
+    spoiled = [(source, spoil(reference)) for source, reference in sides]
+    assert name in [finding.name for finding in named(spoiled)]
+    assert named(spoiled, masks=[mask]) == []
 
 
 def test_one_pair_and_copies_of_it_are_too_few(sides: Sides) -> None:

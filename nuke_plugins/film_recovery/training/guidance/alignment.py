@@ -35,11 +35,10 @@ class Lie:
 
 def lie_of(view: View) -> Lie:
     """Measure one pair."""
-    inside = np.full(view.source.shape[:2], 255, np.uint8)
-    found = measure_agreement(view.source, view.reference, inside)
+    found = measure_agreement(view.source, view.reference, view.inside)
     if found.matches and np.isfinite(found.residual_px):
         return Lie(view.frame, found.residual_px * view.ratio, found.correlation)
-    shift = _far_shift(view, inside)
+    shift = _far_shift(view)
     if shift is not None:
         again = _moved_back(view, shift)
         if again.matches and again.correlation > found.correlation + 0.1:
@@ -74,11 +73,11 @@ def judge_alignment(views: Sequence[View], task: str) -> list[Finding]:
     return findings
 
 
-def _far_shift(view: View, inside: npt.NDArray[np.uint8]) -> tuple[float, float] | None:
+def _far_shift(view: View) -> tuple[float, float] | None:
     """By how much the whole reference lies right of and below the source, pixels of the view; None if no place stands out."""
     width = view.source.shape[1]
     fine = max(1.0, 1.6 * width / 960)
-    first, second = (band_pass(part, fine, 10.0 * fine, inside) for part in (view.source, view.reference))
+    first, second = (band_pass(part, fine, 10.0 * fine, view.inside) for part in (view.source, view.reference))
     best: tuple[float, tuple[float, float]] = (0.0, (0.0, 0.0))
     window = cv2.createHanningWindow((width, view.source.shape[0]), cv2.CV_32F)
     for one in range(first.shape[2]):
@@ -95,5 +94,5 @@ def _moved_back(view: View, shift: tuple[float, float]) -> Agreement:
     matrix = np.array([[1.0, 0.0, shift[0]], [0.0, 1.0, shift[1]]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     moved = np.asarray(cv2.warpAffine(view.reference, matrix, (width, height), flags=flags), np.float32)
-    there = np.asarray(cv2.warpAffine(np.full((height, width), 255, np.uint8), matrix, (width, height), flags=flags), np.uint8)
-    return measure_agreement(view.source, moved, np.where(there == 255, 255, 0).astype(np.uint8))
+    there = np.asarray(cv2.warpAffine(view.inside, matrix, (width, height), flags=flags), np.uint8)
+    return measure_agreement(view.source, moved, np.where(there == 255, view.inside, 0).astype(np.uint8))

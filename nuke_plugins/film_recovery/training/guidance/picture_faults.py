@@ -34,10 +34,7 @@ class Clip:
 def overlays_of(views: Sequence[View]) -> dict[int, list[Box]]:
     """Places (pixels of the view, with a margin) at which one side has letters that the other has not, by frame; frames
     without any are left out, and so is what one frame alone has among many."""
-    sights = {}
-    for view in views:
-        inside = np.full(view.source.shape[:2], 255, np.uint8)
-        sights[view.frame] = one_sided(view.source, view.reference, inside)
+    sights = {view.frame: one_sided(view.source, view.reference, view.inside) for view in views}
     if not any(sights.values()):
         return {}
     height, width = views[0].source.shape[:2]
@@ -70,10 +67,13 @@ def judge_overlays(views: Sequence[View], task: str) -> list[Finding]:
 
 def clips_of(view: View) -> list[Clip]:
     """Where one side of a pair is cut off while the other still varies."""
-    found = []
+    found: list[Clip] = []
+    inside = view.inside > 0
+    if not inside.any():
+        return found
     for element, own, other in (("source", view.source, view.reference), ("reference", view.reference, view.source)):
         for end, sign in (("highlights", 1.0), ("shadows", -1.0)):
-            one = _clip(view.frame, element, end, np.float32(sign) * own, other)
+            one = _clip(view.frame, element, end, np.float32(sign) * own, other, inside)
             if one is not None:
                 found.append(one)
     return found
@@ -83,16 +83,17 @@ def pinned_of(view: View) -> dict[str, npt.NDArray[np.bool_]]:
     """(H, W) for each side that is cut off (``source``, ``reference``): the pixels that are pinned to its end."""
     sides: dict[str, npt.NDArray[np.bool_]] = {}
     for clip in clips_of(view):
-        there = _pinned(view.source if clip.element == "source" else view.reference, clip.end)
+        there = _pinned(view.source if clip.element == "source" else view.reference, clip.end, view.inside > 0)
         sides[clip.element] = sides[clip.element] | there if clip.element in sides else there
     return sides
 
 
-def _pinned(picture: FloatArray, end: str) -> npt.NDArray[np.bool_]:
+def _pinned(picture: FloatArray, end: str, inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """In any channel at the highlights; in all of them in the shadows: blacks of one channel are saturated colours."""
     if end == "highlights":
-        return np.asarray((picture >= np.quantile(picture, 0.9995, axis=(0, 1)) - _AT_END).any(axis=2))
-    return np.asarray(picture.max(axis=2) <= np.quantile(picture.max(axis=2), 0.0005) + _AT_END)
+        return np.asarray(inside & (picture >= np.quantile(picture[inside], 0.9995, axis=0) - _AT_END).any(axis=2))
+    darkest = picture.max(axis=2)
+    return np.asarray(inside & (darkest <= np.quantile(darkest[inside], 0.0005) + _AT_END))
 
 
 def judge_clipping(views: Sequence[View], task: str) -> list[Finding]:
@@ -114,16 +115,18 @@ def judge_clipping(views: Sequence[View], task: str) -> list[Finding]:
     return findings
 
 
-def _clip(frame: int, element: str, end: str, own: FloatArray, other: FloatArray) -> Clip | None:
-    """``own`` is turned so that its end is the highest value."""
+def _clip(
+    frame: int, element: str, end: str, own: FloatArray, other: FloatArray, inside: npt.NDArray[np.bool_]
+) -> Clip | None:
+    """``own`` is turned so that its end is the highest value; what is not ``inside`` is not looked at."""
     best: Clip | None = None
     channels: list[int | None] = [0, 1, 2] if end == "highlights" else [None]  # blacks of one channel are saturated colours
     for channel in channels:
         plane = own.min(axis=2) if channel is None else own[..., channel]
-        top = float(np.quantile(plane, 0.9995))
-        pinned = plane >= top - _AT_END
-        share = float(pinned.mean())
-        just_below = float(((plane < top - _AT_END) & (plane >= top - 2.0 * _AT_END)).mean())
+        top = float(np.quantile(plane[inside], 0.9995))
+        pinned = inside & (plane >= top - _AT_END)
+        share = float(pinned[inside].mean())
+        just_below = float(((plane < top - _AT_END) & (plane >= top - 2.0 * _AT_END))[inside].mean())
         if share < _PINNED or share < _STEEP * just_below:
             continue
         cells = means(pinned.astype(np.float32)) > 0.9

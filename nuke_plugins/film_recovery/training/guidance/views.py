@@ -13,6 +13,7 @@ from film_recovery.images.colour import rgb_to_ycbcr
 from film_recovery.images.encodings import encode
 from film_recovery.pairs.balance import DensityBalance
 from film_recovery.pairs.dataset import Dataset, Pair, apply_balance
+from film_recovery.pairs.geometry import picture_mask
 
 _WIDEST = 1280  # pixels; of larger pictures the judges see smaller ones
 _CELLS = 44  # across the longer side
@@ -31,6 +32,7 @@ class View:
         corner: where the pair's upper left pixel lies in the source's data window, x and y.
         cells: coded YCbCr of the balanced source, means of cells, (h, w, 3); ``wanted`` the same of the target.
         believed: (h, w) bool, cells that show the same on both sides.
+        inside: uint8 (H, W), 255 where the pair is trained on, 0 under the alignment's masks.
     """
 
     frame: int
@@ -42,6 +44,7 @@ class View:
     cells: FloatArray
     wanted: FloatArray
     believed: npt.NDArray[np.bool_]
+    inside: npt.NDArray[np.uint8]
 
 
 def views_of(dataset: Dataset) -> list[View]:
@@ -58,9 +61,11 @@ def view_of(pair: Pair, dataset: Dataset) -> View:
     balanced = apply_balance(small[0], DensityBalance.from_numbers(balance) if balance else None, encoding)
     source, reference, target, seen = (np.asarray(encode(part, encoding), np.float32) for part in (*small, balanced))
     trust = np.ones(size[::-1], np.float32) if pair.trust is None else _shrunk(pair.trust, size)
+    allowed = _shrunk(picture_mask(pair.source.shape, None, dataset.manifest.masks).astype(np.float32), size)
     return View(
         pair.frame, pair.held_out, source, reference, ratio, (dataset.manifest.crop[0], dataset.manifest.crop[1]),
         means(rgb_to_ycbcr(seen, matrix)), means(rgb_to_ycbcr(target, matrix)), means(trust) >= _BELIEVED,
+        np.where(allowed > 254.0, 255, 0).astype(np.uint8),
     )  # fmt: skip
 
 

@@ -28,6 +28,8 @@ class RunState:
         step, steps: how far it is; ``steps`` 0 before it is known.
         losses, held_out: points ``(step, value)``; held-out figures are PSNR in dB, higher is better.
         start_psnr: what the closed-form start reaches on the held-out pairs, dB.
+        handed_out: what the model that is handed out reaches on them, dB, and the share of the correction that it has; None
+            before it is, and without held-out pairs.
         stage: what it is doing, in words.
         warnings: what it warned about, newest last; ``failure`` is why it failed.
         findings: what the training was judged to be, with what to do.
@@ -43,6 +45,7 @@ class RunState:
     losses: Points = field(default_factory=list)
     held_out: Points = field(default_factory=list)
     start_psnr: float | None = None
+    handed_out: tuple[float, float] | None = None
     stage: str = ""
     warnings: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -52,10 +55,18 @@ class RunState:
     model: Path | None = None
     seconds_left: float | None = None
 
+    @property
+    def figure(self) -> float | None:
+        """The held-out figure, dB: of the model that is handed out, until then the best so far."""
+        if self.handed_out is not None:
+            return self.handed_out[0]
+        return max((value for _, value in self.held_out), default=None)
+
     def sentence(self) -> str:
         """The state in words, for a node's status line."""
         of = f"step {self.step} of {self.steps}" if self.steps else ""
-        best = f"held-out {max(value for _, value in self.held_out):.2f} dB" if self.held_out else ""
+        best = f"held-out {self.figure:.2f} dB" if self.figure is not None else ""
+        best += f" with {self.handed_out[1]:.0%} of the correction" if self.handed_out else ""
         left = f"about {_duration(self.seconds_left)} left" if self.state == "running" and self.seconds_left else ""
         texts = {
             "absent": "No training yet.",
@@ -167,6 +178,11 @@ class RunReader:
                 state.findings.append(found)
         elif kind == "failed":
             state.failure = str(event.get("text", ""))
+        elif kind == "finished":
+            figure, share = _number(event.get("psnr")), _number(event.get("share"))
+            state.handed_out = None if figure is None or share is None else (figure, share)
+        elif kind == "resumed":
+            state.handed_out = None
         state.stage = kind.replace("_", " ")
 
     def _time(self, at: float, state: RunState) -> None:

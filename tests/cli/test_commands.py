@@ -22,6 +22,7 @@ import pytest
 import film_recovery
 from film_recovery.cli.main import cli
 from film_recovery.contract.analysis import load_analysis
+from film_recovery.contract.events import EventLog
 from film_recovery.contract.exit_codes import ExitCode
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.io import read_frame
@@ -149,6 +150,16 @@ def test_a_path_with_spaces_and_umlauts(
     again = run_cli("apply", finished_run, "--input", source, "--output", output, "--skip-existing", "--json").json
     assert again["skipped"] == [1001, 1003, 1005]
     assert again["done"] == [1002, 1004, 1006, 1007, 1008]
+
+
+def test_the_status_of_a_finished_run_has_the_figure_of_its_model(run_cli: Cli, tmp_path: Path) -> None:
+    log = EventLog(RunFolder(tmp_path).events)
+    log.append("held_out", step=4, psnr=36.0)
+    assert "held-out 36.00 dB" in run_cli("status", tmp_path).err
+    log.append("finished", step=4, psnr=34.5, share=0.25)
+    assert "held-out 34.50 dB with 25% of the correction" in run_cli("status", tmp_path).err
+    log.append("finished", step=4, psnr=None, share=0.25)
+    assert "dB" not in run_cli("status", tmp_path).err
 
 
 def test_a_whole_job(run_cli: Cli, elements: Path, finished_run: Path, tmp_path: Path) -> None:

@@ -72,6 +72,17 @@ def test_the_end_is_told(run: RunFolder, event: str, word: str) -> None:
     assert state.sentence().startswith(word)
 
 
+def test_once_it_is_finished_the_figure_is_that_of_the_model(run: RunFolder) -> None:
+    log = EventLog(run.events)
+    log.append("finished", step=100, psnr=34.81, share=0.5)
+    assert "held-out 34.81 dB with 50% of the correction" in _state(run.path).sentence()
+    log.append("resumed")
+    log.append("stopped", step=100)
+    assert "held-out 35.50 dB." in _state(run.path).sentence()
+    log.append("finished", step=100, psnr=None, share=0.25)
+    assert _state(run.path).handed_out is None
+
+
 def test_a_refusal_is_not_shown_while_the_next_attempt_prepares_its_pairs(nuke: Any, tmp_path: Path) -> None:
     from film_recovery_nuke.run_state import RunReader
 

@@ -234,8 +234,10 @@ def status(run: Path) -> dict[str, Any]:
     progress, model = last.get("progress", {}), folder.model(job.task) if job else None
     planned = next((event["steps"] for event in reversed(events) if "steps" in event), "?")  # the clock may change the plan
     words = f"{job.task} run, {state}, step {progress.get('step', 0)} of {planned}" if job else state
-    if "held_out" in last:
-        words += f", held-out {last['held_out']['psnr']:.2f} dB"
+    figures = last["finished"] if state == "finished" and "psnr" in last["finished"] else last.get("held_out", {})
+    if figures.get("psnr") is not None:
+        words += f", held-out {figures['psnr']:.2f} dB"
+        words += f" with {figures['share']:.0%} of the correction" if "share" in figures else ""
     if state == "failed":
         words += f": {last['failed']['text']}"
     click.echo(words, err=True)

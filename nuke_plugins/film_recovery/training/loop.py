@@ -201,7 +201,8 @@ def _run(
         shown = f" See {run.path / finding.picture}" if finding.picture else ""
         reporter.note(f"{finding.severity.capitalize()} ({finding.name}): {finding.text}{shown}")
     seconds = time.monotonic() - begin
-    monitor.log.append("finished", step=trainer.done, seconds=round(seconds, 1), model=model.relative_to(run.path).as_posix())
+    monitor.log.append("finished", step=trainer.done, seconds=round(seconds, 1), model=model.relative_to(run.path).as_posix(),
+                       psnr=figures.get("psnr"), share=trainer.share)  # fmt: skip
     return TrainingResult(
         model, trainer.done, seconds, {} if start is None else {"psnr": round(start, 4)}, figures,
         [finding.text for finding in findings], [asdict(finding) for finding in findings],

@@ -144,7 +144,7 @@ class TrainingMonitor(QtWidgets.QWidget):
         self._table.blockSignals(False)
 
     def _fill_row(self, row: int, name: str, state: RunState) -> None:
-        best = f"{max(value for _, value in state.held_out):.2f}" if state.held_out else ""
+        best = f"{state.figure:.2f}" if state.figure is not None else ""
         step = f"{state.step} of {state.steps}" if state.steps else ""
         for column, text in enumerate((name, state.state, step, best)):
             item = self._table.item(row, column)

@@ -58,7 +58,9 @@ def truncate_after_step(path: Path, step: int) -> None:
     """Drop events of steps later than ``step``, and of a run's end: a resumed run writes them again. Raises nothing if the file
     is absent."""
     kept = [
-        event for event in read_events(path) if int(event.get("step", 0)) <= step and event.get("event") not in _OF_THE_END
+        event
+        for event in read_events(path)
+        if int(event.get("step", 0)) <= step and event.get("event") not in _OF_THE_END and not event.get("handed_out")
     ]
     if Path(path).is_file():
         write_text(path, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in kept))

@@ -47,6 +47,7 @@ from film_recovery.training.team import Team
 from film_recovery.training.trainer import Trainer
 
 _PROGRESS_EVENTS = 200  # over a run
+_SHEETS = 200  # contact sheets over a run, at most, whatever time there is for them: one is some megabytes
 FloatArray = npt.NDArray[np.float32]
 GraphMaker = Callable[[TrainingJob, Dataset], RecoveryGraph]
 
@@ -192,6 +193,7 @@ def _run(
     team.dismiss()
     trainer.settle()
     _save_best(trainer, run, trainer.state())
+    monitor.draw(trainer.with_weights(trainer.best_weights), trainer.done, handed_out=True)
     findings = _judged(trainer, run, dataset, start, reporter)
     for finding in findings:
         monitor.log.append("warning", step=trainer.done, **finding.to_event())
@@ -300,7 +302,7 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
                 figures = {"loss": sum(losses) / len(losses), **({} if held_out is None else {"held_out": held_out})}
                 monitor.log.append("progress", step=done, **event_figures(figures))
                 reporter.progress(done, plan.steps, "step", figures)
-            if done == plan.steps or (done % job.sheet_interval == 0 and monitor.has_time):
+            if done < plan.steps and done % max(job.sheet_interval, plan.whole // _SHEETS) == 0 and monitor.has_time:
                 monitor.draw(trainer.with_weights(trainer.averaged.state_dict()), done)
             if done % job.checkpoint_interval == 0 or done == plan.steps:
                 _save(trainer, run)

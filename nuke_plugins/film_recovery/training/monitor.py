@@ -38,33 +38,36 @@ class Monitor:
         """Whether pictures have taken a twentieth of the time at most: those of large frames take as long as many steps."""
         return self._drawing <= _SHARE * (time.monotonic() - self._begin)
 
-    def draw(self, graph: RecoveryGraph, step: int) -> None:
-        """A contact sheet, and the preview where a frame for it is named."""
+    def draw(self, graph: RecoveryGraph, step: int, *, handed_out: bool = False) -> None:
+        """A contact sheet, and the preview where a frame for it is named; of what is ``handed_out``, or of the step."""
         begin = time.monotonic()
-        self._contact_sheet(graph, step)
+        what, told = (f"step {step}", {}) if not handed_out else ("as handed out", {"handed_out": True})
+        self._contact_sheet(graph, step, what, told)
         if self.preview is not None:
-            self._preview_frame(graph, self.preview, step)
+            self._preview_frame(graph, self.preview, step, what, told)
         self._drawing += time.monotonic() - begin
 
-    def _contact_sheet(self, graph: RecoveryGraph, step: int) -> None:
+    def _contact_sheet(self, graph: RecoveryGraph, step: int, what: str, told: dict[str, bool]) -> None:
         """Rows of input, target and output, labelled with the frame and whether it is held out."""
         if not self._given:
             self._given = [_given_cells(pair, graph.encoding) for pair in self.shown]
         rows = [
-            [*given, (f"output · step {step}", display(run_graph(graph, pair.source), graph.encoding))]
+            [*given, (f"output · {what}", display(run_graph(graph, pair.source), graph.encoding))]
             for pair, given in zip(self.shown, self._given, strict=True)
         ]
         path = self.run.sheets / f"contact_{step:06d}.png"
-        save_png(path, draw_grid(rows, f"{graph.task} recovery, step {step}", _CELL))
-        self.log.append("contact_sheet", step=step, path=path.relative_to(self.run.path).as_posix())
+        save_png(path, draw_grid(rows, f"{graph.task} recovery, {what}", _CELL))
+        self.log.append("contact_sheet", step=step, path=path.relative_to(self.run.path).as_posix(), **told)
 
-    def _preview_frame(self, graph: RecoveryGraph, frame: npt.NDArray[np.float32], step: int) -> None:
+    def _preview_frame(
+        self, graph: RecoveryGraph, frame: npt.NDArray[np.float32], step: int, what: str, told: dict[str, bool]
+    ) -> None:
         """The preview frame as it comes and as the model gives it now, side by side."""
         row = [("preview · input", display(frame, graph.encoding)),
-               (f"output · step {step}", display(run_graph(graph, frame), graph.encoding))]  # fmt: skip
+               (f"output · {what}", display(run_graph(graph, frame), graph.encoding))]  # fmt: skip
         path = self.run.preview / f"preview_{step:06d}.png"
-        save_png(path, draw_grid([row], f"a frame outside the set, step {step}", _CELL * 2))
-        self.log.append("preview", step=step, path=path.relative_to(self.run.path).as_posix())
+        save_png(path, draw_grid([row], f"a frame outside the set, {what}", _CELL * 2))
+        self.log.append("preview", step=step, path=path.relative_to(self.run.path).as_posix(), **told)
 
 
 @torch.no_grad()

@@ -27,10 +27,12 @@ from film_recovery.images.frame import Frame
 from film_recovery.images.io import write_frame
 from film_recovery.modelfile.load import load_model
 from film_recovery.pairs.dataset import Dataset, build_dataset, load_dataset
+from film_recovery.training import loop
 from film_recovery.training.build import build_graph
 from film_recovery.training.checkpoint import load_checkpoint
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.loop import resume, train, train_dataset
+from film_recovery.training.monitor import Monitor
 from film_recovery.training.plan import load_plan
 from film_recovery.training.start_module import Start
 
@@ -309,6 +311,28 @@ def test_pictures_take_a_small_part_of_the_time(elements: Path, tmp_path: Path) 
     steps = [event["step"] for event in read_events(run.events, "contact_sheet")]
     assert (steps[0], steps[-1]) == (1, STEPS) and len(steps) < STEPS
     assert [event["step"] for event in read_events(run.events, "preview")] == steps
+
+
+def test_there_are_no_more_sheets_than_anybody_looks_at(
+    elements: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_SHEETS", 3)
+    monkeypatch.setattr(Monitor, "has_time", True)
+    run = RunFolder(tmp_path / "pictures")
+    train(job(elements, sheet_interval=1), run.path)
+    steps = [event["step"] for event in read_events(run.events, "contact_sheet")]
+    assert steps == [10, 20, STEPS]
+
+
+def test_the_last_sheet_is_of_the_model_that_is_handed_out(
+    elements: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[dict[str, torch.Tensor]] = []
+    monkeypatch.setattr(Monitor, "draw", lambda _, graph, *__, **___: drawn.append(graph.network.state_dict()))
+    run = RunFolder(tmp_path / "shown")
+    train(job(elements, learning_rate=0.3), run.path)  # so that the last weights are not the best
+    best = load_checkpoint(run.best_checkpoint)[1]["best"]
+    assert all(torch.equal(drawn[-1][name], tensor) for name, tensor in best.items())
 
 
 def test_too_little_memory_is_told_and_recorded(elements: Path, tmp_path: Path) -> None:

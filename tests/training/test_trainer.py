@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from film_recovery.contract.events import read_events
 from film_recovery.contract.exit_codes import ExitCode
@@ -53,6 +54,20 @@ def test_the_card_says_zero_where_nothing_of_the_correction_is_handed_out(datase
     card = json.loads(result.model.with_suffix(".json").read_text("utf-8"))
     assert result.held_out["step"] == 0.0
     assert card["training"]["share_of_correction"] == 0.0
+    (finished,) = read_events(RunFolder(tmp_path / "run").events, "finished")
+    assert (finished["psnr"], finished["share"]) == (card["held_out"]["psnr"], 0.0)
+
+
+def test_of_initial_weights_that_training_does_not_better_as_much_is_handed_out_as_of_others(dataset: Dataset) -> None:
+    job = _job(initial_weights="none")
+    graph = build_graph(job, dataset)
+    with torch.no_grad():
+        graph.network.affine.bias[0] = 2e-4  # a correction that hardly shows
+    trainer = Trainer(job, make_plan(job, graph.network, 32, 0.0), graph, dataset.pairs)
+    trainer.begin(0.0)
+    assert trainer.best_step == 0
+    trainer.settle()
+    assert trainer.share == 0.0
 
 
 def test_a_defect_is_no_interruption(dataset: Dataset, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ class Trainer:
         heads = [tensor for name, tensor in weights.items() if name.startswith(HEADS)]
         if heads and not any(bool(tensor.any()) for tensor in heads):
             self.share = 0.0
-        if self.job.task != "chroma" or not self.best_step:
+        if self.job.task != "chroma" or self.best_step is None or self.share == 0.0:
             return
         self.share = share_to_hand_out(lambda share: self.with_weights(with_share(weights, share)), self.held_out)
         self.best_weights = with_share(weights, self.share)

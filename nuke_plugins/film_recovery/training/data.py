@@ -56,8 +56,9 @@ def prepare(graph: RecoveryGraph, pair: Pair, device: torch.device) -> PreparedP
     target = torch.from_numpy(pair.target).permute(2, 0, 1)[None].to(device)
     features = graph.features(graph.coded_source(source))
     wanted = functional.conv2d(torch.as_tensor(encode(target, graph.encoding, torch)), graph.to_ycc)[:, graph.learned]
+    learned = wanted[0].clone(memory_format=torch.contiguous_format)  # as a view it would keep all three channels
     trust = torch.ones(1, *source.shape[2:]) if pair.trust is None else torch.from_numpy(pair.trust)[None]
-    return PreparedPair(pair.frame, features[0].contiguous(), wanted[0].contiguous(), trust.to(device))
+    return PreparedPair(pair.frame, features[0].contiguous(), learned, trust.to(device))
 
 
 def levelled(pairs: Sequence[PreparedPair]) -> list[PreparedPair]:

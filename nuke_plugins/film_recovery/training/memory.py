@@ -22,5 +22,5 @@ def memory_named() -> Iterator[None]:
         said = text.splitlines()[0] if text else "out of memory"
         raise DeviceError(
             "There is too little memory for this training. End other programs and resume it, or train anew with a smaller "
-            f"--batch, --patch or --size. ({said})"
+            f"--batch, --patch or --size; where there are many or large pairs, with fewer or a smaller --crop. ({said})"
         ) from error

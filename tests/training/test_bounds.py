@@ -94,3 +94,13 @@ def test_the_held_out_figure_is_blind_to_flicker_and_sees_a_wrong_colour() -> No
     )
     assert abs(same - off) < 1e-3
     assert wrong < same - 3.0
+
+
+def test_the_held_out_figure_of_as_is_sees_a_wrong_level() -> None:
+    graph = RecoveryGraph("as-is", size="small", encoding="display", matrix="709", balance=None).eval()
+    ycc = torch.rand(3, 48, 80)
+    target, trust = ycc + torch.randn(3, 48, 80) * 0.005, torch.ones(1, 48, 80)
+    same, off = (
+        held_out_figure(graph, [PreparedPair(1, torch.cat([ycc, ycc]), goal, trust)], True) for goal in (target, target + 0.1)
+    )
+    assert off < same - 10.0

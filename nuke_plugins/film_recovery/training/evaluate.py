@@ -30,8 +30,8 @@ def held_out_figure(graph: RecoveryGraph, pairs: Sequence[PreparedPair], start_o
     The kept component is the same on both sides, so only the learned channels' error counts, carried to RGB by the matrix.
     Where the targets' colour is softer than the source's, what is recovered is blurred as much first: being sharper than the
     reference is no error. Nor is the mean error of a frame: elements flicker, which one frame does not tell, so that a model
-    whose colour is off in just the way that a held-out frame happens to be would seem the better one. Pixels count as far as
-    they are to be believed.
+    whose colour is off in just the way that a held-out frame happens to be would seem the better one. Targets that somebody
+    made (as-is) do not flicker. Pixels count as far as they are to be believed.
     """
     errors = [float(error_map(graph, pair, start_only).double().square().mean()) for pair in pairs]
     return sum(-10.0 * math.log10(max(error, 1e-12)) for error in errors) / len(errors)
@@ -45,7 +45,9 @@ def error_map(graph: RecoveryGraph, pair: PreparedPair, start_only: bool = False
     softness = float(graph.start.softness)
     error = functional.conv2d(soften(learned, softness) - pair.target[None], graph.to_rgb[:, graph.learned])
     weight = pair.trust / pair.trust.mean().clamp_min(1e-6)
-    return (error - (error * weight).mean(dim=(2, 3), keepdim=True)) * weight.sqrt()
+    if graph.task != "as-is":
+        error = error - (error * weight).mean(dim=(2, 3), keepdim=True)
+    return error * weight.sqrt()
 
 
 @torch.no_grad()

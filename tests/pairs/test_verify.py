@@ -10,7 +10,7 @@ import pytest
 
 from film_recovery.contract.errors import InputError, UsageError, VerificationError
 from film_recovery.contract.job import TrainingJob
-from film_recovery.images.frame import Frame
+from film_recovery.images.frame import Frame, Window
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.sequence import open_sequence
 from film_recovery.pairs.rules import Finding, Range, raise_on_errors, thumbnail, verify_held_out, verify_range
@@ -95,6 +95,22 @@ def test_two_sizes_need_the_alignment(job: JobMaker, reference: Callable[[int], 
     assert "208x144" in text
     assert "312x216" in text
     assert errors(verify_job(job(reference=files))) == []
+
+
+def test_data_windows_that_lie_elsewhere_need_the_alignment(
+    job: JobMaker, reference: Callable[[int], Frame], tmp_path: Path
+) -> None:
+    frames = {number: reference(number) for number in (1001, 1004, 1008)}
+    for frame in frames.values():
+        frame.display_window = Window(10, 20, 240, 180)
+        frame.data_window = Window(16, 24, 208, 144)
+    (text,) = errors(verify_job(job(reference=changed_element(tmp_path, frames), align="none")))
+    assert text.startswith("The source is 208x144 at 0,0 and the reference 208x144 at 6,4; bring them to one size and data")
+    assert errors(verify_job(job(reference=changed_element(tmp_path, frames)))) == []
+    frames[1008].data_window = Window(17, 24, 208, 144)
+    (text,) = errors(verify_job(job(reference=changed_element(tmp_path, frames), align="none")))
+    assert "The reference mixes data windows: frame 1001 is 208x144 at 6,4, frame 1008 is 208x144 at 7,4; bring" in text
+    assert errors(verify_job(job(reference=changed_element(tmp_path, frames)))) == []
 
 
 def test_identical_input_and_target_are_an_error(job: JobMaker) -> None:

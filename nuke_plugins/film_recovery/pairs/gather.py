@@ -67,7 +67,7 @@ class _Survey:
     recorded: RecordedAlignment | None = None
     pairs: list[GatheredPair] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    sizes: tuple[dict[int, tuple[int, int]], dict[int, tuple[int, int]]] = field(default_factory=lambda: ({}, {}))
+    windows: tuple[dict[int, Window], dict[int, Window]] = field(default_factory=lambda: ({}, {}))
     ranges: tuple[dict[int, rules.Range], dict[int, rules.Range]] = field(default_factory=lambda: ({}, {}))
     alpha: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
     areas: list[Window] = field(default_factory=list)
@@ -96,16 +96,16 @@ def gather(job: TrainingJob, reporter: Reporter | None = None) -> Gathered:
         _survey_pair(job, encoding, (source, reference), frame, frame in held_out, reasons.get(frame, "given by hand"), survey)
         tell.progress(index + 1, len(wanted), "pair")
     findings = survey.findings
-    findings += rules.verify_sizes(*survey.sizes, job.align)
+    findings += rules.verify_sizes(*survey.windows, job.align)
     for element, numbers, ranges in zip(("source", "reference"), survey.alpha, survey.ranges, strict=True):
         findings += rules.verify_alpha(element, numbers)
         findings += rules.verify_range(element, ranges, encoding)
     findings += rules.verify_held_out(survey.thumbnails, frames, held_out)
     picture = shared_crop(survey.areas) if survey.areas else Window(0, 0, 0, 0)
     crop, masks = picture if job.crop is None else Window(*job.crop), [] if recorded is None else recorded.record.masks
-    if survey.pairs and survey.sizes[0]:
-        width, height = next(iter(survey.sizes[0].values()))
-        wrong = rules.verify_crop(crop, (height, width))
+    if survey.pairs and survey.windows[0]:
+        first = next(iter(survey.windows[0].values()))
+        wrong = rules.verify_crop(crop, (first.height, first.width))
         findings += wrong if wrong or job.crop is None else rules.verify_given_crop(crop, picture)
     return Gathered(source, reference, encoding, survey.pairs, crop, survey.ranges[0], survey.ranges[1], findings, masks)
 
@@ -211,7 +211,8 @@ def _survey_pair(
             errors.append(Finding("error", str(error), frame))
             continue
         pictures.append(picture)
-        survey.sizes[index][number] = (picture.rgb.shape[1], picture.rgb.shape[0])
+        data, display = picture.data_window, picture.display_window
+        survey.windows[index][number] = Window(data.x - display.x, data.y - display.y, data.width, data.height)
         if "A" in picture.extra:
             survey.alpha[index].append(number)
         problems = rules.verify_frame(element, number, frame, picture)

@@ -79,30 +79,42 @@ def verify_frame(element: str, number: int, pair: int, picture: Frame) -> list[F
     return findings
 
 
-def verify_sizes(
-    sources: Mapping[int, tuple[int, int]], references: Mapping[int, tuple[int, int]], align: str
-) -> list[Finding]:
-    """Judge (width, height) of the frames: one size an element, and one for both unless a registration scales."""
+def verify_sizes(sources: Mapping[int, Window], references: Mapping[int, Window], align: str) -> list[Finding]:
+    """Judge the data windows of the frames, each counted from its display window: one size an element, and one for both unless
+    a registration scales. It also finds where a picture lies; without one, windows are to lie alike too."""
     findings = []
-    for element, sizes in (("source", sources), ("reference", references)):
-        first = next(iter(sizes.items()), None)
-        for number, size in sizes.items():
-            if first is not None and size != first[1]:
+    for element, windows in (("source", sources), ("reference", references)):
+        first = next(iter(windows.items()), None)
+        for number, window in windows.items():
+            if first is not None and _differ(first[1], window, align):
+                ours, theirs = _told(first[1], window)
+                what = "sizes" if _differ(first[1], window, "affine") else "data windows"
                 text = (
-                    f"The {element} mixes sizes: frame {first[0]} is {first[1][0]}x{first[1][1]}, frame {number} is "
-                    f"{size[0]}x{size[1]}; bring them to one size and data window."
+                    f"The {element} mixes {what}: frame {first[0]} is {ours}, frame {number} is {theirs}; bring them to one "
+                    f"size and data window."
                 )
                 findings.append(Finding("error", text, number))
                 break
     if not findings and sources and references and align == "none":
-        ours, theirs = next(iter(sources.values())), next(iter(references.values()))
-        if ours != theirs:
+        first_source, first_reference = next(iter(sources.values())), next(iter(references.values()))
+        if _differ(first_source, first_reference, align):
+            ours, theirs = _told(first_source, first_reference)
             text = (
-                f"The source is {ours[0]}x{ours[1]} pixels and the reference {theirs[0]}x{theirs[1]}; bring them to one size, "
-                f"or let the alignment scale it (align affine)."
+                f"The source is {ours} and the reference {theirs}; bring them to one size and data window, or let the "
+                f"alignment lay it (align affine)."
             )
             findings.append(Finding("error", text))
     return findings
+
+
+def _differ(ours: Window, theirs: Window, align: str) -> bool:
+    return ours != theirs if align == "none" else (ours.width, ours.height) != (theirs.width, theirs.height)
+
+
+def _told(ours: Window, theirs: Window) -> list[str]:
+    """Their sizes, and where they lie if they lie differently."""
+    places = ["" if (ours.x, ours.y) == (theirs.x, theirs.y) else f" at {one.x},{one.y}" for one in (ours, theirs)]
+    return [f"{one.width}x{one.height}{place}" for one, place in zip((ours, theirs), places, strict=True)]
 
 
 def verify_alpha(element: str, numbers: Sequence[int]) -> list[Finding]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from film_recovery.cli.main import main
@@ -18,7 +18,7 @@ from film_recovery.pairs.manifest import Manifest
 from film_recovery.review.run_report import training_facts
 from film_recovery.training import plan as plan_module
 from film_recovery.training.loop import train_dataset
-from film_recovery.training.plan import Clock, TrainingPlan, load_plan
+from film_recovery.training.plan import Clock, TrainingPlan, load_plan, make_plan
 
 
 class Time:
@@ -86,7 +86,22 @@ def test_a_coarse_clock_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_plan_that_ends_sooner_is_still_judged_on_its_way() -> None:
     plan = TrainingPlan(1200, "fp32", "cpu", 1, 32, 1e-3, 100, 0.01)
-    plan.end_at(150)
+    plan.end_at(150, 20)
     assert (plan.steps, plan.evaluation_interval) == (150, 50)
-    plan.end_at(900)
+    plan.end_at(900, 60)
     assert (plan.steps, plan.evaluation_interval) == (900, 50)
+
+
+@given(st.integers(20, 2000), st.floats(0.1, 4.0), st.floats(0.1, 4.0))
+@example(1200, 1.0, 1.8)
+@example(1000, 0.2, 1.0)
+def test_no_step_at_half_resolution_follows_one_at_full(planned: int, first: float, second: float) -> None:
+    plan, coarse, done = TrainingPlan(planned, "fp32", "cpu", 1, 32, 1e-3, 100, 0.01), [], 0
+    looks = {max(planned // 10, 1): first, max(int(0.4 * planned * first), 2): second}
+    while done < plan.steps:
+        coarse.append(done < plan.coarse_steps)
+        done += 1
+        if done in looks:
+            plan.end_at(max(round(plan.steps * looks[done]), done + 1), done)
+    assert coarse == sorted(coarse, reverse=True)
+    assert sum(coarse) == plan.coarse_steps

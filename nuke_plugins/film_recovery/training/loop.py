@@ -294,7 +294,7 @@ def _train_steps(trainer: Trainer, run: RunFolder, monitor: Monitor, reporter: R
                     reporter.note(f"The held-out figure has levelled off: the training ends at step {plan.steps}.")
             if clock is not None and plan.cool_from is None and (steps := clock.steps(done)) is not None:
                 _save(trainer, run)  # so that a training that is killed does not come back to before the plan changed
-                plan.end_at(steps)
+                plan.end_at(steps, done)
                 plan.save(run.plan)
                 monitor.log.append("planned", step=done, steps=steps)
             if done % every == 0 or done == plan.steps:

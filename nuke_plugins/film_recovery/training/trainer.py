@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +26,6 @@ from film_recovery.training.team import Order, Team
 _EMA = 0.995
 _FOR_FLICKER = 0.1  # dB that weights must gain which make frames flicker more than the start does
 _RESTLESS, _LEAST_SPREAD = 1.25, 5e-4  # times the start's spread of levels, and coded values beside it
-_COARSE_SHARE = 0.25  # of the steps, at the start, at half resolution: a crop then sees four times the picture
 
 
 class Trainer:
@@ -87,7 +85,7 @@ class Trainer:
         """Train one step. Its loss is not waited for, so that a GPU always has work: see :meth:`read_losses`. Raises
         :class:`DeviceError` when another process of the team is gone."""
         step, plan = self.done, self.plan
-        order = Order(step, plan.learning_rate_at(step), bool(self.coarse) and step < plan.whole * _COARSE_SHARE)
+        order = Order(step, plan.learning_rate_at(step), bool(self.coarse) and step < plan.coarse_steps)
         self.team.order(order)
         loss, frames = self.learn(order)
         self._unread.append((loss, step, frames))
@@ -172,7 +170,7 @@ class Trainer:
     @property
     def coarse_steps(self) -> int:
         """How many of the steps done were at half resolution."""
-        return min(self.done, math.ceil(self.plan.whole * _COARSE_SHARE)) if self.coarse else 0
+        return min(self.done, self.plan.coarse_steps) if self.coarse else 0
 
     @property
     def times_seen(self) -> float:

@@ -18,6 +18,7 @@ from film_recovery.pairs.manifest import Manifest
 from film_recovery.review.run_report import training_facts
 from film_recovery.training import plan as plan_module
 from film_recovery.training.loop import train_dataset
+from film_recovery.training.network import make_network
 from film_recovery.training.plan import Clock, TrainingPlan, load_plan, make_plan
 
 
@@ -105,3 +106,27 @@ def test_no_step_at_half_resolution_follows_one_at_full(planned: int, first: flo
             plan.end_at(max(round(plan.steps * looks[done]), done + 1), done)
     assert coarse == sorted(coarse, reverse=True)
     assert sum(coarse) == plan.coarse_steps
+
+
+def _probed(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float]) -> None:
+    monkeypatch.setattr(plan_module, "precisions", lambda _: list(seconds))
+    monkeypatch.setattr(plan_module, "probe_step", lambda *values: seconds[values[3]])
+
+
+@pytest.mark.parametrize(("bf16", "chosen"), [(0.0076, "fp32"), (0.0065, "fp32"), (0.0060, "bf16")])
+def test_a_precision_is_not_chosen_by_the_chance_of_a_timing(
+    monkeypatch: pytest.MonkeyPatch, bf16: float, chosen: str
+) -> None:
+    _probed(monkeypatch, {"fp32": 0.0080, "bf16": bf16})
+    job = TrainingJob("chroma", "", "", steps=100, size="small", device="cpu")
+    assert make_plan(job, make_network("chroma", 5, 2, "small"), 64, 1.0).precision == chosen
+
+
+@pytest.mark.parametrize(("minutes", "looks"), [(2.0, 12), (100.0, 12), (600.0, 60)])
+def test_nobody_waits_an_hour_for_the_first_held_out_figure(
+    monkeypatch: pytest.MonkeyPatch, minutes: float, looks: int
+) -> None:
+    _probed(monkeypatch, {"fp32": 0.01})
+    job = TrainingJob("chroma", "", "", minutes=minutes, size="small", device="cpu")
+    plan = make_plan(job, make_network("chroma", 5, 2, "small"), 64, 1.0)
+    assert plan.steps // plan.evaluation_interval == looks

@@ -26,7 +26,8 @@ from film_recovery.training.losses import recovery_loss
 from film_recovery.training.network import Network
 
 SCHEMA, VERSION = "film-recovery/plan", 1
-_EVALUATIONS = (3, 12)  # held-out figures over a run, fewest and most
+_EVALUATIONS = (3, 12)  # held-out figures over a run, fewest and usually most
+_UNLOOKED = 10.0  # minutes, at most, between them in a long training, so that nobody waits for the first
 _EVALUATION_SHARE = 0.2  # of the time, at most, unless even the fewest take more
 _PROBE_STEPS = 8
 _LEARNING_RATE = {"chroma": 5e-4, "spatial": 6e-3, "as-is": 1e-3}
@@ -184,7 +185,8 @@ def make_plan(
     else:
         budget = (job.minutes or 0.0) * 60.0
         affordable = _EVALUATION_SHARE * budget / max(evaluation_seconds, 1e-6)
-        evaluations = int(min(max(affordable, _EVALUATIONS[0]), _EVALUATIONS[1]))
+        most = max(_EVALUATIONS[1], budget / 60.0 / _UNLOOKED)
+        evaluations = int(min(max(affordable, _EVALUATIONS[0]), most))
         steps = max(int((budget - evaluations * evaluation_seconds) / timed[precision]), evaluations)
     return TrainingPlan(
         steps=steps,

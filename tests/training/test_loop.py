@@ -337,7 +337,7 @@ def test_the_last_sheet_is_of_the_model_that_is_handed_out(
 
 def test_too_little_memory_is_told_and_recorded(elements: Path, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "large")
-    with pytest.raises(DeviceError, match="smaller --batch"):
+    with pytest.raises(DeviceError, match=r"smaller --batch.* fewer or a smaller --crop"):
         train(job(elements, batch=10**9), run.path)
     last = read_events(run.events)[-1]
     assert (last["event"], last["code"]) == ("failed", 4)

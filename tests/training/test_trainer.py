@@ -16,6 +16,7 @@ from film_recovery.contract.run_folder import RunFolder
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
 from film_recovery.training.build import build_graph
+from film_recovery.training.data import prepare
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.loop import train_dataset
 from film_recovery.training.plan import make_plan
@@ -68,6 +69,12 @@ def test_of_initial_weights_that_training_does_not_better_as_much_is_handed_out_
     assert trainer.best_step == 0
     trainer.settle()
     assert trainer.share == 0.0
+
+
+def test_of_a_target_no_more_is_kept_than_is_learned(dataset: Dataset) -> None:
+    graph = RecoveryGraph("spatial", size="small", encoding="none", matrix="709", balance=None)
+    prepared = prepare(graph, dataset.pairs[0], torch.device("cpu"))
+    assert prepared.target.untyped_storage().nbytes() == 4 * 96 * 128
 
 
 def test_a_defect_is_no_interruption(dataset: Dataset, tmp_path: Path) -> None:

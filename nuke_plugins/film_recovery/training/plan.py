@@ -36,9 +36,9 @@ _COOLING = 0.1  # of the planned steps, in which a training that is cut short co
 _EARLIEST = 0.4  # of the planned steps, before which none is
 _LOOKS = (0.1, 0.4)  # of the steps or of the time, after which the steps that are left are counted anew
 _LEVEL = 0.05  # dB for each tenth of the planned steps: a held-out figure that gains less has levelled off
-_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _COARSE_SHARE = 0.25  # of the steps, at the start, at half resolution: a crop then sees four times the picture
 _CLEARLY = 0.8  # of fp32's time: bf16 must need less. Timings of small networks tie, and equal jobs are to give equal bits
+_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass
@@ -55,8 +55,8 @@ class TrainingPlan:
     seconds_per_step: float
     planned_steps: int | None = None  # before it was cut short
     cool_from: int | None = None  # the step from which on the rate falls to its end, when it was cut short
-
     coarse_until: int | None = None  # the step from which on resolution is full, where the clock moved the end
+
     @property
     def whole(self) -> int:
         """Steps as they were planned: what the schedule goes by, whether or not the training is cut short."""

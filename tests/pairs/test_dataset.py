@@ -54,6 +54,18 @@ def test_pairs_are_chosen_aligned_and_accounted_for(built: Path) -> None:
         assert np.allclose(np.array(record.matrix)[:, 2], SHIFT, atol=0.3)
 
 
+def test_a_target_of_infinite_values_is_refused(job: JobMaker, tmp_path: Path) -> None:
+    reference = open_sequence(job().reference).read
+    for number in (1001, 1004, 1008):
+        frame = reference(number)
+        frame.rgb[70:74, 100:104, 0] = -8.0
+        write_frame(tmp_path / f"below.{number}.exr", frame, pixel_type="float")
+    below = job(reference=str(tmp_path / "below.####.exr"), encoding="log", align="none", balance="none")
+    with pytest.raises(VerificationError, match="target of frame 1001 has infinite values"), np.errstate(over="ignore"):
+        build_dataset(below, tmp_path / "dataset")
+    assert not (tmp_path / "dataset").exists()
+
+
 def test_what_is_built_is_what_is_loaded(job: JobMaker, elements_on_disk: Path, tmp_path: Path) -> None:
     made = build_dataset(job(task="spatial"), tmp_path / "dataset")
     again = load_dataset(tmp_path / "dataset")

@@ -29,7 +29,7 @@ from film_recovery.pairs.crop import cut
 from film_recovery.pairs.gather import Gathered, GatheredPair, gather
 from film_recovery.pairs.manifest import FILE_NAME, PARTS, Manifest, PairRecord, finite, load_manifest
 from film_recovery.pairs.registration import warp
-from film_recovery.pairs.rules import Finding, Range, raise_on_errors
+from film_recovery.pairs.rules import Finding, Range, raise_on_errors, verify_target
 from film_recovery.pairs.targets import make_target
 
 FloatArray = npt.NDArray[np.float32]
@@ -95,6 +95,7 @@ def build_dataset(job: TrainingJob, folder: Path, reporter: Reporter | None = No
     for found, (source, reference), trust in zip(gathered.pairs, pictures, trusts, strict=True):
         balanced = apply_balance(source, balance, gathered.encoding)
         target = make_target(job.task, balanced, reference, gathered.encoding, job.matrix)
+        raise_on_errors(verify_target(found.frame, target))
         pairs.append(Pair(found.frame, found.held_out, source, reference, target, trust))
     tell.stage(f"Writing {len(pairs)} pairs")
     _clear_unfinished(folder)

@@ -25,6 +25,7 @@ LARGE_RESIDUAL = 2.0  # pixels
 _WIDE_RESIDUAL = {"chroma": 1.0, "spatial": 0.5, "as-is": 1.0}  # pixels: what a first registration should reach
 _OUTSIDE_SHARE = 0.01  # of the pixels
 _ABOVE, _BELOW = 1.25, -0.02  # grain on white and a scanner's black may lie a little beyond 0 and 1
+_BELOW_IN_LOG = -0.01  # its straight part is ten times as steep as light: what lies lower has a coded luma far off
 _BARE_SHARE = 0.02  # of a crop: a border's soft edge is less
 _SCENE_LINEAR = 4.0  # display-referred light seldom exceeds this
 _NEAR = 0.06  # of the contrast: thumbnails closer than this, as neighbouring frames are, test nothing
@@ -143,8 +144,10 @@ class Range:
 
 def verify_range(element: str, ranges: Mapping[int, Range], encoding: str) -> list[Finding]:
     """Judge the values of one element against the domain in which the network will see them."""
-    if not ranges or encoding == "log":
+    if not ranges:
         return []
+    if encoding == "log":
+        return _verify_below_in_log(element, ranges)
     findings = []
     frame, worst = max(ranges.items(), key=lambda item: (item[1].above, item[1].highest))
     if worst.highest > _SCENE_LINEAR:
@@ -168,6 +171,28 @@ def verify_range(element: str, ranges: Mapping[int, Range], encoding: str) -> li
         )
         findings.append(Finding("warning", text, frame))
     return findings
+
+
+def _verify_below_in_log(element: str, ranges: Mapping[int, Range]) -> list[Finding]:
+    frame = min(ranges, key=lambda number: ranges[number].lowest)
+    if ranges[frame].lowest >= _BELOW_IN_LOG:
+        return []
+    text = (
+        f"The {element} goes down to {ranges[frame].lowest:.3g} in frame {frame}; encoding log makes targets far too bright of "
+        f"such pixels, so compress the gamut of both elements first, or choose the encoding display."
+    )
+    return [Finding("warning", text, frame)]
+
+
+def verify_target(frame: int, target: FloatArray) -> list[Finding]:
+    """Find a target that cannot be learned, (H, W, 3)."""
+    if np.isfinite(target).all():
+        return []
+    text = (
+        f"The target of frame {frame} has infinite values, which come of light far below 0 in encoding log; compress the gamut "
+        f"of both elements first, or choose the encoding display."
+    )
+    return [Finding("error", text, frame)]
 
 
 def verify_difference(frame: int, reference_frame: int, source: FloatArray, reference: FloatArray) -> list[Finding]:

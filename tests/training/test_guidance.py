@@ -155,6 +155,20 @@ def test_what_the_alignment_has_masked_is_not_judged(
     assert named(spoiled, masks=[mask]) == []
 
 
+def test_a_shot_that_stands_still_is_noted_and_nothing_else_of_it_is_kept_back(sides: Sides) -> None:
+    random = np.random.default_rng(3)
+
+    def again(pair: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
+        first, second = (np.asarray(part * random.normal(1.0, 0.01, part.shape), np.float32) for part in pair)
+        return first, second
+
+    still = [again(sides[0]) for _ in range(5)]
+    assert [(finding.name, finding.severity) for finding in named(still)] == [("still-shot", "note")]
+    hue = Finding("wrong-hue", "", "", [103])
+    assert hue in without_symptoms([*judge_pairs(views_of(dataset(still)), "chroma"), hue])
+    assert {finding.name for finding in named(still[:2], (1,))} == {"too-few-pairs", "held-out-leak"}
+
+
 def test_one_pair_and_copies_of_it_are_too_few(sides: Sides) -> None:
     random = np.random.default_rng(2)
     copy = tuple(np.asarray(part * random.normal(1.0, 0.01, part.shape), np.float32) for part in sides[0])

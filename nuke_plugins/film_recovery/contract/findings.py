@@ -17,7 +17,7 @@ from film_recovery.contract.records import load_entries, load_record, save_recor
 SCHEMA, VERSION = "film-recovery/findings", 1
 NAMES = (
     "no-held-out", "held-out-leak", "too-few-pairs", "unfamiliar-colours", "wrong-reference", "misaligned", "burnt-in-text",
-    "clipped", "other-colour", "wrong-hue", "overfit", "unstable", "underfit", "start-is-best",
+    "clipped", "other-colour", "wrong-hue", "overfit", "unstable", "underfit", "start-is-best", "still-shot",
 )  # fmt: skip
 SEVERITIES = ("warning", "note")
 

@@ -16,10 +16,18 @@ _FEW = 2  # different training pairs, up to which there are too few for more tha
 
 
 def judge_selection(views: Sequence[View]) -> list[Finding]:
-    """Too few or too like pairs, no held-out pair, held-out pairs that repeat training ones."""
+    """Too few or too like pairs, no held-out pair, held-out pairs that repeat training ones; or a shot that stands still, in
+    which there is nothing else to learn or to hold out."""
     training = [view for view in views if not view.held_out]
     held = [view for view in views if view.held_out]
     small = {view.frame: thumbnail(view.source) for view in views}
+    if held and len(training) > 1 and len(_different(views, small)) == 1:  # one alone may just have a neighbour held out
+        return [Finding(
+            "still-shot",
+            f"All {len(views)} pairs, also those held out, show nearly the same picture: the shot seems to stand still.",
+            "The held-out figure holds for it, not for other shots; where it does move, take pairs that lie farther apart.",
+            severity="note",
+        )]  # fmt: skip
     findings = []
     different = _different(training, small)
     if len(different) < _FEW:

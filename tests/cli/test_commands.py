@@ -180,7 +180,7 @@ def test_a_whole_job(run_cli: Cli, elements: Path, finished_run: Path, tmp_path:
 
     reported = run_cli("report", finished_run, "--out", tmp_path / "report.html", "--json")
     assert reported.code == 0, reported.err
-    assert (tmp_path / "report.html").stat().st_size > 10_000
+    assert "chose which weights are handed out" in (tmp_path / "report.html").read_text("utf-8")
     assert {"source, untouched", "recovered"} <= {score["label"] for score in reported.json["scores"]}
 
 

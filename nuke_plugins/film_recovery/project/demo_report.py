@@ -120,6 +120,8 @@ def _not_judged() -> list[str]:
         "Colour is judged against the truth; the print's own tone and grain are part of what the model was asked for.",
         "The two parts keep their element's own geometry: where the internegative ends, the picture moves by the difference of "
         "the two scans' framing.",
+        "The recovered sequence is steadied by the frames beside each; the baselines are applied frame by frame, so a part of "
+        "what lies between them is the steadying.",
     ]
 
 

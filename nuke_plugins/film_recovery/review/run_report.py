@@ -33,6 +33,10 @@ _NOT_JUDGED = {
     "spatial": "There is no truth to compare with: the target has the reference's luma, with its own grain and tone.",
     "as-is": "There is no truth to compare with but the target.",
 }
+_CHOSEN_BY_THEM = (
+    "The held-out pairs are those that chose which weights are handed out, and how much of their correction; of the other "
+    "methods they chose nothing."
+)
 
 
 def write_run_report(folder: Path, path: Path) -> tuple[Path, list[dict[str, Any]]]:
@@ -72,7 +76,7 @@ def write_run_report(folder: Path, path: Path) -> tuple[Path, list[dict[str, Any
         warnings=[str(event["text"]) for event in read_events(run.events, "warning") if "name" not in event],
         findings=finding_lines(run),
         tables=[ScoreTable(f"On the {which}", scores, f"{len(judged)} frames, coded domain", "the target")],
-        not_judged=[_NOT_JUDGED[job.task]],
+        not_judged=[_NOT_JUDGED[job.task], *([_CHOSEN_BY_THEM] if dataset.held_out else [])],
         provenance=[("model", card.name), ("made", card.created), ("matrix", f"BT.{card.matrix}"), ("encoding", card.encoding)],
         made_with=", ".join(f"{name} {version}" for name, version in card.versions.items()),
     )

@@ -55,7 +55,7 @@ def layers_plot(reels: Sequence[ReelAnalysis], labels: Sequence[str]) -> Figure:
                 places = np.arange(len(ranges)) + 1 + 0.22 * (channel - 1)
                 axes.bar(places, ranges[:, 1] - ranges[:, 0], bottom=ranges[:, 0], width=0.18, color=colour)
             axes.set(title=label, xlabel="shot", xlim=(0.4, len(reel.shots) + 0.6))
-            axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, min_n_ticks=1))
         panels[0].set_ylabel("density, 1 % to 99 %")
     return figure
 

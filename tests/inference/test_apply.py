@@ -28,6 +28,7 @@ from film_recovery.contract.errors import (
     UsageError,
 )
 from film_recovery.contract.progress import SilentReporter
+from film_recovery.images import io
 from film_recovery.images.frame import Frame, Window
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.ocio import to_aces
@@ -152,6 +153,37 @@ def test_a_frame_that_another_model_writes_meanwhile_stays_and_is_told(
     with contextlib.nullcontext() if same else pytest.raises(BusyError, match=r"another .*r\.1001\.exr"):
         apply_model(model, sequence, output, [1001], steady=False, reporter=OtherRun())
     assert files(output.parent) == written and list(written) == ["r.1001.exr"]
+
+
+def test_a_frame_that_another_model_writes_over_is_told_at_the_end(model: Path, shot: Path, tmp_path: Path) -> None:
+    output, sequence = tmp_path / "out" / "r.####.exr", open_sequence(shot)
+    other = make_model(tmp_path / "other.onnx", seed=9)
+
+    class OtherRun(SilentReporter):
+        def progress(self, done: int, total: int, unit: str, figures: dict[str, float] | None = None) -> None:
+            if done == 1:
+                apply_model(other, sequence, output, [1001], steady=False)
+
+    with pytest.raises(BusyError, match=r"another .*r\.1001\.exr"):
+        apply_model(model, sequence, output, [1001, 1002], steady=False, reporter=OtherRun())
+
+
+def test_a_frame_that_another_model_writes_during_the_encoding_stays(
+    model: Path, shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, sequence = tmp_path / "out" / "r.####.exr", open_sequence(shot)
+    apply_model(make_model(tmp_path / "other.onnx", seed=9), sequence, tmp_path / "r.####.exr", [1001], steady=False)
+    written = (tmp_path / "r.1001.exr").read_bytes()
+    encode = io._write
+
+    def slow(path: Path, *rest: object) -> None:
+        encode(path, *rest)
+        path.write_bytes(written)
+
+    monkeypatch.setattr(io, "_write", slow)
+    with pytest.raises(BusyError, match=r"another .*r\.1001\.exr"):
+        apply_model(model, sequence, output, [1001], steady=False)
+    assert files(output.parent) == {"r.1001.exr": written}
 
 
 def test_missing_and_damaged_inputs_stop_with_a_sentence_and_whole_frames(model: Path, shot: Path, tmp_path: Path) -> None:

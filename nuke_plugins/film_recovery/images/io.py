@@ -3,6 +3,7 @@ quantised on the way in; what goes out is whole or absent."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,12 +76,19 @@ def read_frame(path: Path | str) -> Frame:
     )
 
 
-def write_frame(path: Path | str, frame: Frame, pixel_type: str | None = None, compression: str = "zip") -> None:
+def write_frame(
+    path: Path | str,
+    frame: Frame,
+    pixel_type: str | None = None,
+    compression: str = "zip",
+    before_renaming: Callable[[Path], None] | None = None,
+) -> None:
     """Write one image, whole or not at all; the suffix chooses the format, ``pixel_type`` its depth (None: usual for it).
 
     Where the kind of file cannot hold the windows (:func:`windows_in`), the picture is cut, or filled with black, to the
     display window. Only EXR and TIFF carry channels beside RGB (PNG: ``A``), only EXR and DPX a time code. In an EXR an extra
     channel is half where half holds it exactly, else float. Integer files end at 0 and 1. Equal frames give equal files.
+    ``before_renaming`` is called with the temporary file once it is written; what it raises leaves ``path`` as it was.
 
     Raises:
         InputError: colour is not finite or does not fit the pixel type, or the suffix cannot hold it.
@@ -97,6 +105,8 @@ def write_frame(path: Path | str, frame: Frame, pixel_type: str | None = None, c
     try:
         with atomic_path(path) as temporary:
             _write(path, temporary, spec, planes)
+            if before_renaming is not None:
+                before_renaming(temporary)
     except OSError as error:
         advice = "shorten the name or choose another folder"
         raise StorageError(f"Cannot write {path}: {error.strerror or error}; {advice}.") from error

@@ -22,6 +22,7 @@ MERGED = PREFIX + "merged"  # how a recovery was merged into its source afterwar
 _FLOATING = ("half", "float")
 _CHANGES_BY_ITSELF = (PREFIX, "nuke/", "DateTime")
 _FIT_HALF = ("half", "uint8", "uint10")  # pixel types whose values half keeps apart
+_Signature = tuple[int, int, int]  # of a file; see _signature
 
 
 class Outputs:
@@ -47,6 +48,7 @@ class Outputs:
         if self.pattern.parent.exists() and not self.pattern.parent.is_dir():
             raise InputError(f"{self.pattern.parent} is a file, not a folder; choose another place for the output.")
         self._found = {frame: _signature(self.path(frame)) for frame in frames}
+        self._written: dict[int, tuple[dict[str, str], _Signature | None]] = {}  # origin, and the file as it was written
 
     def path(self, frame: int) -> Path:
         """The file of a frame."""
@@ -104,18 +106,32 @@ class Outputs:
             StorageError: the disk is full, read-only or failing.
         """
         path = self.path(frame)
-        if _signature(path) not in (None, self._found[frame]):
-            other = _read_if_whole(path)
-            if other is not None and _origin(other) not in ({}, origin):  # some kinds of file cannot say
-                raise BusyError(
-                    f"Another process has just written another {path}; give each model an output folder of its own."
-                )
+
+        def look_once_more(temporary: Path) -> None:
+            self._refuse_another(path, self._found[frame], origin)
+            self._written[frame] = origin, _signature(temporary)  # renaming keeps it
+
+        self._refuse_another(path, self._found[frame], origin)
         metadata = {name: value for name, value in result.metadata.items() if not name.startswith(PREFIX)}  # of an earlier pass
         metadata |= {PREFIX + key: value for key, value in (*origin.items(), *notes.items())}
         kind = self.type_for(source)
         if source.is_coded and not self.linear and (kind or WRITABLE[path.suffix.lower()][0]) in _FLOATING:
             metadata[CODED] = 1
-        write_frame(path, replace(result, metadata=metadata), kind)
+        write_frame(path, replace(result, metadata=metadata), kind, before_renaming=look_once_more)
+
+    def check_kept(self) -> None:
+        """Raise :class:`BusyError` if somebody else has meanwhile written over a frame of ours with another model."""
+        for frame, (origin, written) in self._written.items():
+            self._refuse_another(self.path(frame), written, origin)
+
+    @staticmethod
+    def _refuse_another(path: Path, known: _Signature | None, origin: dict[str, str]) -> None:
+        if _signature(path) not in (None, known):
+            other = _read_if_whole(path)
+            if other is not None and _origin(other) not in ({}, origin):  # some kinds of file cannot say
+                raise BusyError(
+                    f"Another process has just written another {path}; give each model an output folder of its own."
+                )
 
 
 def header_sha256(frame: Frame) -> str:
@@ -138,7 +154,7 @@ def _origin(frame: Frame) -> dict[str, str]:
     return {key: frame.metadata[PREFIX + key] for key in _ORIGIN if PREFIX + key in frame.metadata}
 
 
-def _signature(path: Path) -> tuple[int, int, int] | None:
+def _signature(path: Path) -> _Signature | None:
     """Changes whenever somebody writes the file anew; None where there is none."""
     try:
         status = path.stat()

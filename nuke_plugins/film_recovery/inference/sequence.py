@@ -91,6 +91,7 @@ def apply_model(
     outputs.remove_leftovers()
     begin = time.monotonic()
     report = run(job, seen)
+    outputs.check_kept()
     session.rest()
     report.seconds = time.monotonic() - begin
     report.peak_memory_mb = _peak_memory_mb()

@@ -162,6 +162,20 @@ def test_the_status_of_a_finished_run_has_the_figure_of_its_model(run_cli: Cli, 
     assert "dB" not in run_cli("status", tmp_path).err
 
 
+def test_only_what_runs_is_asked_to_stop(run_cli: Cli, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    with run.locked():
+        EventLog(run.events).append("progress", step=4)
+        assert run_cli("stop", tmp_path, "--json").json == {"run": str(tmp_path), "asked": True}
+    run.stop_request.unlink()
+    for last, state in (("progress", "interrupted"), ("finished", "finished")):
+        EventLog(run.events).append(last, step=4)
+        done = run_cli("stop", tmp_path, "--json")
+        assert (done.code, done.json["asked"]) == (0, False)
+        assert done.sentence == f"{tmp_path} is {state}; nothing to stop."
+    assert not run.stop_request.exists()
+
+
 def test_a_whole_job(run_cli: Cli, elements: Path, finished_run: Path, tmp_path: Path) -> None:
     """What the training left is enough to look at, to compare and to judge; luma is the balanced source's."""
     status = run_cli("status", finished_run, "--json").json

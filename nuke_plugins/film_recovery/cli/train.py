@@ -201,7 +201,7 @@ def verify(**options: Any) -> dict[str, Any]:
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 def stop(run: Path) -> dict[str, Any]:
-    """Ask a run to stop: it writes a checkpoint and ends, and can be resumed.
+    """Ask a run to stop: it writes a checkpoint and ends, and can be resumed. One that does not run is left alone.
 
     \b
     film-recovery stop runs/shot010
@@ -209,6 +209,11 @@ def stop(run: Path) -> dict[str, Any]:
     folder = RunFolder(run)
     if not folder.job.exists() and not (folder.path / "lock").exists():
         raise InputError(f"{run} holds no run; name the folder given as --out.")
+    events = read_events(folder.events)
+    state = _state(folder, events[-1]["event"] if events else "")
+    if state != "running":
+        click.echo(f"{run} is {state}; nothing to stop.", err=True)
+        return {"run": str(run), "asked": False}
     with storage_errors(folder.stop_request):
         folder.stop_request.touch()
     click.echo(f"Asked {run} to stop.", err=True)

@@ -139,6 +139,12 @@ def test_the_persons_own_picks_are_obeyed(reels: Reels, run_cli: Cli, tmp_path: 
     selection = load_selection(tmp_path / "s" / "pairs.json")
     assert [pair.by_hand for pair in selection.pairs if pair.source == kept] == [True]
     assert not {pair.source for pair in selection.pairs} & set(range(kept + 1, kept + 10))
+    for option, range_, sentence in (
+        ("--keep", "99", "Frame 99 is to be kept, but is none of "),
+        ("--avoid", f"{A}-{A + len(reels.a.shown)}", "name fewer with --avoid"),
+    ):
+        refused = run_cli("select", *common, option, range_)
+        assert refused.code == 3 and sentence in refused.sentence
 
 
 def test_a_pair_that_does_not_belong_together_is_rejected(reels: Reels, run_cli: Cli, tmp_path: Path) -> None:

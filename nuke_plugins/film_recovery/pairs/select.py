@@ -76,7 +76,7 @@ def select_pairs(material: Material, request: SelectionRequest, reporter: Report
 
     Raises:
         UsageError: a frame to keep is one to avoid, or a count is below one.
-        InputError: a frame to keep has no partner, or no frame at all is fit for a pair.
+        InputError: a frame to keep is not there or has no partner, or no frame at all is fit for a pair.
         StoppedError: the reporter asked to stop.
     """
     _check(material, request)
@@ -115,6 +115,9 @@ def _check(material: Material, request: SelectionRequest) -> None:
     if (request.count is not None and request.count < 1) or (request.held_out is not None and request.held_out < 0):
         raise UsageError("At least one pair must be chosen, and no fewer than 0 held out.")
     have = {frame for frame, partner in zip(material.frames, material.partners, strict=True) if partner is not None}
+    absent = sorted((request.keep | request.hold) - set(material.frames))
+    if absent:
+        raise InputError(f"Frame {absent[0]} is to be kept, but is none of {material.source.name}; choose another.")
     alone = sorted((request.keep | request.hold) - have)
     if alone:
         raise InputError(f"Frame {alone[0]} is to be kept, but has no partner in {material.reference.name}; choose another.")
@@ -304,6 +307,9 @@ def _splits(scope: Scope, state: _State) -> list[str]:
 
 def _nothing_fit(state: _State) -> str:
     frames, faults = state.material.frames, {**state.material.soundness.faults, **state.rejected}
+    fit = {frames[row] for row in state.material.candidates}
+    if fit and fit <= state.request.avoid:
+        return "Every frame that is fit for a pair is one to avoid; name fewer with --avoid."
     reasons = sorted(set(faults.values()))[:3]
     what = f"; {format_frames([frames[row] for row in faults])}: {'; '.join(reasons)}" if faults else ""
     return f"No frame is fit for a pair{what}. Check the match or the offset, or name pairs by hand with --keep."

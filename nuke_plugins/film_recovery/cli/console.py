@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from film_recovery.contract.errors import UsageError
+from film_recovery.contract.errors import FrameRangeError, UsageError
 
 _LINE_SECONDS = 10.0
 
@@ -155,12 +155,15 @@ def interrupt(_number: int, _frame: object) -> NoReturn:
 
 
 def frames_option(text: str | None) -> list[int] | None:
-    """A ``--frames`` value as numbers; None stays None."""
+    """A ``--frames`` value as numbers; None stays None. Raises :class:`UsageError` for what is not a range."""
     if text is None:
         return None
     from film_recovery.images.ranges import parse_frames
 
-    return parse_frames(text)
+    try:
+        return parse_frames(text)
+    except FrameRangeError as error:
+        raise UsageError(str(error)) from error
 
 
 def single_output(path: str | None, fallback: Path) -> Path:

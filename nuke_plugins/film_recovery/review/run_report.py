@@ -144,12 +144,25 @@ def training_chart(run: RunFolder) -> Chart:
 def training_facts(run: RunFolder) -> list[tuple[str, str]]:
     """Steps, speed, precision, parameters, seconds."""
     started = next(iter(read_events(run.events, "started")), {})
-    finished, resumed = next(iter(read_events(run.events, "finished")), {}), read_events(run.events, "resumed")
+    finished = next(iter(read_events(run.events, "finished")), {})
     job = load_job(run.job)
     card = load_card(run.model(job.task).with_suffix(".json"))
     return [
         ("model", f"{card.size}, {card.parameters / 1e6:.2f} M weights"),
         ("steps", str(finished.get("step", "?"))),  # those done: the clock may have changed what was planned
         ("precision", str(started.get("precision", "?"))),
-        ("time since it was resumed" if resumed else "time", f"{float(finished.get('seconds', 0.0)):.0f} s"),
+        training_time(run),
     ]
+
+
+def training_time(run: RunFolder) -> tuple[str, str]:
+    """Seconds of the training, or of what was left of it when it was resumed; a resume after the last step only exports."""
+    begin: dict[str, Any] = {}
+    found = "time", "?"
+    for event in read_events(run.events):
+        if event["event"] in ("started", "resumed"):
+            begin = event
+        elif event["event"] == "progress" and begin:
+            name = "time" if begin["event"] == "started" else "time since it was resumed"
+            found = name, f"{float(event['time']) - float(begin['time']):.0f} s"
+    return found

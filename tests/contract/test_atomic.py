@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from film_recovery.contract.atomic import atomic_path, left_half_written, remove_partials
+from film_recovery.contract.atomic import atomic_path, left_half_written, remove_partials, write_text
+from film_recovery.contract.errors import InputError
 
 
 def test_a_file_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
@@ -41,6 +42,14 @@ def test_what_a_dead_process_left_is_known_and_what_another_machine_writes_is_gi
     assert left_half_written(tmp_path / "a.0001.exr") is None
     assert remove_partials(tmp_path) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["a.0001.exr"]
+
+
+@pytest.mark.parametrize("folder", ["file", "file/below"])
+def test_a_file_in_place_of_a_folder_is_told(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(InputError, match=f"{folder} is a file, or lies below one"):
+        write_text(tmp_path / folder / "report.html", "words")
+    assert (tmp_path / "file").read_text() == "kept"
 
 
 def test_machines_with_like_names_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ from film_recovery.images.frame import Frame, Window
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.ocio import to_aces
 from film_recovery.images.sequence import open_sequence
+from film_recovery.inference.outputs import Outputs
 from film_recovery.inference.sequence import apply_model
 from film_recovery.inference.session import InferenceOptions, ModelSession
 from film_recovery.inference.tiles import WHOLE_PIXELS, OutOfMemory
@@ -184,6 +185,13 @@ def test_a_frame_that_another_model_writes_during_the_encoding_stays(
     with pytest.raises(BusyError, match=r"another .*r\.1001\.exr"):
         apply_model(model, sequence, output, [1001], steady=False)
     assert files(output.parent) == {"r.1001.exr": written}
+
+
+@pytest.mark.parametrize("folder", ["file", "file/below"])
+def test_an_output_in_place_of_a_file_is_refused(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file is a file, not a folder"):
+        Outputs(tmp_path / folder / "r.####.exr", [1], None)
 
 
 def test_missing_and_damaged_inputs_stop_with_a_sentence_and_whole_frames(model: Path, shot: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from film_recovery.contract.errors import FilmRecoveryError, UsageError
+from film_recovery.contract.errors import FilmRecoveryError, InputError, UsageError
 from film_recovery.contract.exit_codes import ExitCode
 from film_recovery.contract.progress import SilentReporter
 from film_recovery.project.demo import run_demo
@@ -23,6 +23,13 @@ def test_a_demonstration_without_time_to_train_is_refused_before_anything_is_wri
     with pytest.raises(UsageError, match="minutes"):
         run_demo(tmp_path / "demo", minutes, 7)
     assert not (tmp_path / "demo").exists()
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_demonstration_in_place_of_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is a file, or lies below one"):
+        run_demo(tmp_path / name, 1.0, 7)
 
 
 def test_the_project_file_beside_it_speaks_of_the_same_files(tmp_path: Path) -> None:

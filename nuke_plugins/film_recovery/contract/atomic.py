@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from film_recovery.contract.errors import StorageError
+from film_recovery.contract.errors import InputError, StorageError
 from film_recovery.contract.processes import is_living, this_machine
 
 _TEMPORARY = re.compile(r"^\.(?P<stem>.+)\.(?P<host>[A-Za-z0-9]+)-(?P<process>\d+)\.partial(?P<suffix>\.[A-Za-z0-9]+)?$")
@@ -38,6 +38,14 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it. Raises :class:`InputError` when there is a file in the place of one of them."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{path} is a file, or lies below one; choose another folder.") from error
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success flush it to disk and rename it to ``path``.
@@ -47,12 +55,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     :func:`remove_partials` clears.
 
     Raises:
+        InputError: there is a file where the folder should be.
         StorageError: the disk is full, read-only or failing.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{this_machine()}-{os.getpid()}.partial{path.suffix}")
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             yield temporary
             with open(temporary, "rb+") as stream:

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from film_recovery.contract.atomic import storage_errors
-from film_recovery.contract.errors import BusyError, InputError, StorageError
+from film_recovery.contract.atomic import make_folder, storage_errors
+from film_recovery.contract.errors import BusyError, StorageError
 
 _PATIENCE = 0.5  # seconds; somebody who only asks whether the folder is held holds it for an instant
 _BETWEEN = 0.02
@@ -51,10 +51,7 @@ class RunFolder:
         The lock is the operating system's (``flock``), so it goes with a killed process and never has to be cleared by hand.
         """
         with storage_errors(self.path):
-            try:
-                self.path.mkdir(parents=True, exist_ok=True)
-            except (FileExistsError, NotADirectoryError) as error:
-                raise InputError(f"{self.path} is a file, or lies below one; choose another folder.") from error
+            make_folder(self.path)
             stream = open(self.path / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - held as long as the lock
         try:
             end = time.monotonic() + _PATIENCE

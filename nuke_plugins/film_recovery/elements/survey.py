@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from film_recovery.contract.atomic import atomic_path, storage_errors, write_json
+from film_recovery.contract.atomic import atomic_path, make_folder, storage_errors, write_json
 from film_recovery.contract.errors import MissingFrameError, StoppedError, UnreadableImageError
 from film_recovery.contract.processors import processors
 from film_recovery.contract.progress import Reporter, SilentReporter
@@ -67,12 +67,13 @@ def survey_element(sequence: Sequence, cache: Path, reporter: Reporter = SilentR
         UnreadableImageError: not one frame can be read.
         MissingFrameError: a file is gone.
         StoppedError: the reporter asked to stop.
+        InputError: the cache is a file.
         StorageError: the cache cannot be written.
     """
     frames = sequence.frames
     cache = Path(cache)
     with storage_errors(cache):
-        cache.mkdir(parents=True, exist_ok=True)
+        make_folder(cache)
         before, known = _load_known(cache, sequence)
         if before and before != frames:
             (cache / _RECORD).unlink(missing_ok=True)  # between the two stores it would tell of other rows than there are

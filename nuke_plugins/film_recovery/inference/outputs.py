@@ -45,8 +45,9 @@ class Outputs:
     def __init__(self, pattern: Path | str, frames: Iterable[int], pixel_type: str | None, linear: bool = False) -> None:
         require_token(pattern)
         self.pattern, self.pixel_type, self.linear = Path(pattern), pixel_type, linear
-        if self.pattern.parent.exists() and not self.pattern.parent.is_dir():
-            raise InputError(f"{self.pattern.parent} is a file, not a folder; choose another place for the output.")
+        there = next((path for path in self.pattern.parents if path.exists()), Path())
+        if not there.is_dir():
+            raise InputError(f"{there} is a file, not a folder; choose another place for the output.")
         self._found = {frame: _signature(self.path(frame)) for frame in frames}
         self._written: dict[int, tuple[dict[str, str], _Signature | None]] = {}  # origin, and the file as it was written
 

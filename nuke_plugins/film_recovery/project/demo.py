@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from film_recovery.contract.atomic import write_json, write_text
+from film_recovery.contract.atomic import make_folder, write_json, write_text
 from film_recovery.contract.errors import InputError, UsageError
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.project.demo_curate import curate
@@ -86,7 +86,7 @@ def run_demo(out: Path, minutes: float, seed: int, reporter: Reporter | None = N
         The figures that the last lines print, as plain values (see ``docs/files.md``).
 
     Raises:
-        InputError: the clip cannot be fetched, or the examples are not beside the program.
+        InputError: ``out`` is a file, the clip cannot be fetched, or the examples are not beside the program.
         StoppedError: stopped on request.
     """
     if minutes <= 0:
@@ -94,6 +94,7 @@ def run_demo(out: Path, minutes: float, seed: int, reporter: Reporter | None = N
     reporter = reporter or SilentReporter()
     begin = time.monotonic()
     places = DemoPlaces(Path(out))
+    make_folder(places.out)
     _make_elements(places, seed, reporter)
     curate(places, reporter)
     text = _PROJECT.format(minutes=minutes, seed=seed)

@@ -201,7 +201,7 @@ def verify(**options: Any) -> dict[str, Any]:
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 def stop(run: Path) -> dict[str, Any]:
-    """Ask a run to stop: it writes a checkpoint and ends, and can be resumed. One that does not run is left alone.
+    """Ask a run to stop: it writes a checkpoint and ends, and can be resumed. One that has ended is left alone.
 
     \b
     film-recovery stop runs/shot010
@@ -211,12 +211,13 @@ def stop(run: Path) -> dict[str, Any]:
         raise InputError(f"{run} holds no run; name the folder given as --out.")
     events = read_events(folder.events)
     state = _state(folder, events[-1]["event"] if events else "")
-    if state != "running":
+    if state not in ("running", "interrupted"):
         click.echo(f"{run} is {state}; nothing to stop.", err=True)
         return {"run": str(run), "asked": False}
     with storage_errors(folder.stop_request):
         folder.stop_request.touch()
-    click.echo(f"Asked {run} to stop.", err=True)
+    unseen = "No process is seen there: it was killed, or runs on a machine whose locks do not reach here."
+    click.echo(f"Asked {run} to stop.{'' if state == 'running' else f' {unseen}'}", err=True)
     return {"run": str(run), "asked": True}
 
 

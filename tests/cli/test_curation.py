@@ -15,7 +15,7 @@ import pytest
 
 from film_elements.clip import moving_still
 from film_elements.reel import Framing, Reel, two_reels
-from film_recovery.contract.curation import load_alignment, load_match, load_selection
+from film_recovery.contract.curation import SelectionRecord, load_alignment, load_match, load_selection
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import write_frame
 from film_recovery.pairs.deformation import reference_points
@@ -183,12 +183,14 @@ def test_stmaps_hold_the_warp(tmp_path: Path) -> None:
         (("align", "--source", "{a}", "--reference", "{b}"), "common|partner|frame"),
         (("align", "--source", "{a}", "--reference", "{b}", "--mask", "1,2,3"), "mask|1,2,3"),
         (("train", "--task", "chroma", "--source", "{a}", "--reference", "{b}", "--pairs", "absent.json"), "absent.json"),
+        (("train", "--task", "chroma", "--source", "{a}", "--reference", "{b}", "--pairs", "{empty}"), "holds no pairs"),
     ],
 )
 def test_mistakes_are_said_in_a_sentence(
     reels: Reels, run_cli: Cli, tmp_path: Path, words: tuple[str, ...], sentence: str
 ) -> None:
-    given = [word.format(a=reels.source, b=reels.reference) for word in words]
+    SelectionRecord(reels.source, reels.reference, "sequence", [], []).save(tmp_path / "empty.json")
+    given = [word.format(a=reels.source, b=reels.reference, empty=tmp_path / "empty.json") for word in words]
     done = run_cli(*given, "--out", tmp_path / "out")
     assert done.code in (2, 3)
     assert re.search(sentence, done.err) and "Traceback" not in done.err

@@ -130,6 +130,8 @@ def _curated(
         chosen.partners = {str(frame): there for frame, there in match.partners().items()}
     if pairs_file:
         selection = load_selection(Path(pairs_file))
+        if not selection.training:
+            raise InputError(f"{pairs_file} holds no pairs to train on; select some, or name frames with --frames.")
         chosen.frames = [pair.source for pair in selection.training]
         chosen.held_out = [pair.source for pair in selection.held_out]
         chosen.reasons = {str(pair.source): pair.reason for pair in selection.pairs}

@@ -184,6 +184,7 @@ def test_stmaps_hold_the_warp(tmp_path: Path) -> None:
         (("align", "--source", "{a}", "--reference", "{b}", "--mask", "1,2,3"), "mask|1,2,3"),
         (("train", "--task", "chroma", "--source", "{a}", "--reference", "{b}", "--pairs", "absent.json"), "absent.json"),
         (("train", "--task", "chroma", "--source", "{a}", "--reference", "{b}", "--pairs", "{empty}"), "holds no pairs"),
+        (("align", "--source", "{a}", "--reference", "{b}", "--offset", "85399", "--mask", "384,0,9,9"), "covers no pixel"),
     ],
 )
 def test_mistakes_are_said_in_a_sentence(

@@ -89,7 +89,8 @@ def align_elements(
         The record, and what pictures of it need.
 
     Raises:
-        InputError: there is no pair, a frame has another size than the first, or not one pair can be read.
+        InputError: there is no pair, a mask lies outside the picture, a frame has another size than the first, or not one
+            pair can be read.
         StoppedError: the reporter asked to stop.
         StorageError: the folder cannot be written.
     """
@@ -98,6 +99,7 @@ def align_elements(
     folder = Path(folder)
     reporter.stage("Learning how the elements lie")
     elements = open_elements(source, reference, dict(sorted(request.partners.items())), request.masks, request.mirrored)
+    _check_masks(request.masks, elements.sizes[0])
     work = _Work(elements)
     _look_at_all(work, request, folder / "cache", reporter)
     work.groups = _groups(work, request.shots)
@@ -108,6 +110,16 @@ def align_elements(
     verdicts = _verdicts(work, reporter)
     record = _record(work, verdicts, folder, len(found_masks))
     return Alignment(record, elements, work.aligned, work.masks)
+
+
+def _check_masks(masks: list[list[int]], size: tuple[int, int]) -> None:
+    """``size`` is the source's (width, height)."""
+    for x, y, width, height in masks:
+        if x >= size[0] or y >= size[1] or x + width <= 0 or y + height <= 0:
+            raise InputError(
+                f"The mask {x},{y},{width},{height} covers no pixel of the source's {size[0]}x{size[1]}; correct it, or leave "
+                f"it out."
+            )
 
 
 def _look_at_all(work: _Work, request: AlignRequest, cache: Path, reporter: Reporter) -> None:

@@ -273,9 +273,11 @@ def verify_given_crop(crop: Window, picture: Window) -> list[Finding]:
     return [Finding("warning", text)]
 
 
-def thumbnail(coded: FloatArray) -> FloatArray:
-    """A coded picture small enough that grain and weave are gone, (27, 48, 3)."""
-    return np.asarray(cv2.resize(cv2.GaussianBlur(coded, (0, 0), 4.0), _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
+def thumbnail(coded: FloatArray, width: int | None = None) -> FloatArray:
+    """A coded picture small enough that grain and weave are gone, (27, 48, 3). ``width`` is the picture's, where ``coded`` is
+    already smaller."""
+    blur = 4.0 * coded.shape[1] / (width or coded.shape[1])
+    return np.asarray(cv2.resize(cv2.GaussianBlur(coded, (0, 0), blur), _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def look_the_same(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> bool:

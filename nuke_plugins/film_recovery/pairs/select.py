@@ -15,7 +15,7 @@ from film_recovery.pairs.choose import choose
 from film_recovery.pairs.coverage import Coverage
 from film_recovery.pairs.explain import Words
 from film_recovery.pairs.material import Material, PairCheck
-from film_recovery.pairs.rules import look_the_same
+from film_recovery.pairs.rules import look_the_same, thumbnail
 from film_recovery.pairs.scopes import Scope, find_splits, make_scopes
 from film_recovery.pairs.soundness import BESIDE_CUT
 
@@ -218,17 +218,26 @@ def _held_out(scope: Scope, coverage: Coverage, free: list[int], training: list[
     if wanted < 1:
         return []
     gap = _gap(len(scope.rows), len(training) + wanted)
-    frames, thumbnails = state.material.frames, state.material.survey_a.thumbnails
+    frames = state.material.frames
 
     def apart(row: int, others: Sequence[int]) -> bool:
         return all(abs(frames[row] - frames[one]) >= gap for one in (*training, *others))
 
     while True:
         open_rows = [row for row in free if row not in state.rejected and row not in training and apart(row, ())]
-        differing = [row for row in open_rows if not any(look_the_same(thumbnails[row], thumbnails[one]) for one in training)]
-        chosen = choose(coverage, differing if len(differing) >= wanted else open_rows, wanted, [], apart)
+        differing = [row for row in open_rows if not _repeats(row, training, state.material)]
+        chosen = choose(coverage, differing, wanted, [], apart)
+        if len(chosen) < wanted:
+            chosen = choose(coverage, open_rows, wanted, chosen, apart)
         if not _reject(chosen, (), state):
             return chosen
+
+
+def _repeats(row: int, training: Sequence[int], material: Material) -> bool:
+    """Whether a frame looks almost the same as one that is trained on, as the check before a training will find."""
+    survey = material.survey_a
+    ours, *theirs = (thumbnail(np.asarray(survey.thumbnails[one], np.float32), survey.size[0]) for one in (row, *training))
+    return any(look_the_same(ours, one) for one in theirs)
 
 
 def _gap(length: int, count: int) -> int:
@@ -247,7 +256,9 @@ def _pairs(result: ScopeResult, words: Words, state: _State) -> list[ChosenPair]
             if given:
                 reason = given
             elif held_out:
-                reason = "held out: stands for the scope, apart from the training frames"
+                repeats = _repeats(row, result.training, material)
+                beside = "no frame was left that differs clearly from" if repeats else "apart from"
+                reason = f"held out: stands for the scope{'; ' if repeats else ', '}{beside} the training frames"
             else:
                 reason = "kept by hand" if by_hand else "covers most of the scope" if place == 0 else "adds what was lacking"
             partner = material.partner(row)

@@ -211,6 +211,7 @@ def test_output_without_a_place_for_the_number(run_cli: Cli, elements: Path, tmp
         (("--balance", "1,2,3"), "12 numbers"),
         (("--balance", "some"), "is not a balance"),
         (("--patch", "30"), "multiple of 16"),
+        (("--device", "gpu"), "'gpu' is not a device"),
     ],
 )
 def test_options_that_contradict_each_other(
@@ -226,7 +227,7 @@ def test_options_that_contradict_each_other(
 def test_a_device_that_is_not_there(
     run_cli: Cli, elements: Path, tmp_path: Path, finished_run: Path, training: Options
 ) -> None:
-    done = run_cli("train", *training(elements), "--steps", "2", "--device", "cuda", "--out", tmp_path / "run")
+    done = run_cli("train", *training(elements), "--steps", "2", "--device", "cuda:1", "--out", tmp_path / "run")
     assert done.code == 4
     frames = ("--input", elements / "neg.####.exr", "--output", tmp_path / "rec.####.exr")
     done = run_cli("apply", finished_run, *frames, "--device", "cuda")

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from film_recovery.contract.errors import DeviceError
+from film_recovery.contract.errors import DeviceError, UsageError
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.records import load_record, save_record
 from film_recovery.training.losses import recovery_loss
@@ -152,15 +152,16 @@ def load_plan(path: Path) -> TrainingPlan:
 
 
 def choose_device(wanted: str) -> torch.device:
-    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` to a device. Raises :class:`DeviceError` when it is not there."""
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` to a device. Raises :class:`UsageError` for another word, and
+    :class:`DeviceError` when it is not there."""
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise DeviceError("No CUDA device is available to PyTorch here; use device cpu, or install a CUDA build of torch.")
     try:
         device = torch.device(wanted)
     except RuntimeError as error:
-        raise DeviceError(f"'{wanted}' is not a device; use auto, cpu or cuda.") from error
+        raise UsageError(f"'{wanted}' is not a device; use auto, cpu or cuda.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("No CUDA device is available to PyTorch here; use device cpu, or install a CUDA build of torch.")
     if device.type not in ("cpu", "cuda"):
         raise DeviceError(f"Training on {device.type} is not possible; use auto, cpu or cuda.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():

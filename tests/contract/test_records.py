@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from film_recovery.contract.curation import ChosenPair, ScopeRecord, SelectionRecord, load_match, load_selection
+from film_recovery.contract.curation import (
+    AlignmentRecord,
+    ChosenPair,
+    FrameAlignment,
+    MatchRecord,
+    ScopeRecord,
+    Segment,
+    SelectionRecord,
+    load_alignment,
+    load_match,
+    load_selection,
+)
 from film_recovery.contract.errors import InputError
 
 
@@ -43,3 +57,42 @@ def test_a_value_of_another_type_is_named(tmp_path: Path) -> None:
         path.write_text(whole.replace(right, wrong))
         with pytest.raises(InputError, match=rf"pairs\.json is damaged \({words}\)"):
             load_selection(path)
+
+
+_IDENTITY = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        [[1, 0, 0]],
+        [[1, 0], [0, 1]],
+        [[0, 0, 0]] * 3,
+        [[1, 0, 0], [0, 1, 0], [0, 0, float("nan")]],
+        [[1, 0, 0], [0, 1, 0], [0, 0, "a"]],
+    ],
+    ids=["one row", "2x2", "all 0", "not a number", "a word"],
+)
+def test_a_matrix_without_an_inverse_is_damage(tmp_path: Path, matrix: list[list[Any]]) -> None:
+    match, align = tmp_path / "match.json", tmp_path / "align.json"
+    for framing in (_IDENTITY, matrix):
+        record = MatchRecord("a", "b", False, framing, [Segment(1, 1, 1, 1.0, [0])], [], [])
+        content = {"schema": "film-recovery/match", "version": 1, **dataclasses.asdict(record)}
+        match.write_text(json.dumps(content))
+        entry = FrameAlignment(7, 7, framing, None, 0.1, 0.2, 0.9, "aligned")
+        aligned = AlignmentRecord("a", "b", [64, 48], [64, 48], False, [0, 0, 64, 48], [], [entry])
+        align.write_text(json.dumps({"schema": "film-recovery/align", "version": 1, **dataclasses.asdict(aligned)}))
+        if framing is _IDENTITY:
+            assert load_match(match) == record and load_alignment(align) == aligned
+    with pytest.raises(InputError, match=r"match\.json is damaged \((its )?framing is"):
+        load_match(match)
+    with pytest.raises(InputError, match=r"align\.json is damaged \((a frame's|the) matrix (of frame 7 )?is"):
+        load_alignment(align)
+
+
+@pytest.mark.parametrize("mask", [[1, 2, 3], [1, 2, -3, 4], [1, 2, 3, 4.5]])
+def test_a_mask_that_is_no_rectangle_is_damage(tmp_path: Path, mask: list[Any]) -> None:
+    path = tmp_path / "align.json"
+    AlignmentRecord("a", "b", [64, 48], [64, 48], False, [0, 0, 64, 48], [[-4, 2, 9, 9], mask], []).save(path)
+    with pytest.raises(InputError, match=r"align\.json is damaged \((a mask|masks) is"):
+        load_alignment(path)

@@ -6,6 +6,7 @@ Frames are the numbers of the files. Pixels are those of the whole picture as st
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ MATCH_SCHEMA, PAIRS_SCHEMA, ALIGN_SCHEMA = "film-recovery/match", "film-recovery
 VERSION = 1
 SCOPES = ("shot", "scene", "sequence")
 VERDICTS = ("aligned", "doubtful", "rejected")
+_FLAT = 1e-6  # the determinant of what makes a picture a thousandth as large
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,8 @@ def load_match(path: Path) -> MatchRecord:
     """Read ``match.json``. Raises :class:`InputError` when it is absent, damaged or of another version."""
     record = load_record(path, MatchRecord, MATCH_SCHEMA, VERSION)
     found = dataclasses.replace(record, segments=load_entries(Segment, record.segments, path, "segment"))
+    if not _can_be_inverted(found.framing):
+        raise InputError(f"{path} is damaged (its framing is no 3x3 matrix with an inverse); match the elements again.")
     for part in found.segments:
         if part.length < 1 or len(part.plus_minus) != part.length:
             raise InputError(f"{path} is damaged (the segment at frame {part.first_a} is uneven); match the elements again.")
@@ -268,8 +272,15 @@ def load_alignment(path: Path) -> AlignmentRecord:
         load_entries(FrameAlignment, record.frames, path, "frame"),
         load_entries(WarpRecord, record.warps, path, "warp"),
     )
+    if not all(len(mask) == 4 and min(mask[2:]) >= 0 for mask in record.masks):
+        raise InputError(f"{path} is damaged (a mask is not x, y, width, height); align the elements again.")
     known = {warp.name for warp in warps}
     for frame in frames:
+        if not _can_be_inverted(frame.matrix):
+            raise InputError(
+                f"{path} is damaged (the matrix of frame {frame.source} is no 3x3 matrix with an inverse); align the elements "
+                "again."
+            )
         if frame.verdict not in VERDICTS or (frame.warp is not None and frame.warp not in known):
             raise InputError(f"{path} is damaged (frame {frame.source} names what is not there); align the elements again.")
     return dataclasses.replace(record, frames=frames, warps=warps)
@@ -282,6 +293,15 @@ def _alike(one: str, other: str) -> int:
     while same < min(len(part) for part in parts) and parts[0][same] == parts[1][same]:
         same += 1
     return same
+
+
+def _can_be_inverted(matrix: list[list[float]]) -> bool:
+    """Whether a matrix is 3x3, of finite numbers, and can be inverted, it and its inverse with 1 in their last places."""
+    if [len(row) for row in matrix] != [3, 3, 3] or not all(math.isfinite(value) for row in matrix for value in row):
+        return False
+    (a, b, c), (d, e, f), (g, h, i) = matrix
+    determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    return min(abs(determinant), abs(a * e - b * d), abs(i)) > _FLAT
 
 
 def _inverse(matrix: list[list[float]]) -> list[list[float]]:

@@ -69,7 +69,8 @@ def load_entries(kind: type[Entry], values: Any, path: Path, what: str) -> list[
     """Dataclasses from the dictionaries of a list of a record; fields with defaults may be missing.
 
     Raises:
-        InputError: it is no list of such dictionaries, or a value is of another type; ``path`` is the record's, ``what`` a word for one of them.
+        InputError: it is no list of such dictionaries, or a value is of another type; ``path`` is the record's, ``what`` a
+            word for one of them.
     """
     fields = dataclasses.fields(kind)  # type: ignore[arg-type]
     names = {one.name for one in fields}

@@ -15,7 +15,7 @@ from film_recovery.pairs.choose import choose
 from film_recovery.pairs.coverage import Coverage
 from film_recovery.pairs.explain import Words
 from film_recovery.pairs.material import Material, PairCheck
-from film_recovery.pairs.rules import look_the_same, thumbnail
+from film_recovery.pairs.rules import FloatArray, look_the_same, thumbnail
 from film_recovery.pairs.scopes import Scope, find_splits, make_scopes
 from film_recovery.pairs.soundness import BESIDE_CUT
 
@@ -225,7 +225,7 @@ def _held_out(scope: Scope, coverage: Coverage, free: list[int], training: list[
 
     while True:
         open_rows = [row for row in free if row not in state.rejected and row not in training and apart(row, ())]
-        differing = [row for row in open_rows if not _repeats(row, training, state.material)]
+        differing = _unlike(open_rows, training, state.material)
         chosen = choose(coverage, differing, wanted, [], apart)
         if len(chosen) < wanted:
             chosen = choose(coverage, open_rows, wanted, chosen, apart)
@@ -233,11 +233,19 @@ def _held_out(scope: Scope, coverage: Coverage, free: list[int], training: list[
             return chosen
 
 
-def _repeats(row: int, training: Sequence[int], material: Material) -> bool:
-    """Whether a frame looks almost the same as one that is trained on, as the check before a training will find."""
+def _unlike(rows: Sequence[int], training: Sequence[int], material: Material) -> list[int]:
+    """Those rows that look almost the same as none of the training, as the check before a training will find."""
     survey = material.survey_a
-    ours, *theirs = (thumbnail(np.asarray(survey.thumbnails[one], np.float32), survey.size[0]) for one in (row, *training))
-    return any(look_the_same(ours, one) for one in theirs)
+
+    def small(row: int) -> FloatArray:
+        return thumbnail(np.asarray(survey.thumbnails[row], np.float32), survey.size[0])
+
+    theirs, found = [small(row) for row in training], []
+    for row in rows:
+        ours = small(row)
+        if not any(look_the_same(ours, one) for one in theirs):
+            found.append(row)
+    return found
 
 
 def _gap(length: int, count: int) -> int:
@@ -247,6 +255,7 @@ def _gap(length: int, count: int) -> int:
 
 def _pairs(result: ScopeResult, words: Words, state: _State) -> list[ChosenPair]:
     material = state.material
+    differing = _unlike(result.held_out, result.training, material)
     found = []
     for held_out, rows in ((False, result.training), (True, result.held_out)):
         for place, row in enumerate(rows):
@@ -256,9 +265,8 @@ def _pairs(result: ScopeResult, words: Words, state: _State) -> list[ChosenPair]
             if given:
                 reason = given
             elif held_out:
-                repeats = _repeats(row, result.training, material)
-                beside = "no frame was left that differs clearly from" if repeats else "apart from"
-                reason = f"held out: stands for the scope{'; ' if repeats else ', '}{beside} the training frames"
+                beside = ", apart from" if row in differing else "; no frame was left that differs clearly from"
+                reason = f"held out: stands for the scope{beside} the training frames"
             else:
                 reason = "kept by hand" if by_hand else "covers most of the scope" if place == 0 else "adds what was lacking"
             partner = material.partner(row)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from film_recovery.cli.main import main
 from film_recovery.contract.errors import FilmRecoveryError, InputError, UsageError
 from film_recovery.contract.exit_codes import ExitCode
 from film_recovery.contract.progress import SilentReporter
@@ -18,10 +19,15 @@ from film_recovery.project.processes import run_process
 from film_recovery.project.schema import load_project
 
 
-@pytest.mark.parametrize("minutes", [0.0, -1.0])
+@pytest.mark.parametrize("minutes", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_demonstration_without_time_to_train_is_refused_before_anything_is_written(tmp_path: Path, minutes: float) -> None:
     with pytest.raises(UsageError, match="minutes"):
         run_demo(tmp_path / "demo", minutes, 7)
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_negative_seed_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    assert main(["demo", "--out", str(tmp_path / "demo"), "--seed", "-1"]) == ExitCode.USAGE
     assert not (tmp_path / "demo").exists()
 
 

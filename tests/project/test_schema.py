@@ -111,6 +111,8 @@ def test_scope_divides_the_frames_among_models(path: Path, scope: str, units: di
         ("task = \"spatial\"\n", "", ["passes.detail lacks the key 'task'"]),
         ("steps = 10", "steps = \"ten\"", ["passes.detail.steps", "expected"]),
         ("steps = 10", "steps = 0", ["passes.detail", "at least one step"]),
+        ("minutes = 1", "minutes = nan", ["passes.colour", "at least one step, and an end"]),
+        ("steps = 10", "steps = 10\nseed = -1", ["passes.detail", "The seed is -1"]),
         ("steps = 10", "steps = 10\nminutes = 2", ["passes.detail", "either steps or minutes"]),
         ("steps = 10\n", "", ["passes.detail", "either steps or minutes"]),
         ("steps = 10", "steps = 10\npairs = 0", ["passes.detail", "at least one pair"]),

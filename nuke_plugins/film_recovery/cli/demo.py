@@ -13,7 +13,8 @@ from film_recovery.cli.console import stoppable
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder for everything.")
 @click.option("--minutes", type=float, default=1.5, show_default=True, help="Training time of each of the two passes.")
-@click.option("--seed", type=int, default=7, show_default=True, help="Of the simulated elements and of the training.")
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True,
+              help="Of the simulated elements and of the training.")
 def demo(out: Path, minutes: float, seed: int) -> dict[str, Any]:
     """Recover a short sequence from two simulated film elements, and show how well.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,8 +79,10 @@ class TrainingJob:
             raise UsageError(f"Unknown model size '{self.size}'; choose one of {', '.join(SIZES)}.")
         if (self.steps is None) == (self.minutes is None):
             raise UsageError("Give either steps or minutes, not both and not neither.")
-        if (self.steps is not None and self.steps < 1) or (self.minutes is not None and self.minutes <= 0):
-            raise UsageError("A training needs at least one step; raise steps or minutes.")
+        if (self.steps is not None and self.steps < 1) or (self.minutes is not None and not 0.0 < self.minutes < math.inf):
+            raise UsageError("A training needs at least one step, and an end; choose other steps or minutes.")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"The seed is {self.seed}; it must be a whole number from 0 to 2^63 - 1.")
         if self.patch < 32 or self.patch % 16:
             raise UsageError(f"The crop size is {self.patch}; it must be a multiple of 16 and at least 32.")
         if self.batch < 1 or self.checkpoint_interval < 1 or self.sheet_interval < 1:
@@ -95,6 +98,8 @@ class TrainingJob:
             raise UsageError(f"Frame {shared[0]} is on both sides of the held-out line; take it out of one list.")
         if not isinstance(self.balance, str) and len(self.balance) != 12:
             raise UsageError(f"A balance is 12 numbers, found {len(self.balance)}: nine of the matrix, then three offsets.")
+        if not isinstance(self.balance, str) and not all(math.isfinite(number) for number in self.balance):
+            raise UsageError("The balance holds a number that is NaN or infinite; give 12 finite ones.")
         if isinstance(self.balance, str) and self.balance not in ("auto", "fit", "none"):
             raise UsageError(f"Unknown balance '{self.balance}'; choose auto, fit, none or 12 numbers.")
 

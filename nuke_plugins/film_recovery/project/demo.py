@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 import sys
 import time
@@ -89,7 +90,7 @@ def run_demo(out: Path, minutes: float, seed: int, reporter: Reporter | None = N
         InputError: ``out`` is a file, the clip cannot be fetched, or the examples are not beside the program.
         StoppedError: stopped on request.
     """
-    if minutes <= 0:
+    if not 0.0 < minutes < math.inf:
         raise UsageError("The demonstration needs some minutes to train; give --minutes above 0.")
     reporter = reporter or SilentReporter()
     begin = time.monotonic()

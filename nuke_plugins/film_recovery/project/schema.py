@@ -259,7 +259,7 @@ def _check_pass(project: Project, name: str, names: list[str], where: str) -> No
     try:
         TrainingJob(
             step.task, step.source, step.reference, size=step.size, patch=step.patch, batch=step.batch, steps=step.steps,
-            minutes=step.minutes, balance=step.balance,
+            minutes=step.minutes, seed=step.seed, balance=step.balance,
             frames=parse_frames(step.frames) if step.frames else [],
             held_out=parse_frames(step.held_out) if step.held_out else [],
         ).check()  # fmt: skip

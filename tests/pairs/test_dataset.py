@@ -149,6 +149,15 @@ def test_what_the_alignment_masks_is_not_believed_where_it_lies_in_the_crop(job:
         assert np.array_equal(pair.trust[43:65, 61:93] > 0.0, around)
 
 
+@pytest.mark.parametrize("masks", [[[-5, -5, 9999, 9999]], [[0, 0, 104, 144], [104, 0, 70, 144], [170, 20, 38, 124]]])
+def test_masks_that_leave_nothing_of_the_crop_are_refused(job: JobMaker, tmp_path: Path, masks: list[list[int]]) -> None:
+    record = aligned(tmp_path / "align.json", STRAIGHT, masks=masks)
+    with pytest.raises(VerificationError, match="masks of the alignment leave nothing of the crop 192x128 at 8,6"):
+        build_dataset(job(alignment=record, crop=[8, 6, 192, 128]), tmp_path / "dataset")
+    assert not (tmp_path / "dataset").exists()
+    build_dataset(job(alignment=record, crop=[8, 6, 192, 128], task="as-is"), tmp_path / "dataset")
+
+
 def test_a_vanished_file_is_named(copied: Path) -> None:
     (copied / "target" / "target.1003.exr").unlink()
     with pytest.raises(InputError, match=r"target\.1003\.exr of the dataset is gone"):

@@ -107,6 +107,8 @@ def gather(job: TrainingJob, reporter: Reporter | None = None) -> Gathered:
         first = next(iter(survey.windows[0].values()))
         wrong = rules.verify_crop(crop, (first.height, first.width))
         findings += wrong if wrong or job.crop is None else rules.verify_given_crop(crop, picture)
+        if not wrong and job.task != "as-is":  # which believes all of its target
+            findings += rules.verify_masks(crop, masks)
     return Gathered(source, reference, encoding, survey.pairs, crop, survey.ranges[0], survey.ranges[1], findings, masks)
 
 

@@ -259,6 +259,21 @@ def verify_crop(crop: Window, shape: tuple[int, int]) -> list[Finding]:
     return []
 
 
+def verify_masks(crop: Window, masks: Sequence[Sequence[int]]) -> list[Finding]:
+    """Judge what the masks of an alignment, [x, y, width, height] of the source, leave of the shared rectangle."""
+    left = np.ones((crop.height, crop.width), np.bool_)
+    for x, y, width, height in masks:
+        top, start = max(y - crop.y, 0), max(x - crop.x, 0)
+        left[top : max(y - crop.y + height, top), start : max(x - crop.x + width, start)] = False
+    if np.count_nonzero(left) >= SMALLEST_SIDE**2:
+        return []
+    text = (
+        f"The masks of the alignment leave nothing of the crop {crop.width}x{crop.height} at {crop.x},{crop.y} to learn from; "
+        f"align with smaller ones."
+    )
+    return [Finding("error", text)]
+
+
 def verify_given_crop(crop: Window, picture: Window) -> list[Finding]:
     """Judge a rectangle that was given by hand; ``picture`` is where, in the source, both elements show the film."""
     rows = min(crop.y + crop.height, picture.y + picture.height) - max(crop.y, picture.y)

@@ -24,6 +24,18 @@ def test_what_cannot_be_exported_is_told(finished_run: Path, tmp_path: Path, run
     model = finished_run / "export" / "chroma.onnx"
     assert run_cli("export", model, "--torchscript").code == ExitCode.BAD_INPUT
     assert run_cli("export", finished_run, "--torchscript", "--out", tmp_path).code == ExitCode.USAGE
+    before = model.read_bytes()
+    done = run_cli("export", finished_run, "--torchscript", "--out", model)
+    assert done.code == ExitCode.USAGE and "chroma.onnx is no .pt file; name one" in done.sentence
+    assert model.read_bytes() == before
     (tmp_path / "empty").mkdir()
     done = run_cli("export", tmp_path / "empty", "--torchscript")
     assert done.code == ExitCode.BAD_INPUT and "holds no exported model" in done.sentence
+
+
+def test_a_report_is_written_over_no_other_kind_of_file(finished_run: Path, run_cli: Callable[..., Any]) -> None:
+    job = finished_run / "job.json"
+    before = job.read_bytes()
+    done = run_cli("report", finished_run, "--out", job)
+    assert done.code == ExitCode.USAGE and "job.json is no .html file; name one, as report.html." in done.sentence
+    assert job.read_bytes() == before

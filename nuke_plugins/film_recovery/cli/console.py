@@ -166,9 +166,12 @@ def frames_option(text: str | None) -> list[int] | None:
         raise UsageError(str(error)) from error
 
 
-def single_output(path: str | None, fallback: Path) -> Path:
-    """Where a single file goes. Raises :class:`UsageError` when the path is a folder."""
-    chosen = Path(path) if path else fallback
+def single_output(path: Path | None, fallback: Path) -> Path:
+    """Where a single file goes. Raises :class:`UsageError` when the path is a folder, or has another suffix than the usual one:
+    a run's own file could be meant by mistake, and would be written over."""
+    chosen = path if path is not None else fallback
     if chosen.is_dir():
         raise UsageError(f"{chosen} is a folder; name a file.")
+    if chosen.suffix.lower() != fallback.suffix:
+        raise UsageError(f"{chosen} is no {fallback.suffix} file; name one, as {fallback.name}.")
     return chosen

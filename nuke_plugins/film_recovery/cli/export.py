@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from film_recovery.cli.console import single_output
 from film_recovery.contract.errors import InputError, UsageError
 from film_recovery.contract.run_folder import RunFolder
 
@@ -31,9 +32,7 @@ def export(run: Path, torchscript: bool, out: Path | None) -> dict[str, Any]:
     from film_recovery.training.scripted import scripted
 
     model = load_model(run)
-    path = out if out is not None else model.path.with_suffix(".pt")
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name a file.")
+    path = single_output(out, model.path.with_suffix(".pt"))
     _, graph = graph_from_checkpoint(RunFolder(run).best_checkpoint, "best")
     difference = write_torchscript(scripted(graph.eval()), model, path)
     click.echo(f"{path}; differs from {model.path.name} by at most {difference:.1g}.", err=True)

@@ -36,8 +36,8 @@ def compare(inputs: tuple[str, ...], frames: str | None, movie: bool, out: Path)
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", help="The report; default RUN/report.html.")
-def report(run: Path, out: str | None) -> dict[str, Any]:
+@click.option("--out", type=click.Path(path_type=Path), help="The report; default RUN/report.html.")
+def report(run: Path, out: Path | None) -> dict[str, Any]:
     """Write the report of a training run: pairs, curves, contact sheet, and how it does against the baselines.
 
     \b

@@ -166,6 +166,8 @@ def test_a_scope_by_shot_needs_shots(path: Path) -> None:
 
 
 def test_a_project_that_is_not_there_is_named(path: Path) -> None:
+    with pytest.raises(ProjectError, match="is a folder; name the project file in it"):
+        load_project(path.parent)
     with pytest.raises(ProjectError, match="does not exist"):
         load_project(path)
 

@@ -151,9 +151,11 @@ def load_project(path: Path) -> Project:
     """Read and check a project file.
 
     Raises:
-        ProjectError: it is absent, not TOML, misspelled, or contradicts itself; the message names the place.
+        ProjectError: it is absent or a folder, not TOML, misspelled, or contradicts itself; the message names the place.
     """
     path = Path(path)
+    if path.is_dir():
+        raise ProjectError(f"{path} is a folder; name the project file in it (.toml).")
     if not path.is_file():
         raise ProjectError(f"{path} does not exist; name a project file (.toml).")
     try:

@@ -232,7 +232,8 @@ def test_analysis_of_both_elements(run_cli: Cli, elements: Path, tmp_path: Path)
     assert [[shot.first for shot in element.shots] for element in record.elements] == [
         [first for first, _, _ in shots] for shots in thorough.json["shots"]
     ]
-    assert "http" not in (out / "index.html").read_text(encoding="utf-8")
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "http" not in page and "8 frames, 1001–1008, " in page and "1 shots" not in page
     assert {picture.name for picture in out.glob("*.png")} == {"spectra.png", "layers.png", "time_1.png", "time_2.png"}
     assert run_cli(*files, "--out", tmp_path / "figures.json").code == 2
 

@@ -12,7 +12,7 @@ from film_recovery.contract.errors import FrameRangeError, InputError, MissingFr
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import write_frame
 from film_recovery.images.movie import write_movie
-from film_recovery.images.ranges import format_frames, parse_frames
+from film_recovery.images.ranges import counted, format_frames, parse_frames
 from film_recovery.images.sequence import open_sequence, output_path, require_token
 
 PICTURE = np.full((8, 12, 3), 0.25, np.float32)
@@ -27,6 +27,10 @@ def write(folder: Path, *names: str) -> Path:
 def test_ranges_are_read_as_nuke_writes_them() -> None:
     assert parse_frames("1-10x2,15") == [1, 3, 5, 7, 9, 15]
     assert parse_frames("-5--2, 0 3") == [-5, -4, -3, -2, 0, 3]
+
+
+def test_one_is_not_spoken_of_as_many() -> None:
+    assert [counted(count, "frame") for count in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]
 
 
 @pytest.mark.parametrize("text", ["", "1-10y3", "1-10:3", "a", "1-", "1..5", "1-10x0"])

@@ -198,6 +198,8 @@ def test_missing_and_damaged_inputs_stop_with_a_sentence_and_whole_frames(model:
     output = tmp_path / "out" / "r.####.exr"
     with pytest.raises(MissingFrameError, match="lacks frames 1000,1006"):
         apply_model(model, open_sequence(shot), output, [1000, 1001, 1006])
+    with pytest.raises(MissingFrameError, match="lacks frame 1000; restore it"):
+        apply_model(model, open_sequence(shot), output, [1000, 1001])
     assert not output.parent.exists()
     third = shot.parent / "scan.1003.exr"
     third.write_bytes(third.read_bytes()[:3000])
@@ -263,6 +265,17 @@ def test_coded_values_stay_coded_in_an_exr(
             apply_model(coded, open_sequence(tmp_path / "in"), tmp_path / "aces" / output, aces_from="ACES2065-1")
     apply_model(coded, open_sequence(tmp_path / "in"), tmp_path / "aces" / "r.####.exr", aces_from="ACES2065-1")
     assert not read_frame(tmp_path / "aces" / "r.0001.exr").is_coded
+
+
+def test_a_float_file_whose_header_says_coded_is_not_called_integers(
+    model: Path, photograph: np.ndarray, tmp_path: Path
+) -> None:
+    picture = Frame.from_rgb(photograph[:40, :40])
+    picture.metadata["film_recovery/coded"] = 1
+    write_frame(tmp_path / "a.0001.exr", picture)
+    with pytest.raises(InputError, match="holds display-coded values, but .* linear light") as refused:
+        apply_model(model, open_sequence(tmp_path / "a.####.exr"), tmp_path / "out" / "r.####.exr")
+    assert "--coded" not in str(refused.value), "the header has said so"
 
 
 def test_float_files_are_coded_where_that_is_said(coded: Path, photograph: np.ndarray, tmp_path: Path) -> None:

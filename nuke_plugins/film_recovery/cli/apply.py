@@ -43,6 +43,7 @@ def apply(
     film-recovery apply runs/shot010 --input "neg.####.exr" --output "recovered/shot010.####.exr" --frames 1001-1055
     """
     wanted = frames_option(frames)
+    from film_recovery.images.ranges import counted
     from film_recovery.images.sequence import open_sequence
     from film_recovery.inference.confidence import least_like
     from film_recovery.inference.sequence import apply_model
@@ -65,7 +66,8 @@ def apply(
         )
     speed = report.seconds * 1000.0 / report.megapixels if report.megapixels else 0.0
     skipped = f", {len(report.skipped)} were already there" if report.skipped else ""
-    click.echo(f"{len(report.done)} frames written{skipped}; {report.seconds:.1f} s, {speed:.0f} ms per megapixel.", err=True)
+    written = f"{counted(len(report.done), 'frame')} written{skipped}"
+    click.echo(f"{written}; {report.seconds:.1f} s, {speed:.0f} ms per megapixel.", err=True)
     for frame in least_like(report.unlike):
         click.echo(
             f"{report.unlike[frame]:.0%} of frame {frame} is unlike the pairs, its colour a guess; a pair like it would help.",

@@ -17,7 +17,7 @@ from film_recovery.contract.curation import MatchRecord, Segment
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.elements.matching import Found, match_frames
 from film_recovery.elements.survey import Survey, survey_element
-from film_recovery.images.ranges import format_frames
+from film_recovery.images.ranges import counted, format_frames
 from film_recovery.images.sequence import Sequence as FrameSequence
 
 _REPEATED = 0.15  # mean difference of detail planes, in their units: less than the grain of any film
@@ -126,18 +126,19 @@ def _notes(record: MatchRecord, a: Survey, b: Survey) -> list[str]:
     still = sum(off > 0 for part in record.segments for off in part.plus_minus)
     notes = [
         f"{matched} of the {len(a.frames)} frames of {a.name} have a partner among the {len(b.frames)} of {b.name}, in "
-        f"{len(record.segments)} segments."
+        f"{counted(len(record.segments), 'segment')}."
     ]
     if still:
         worst = max(off for part in record.segments for off in part.plus_minus)
         notes.append(
-            f"In {still} of them the picture stands still or hardly moves; their partner may be up to {worst} frames off."
+            f"In {still} of them the picture stands still or hardly moves; their partner may be up to "
+            f"{counted(worst, 'frame')} off."
         )
     if record.mirrored:
         notes.append(f"{b.name} is mirrored left to right; the alignment takes care of it.")
     for element, repeated in ((a, record.duplicates_a), (b, record.duplicates_b)):
         if repeated:
-            notes.append(f"{element.name} repeats {len(repeated)} frames: {_shortened(repeated)}.")
+            notes.append(f"{element.name} repeats {counted(len(repeated), 'frame')}: {_shortened(repeated)}.")
         if element.broken:
             notes.append(f"{element.name} has frames that cannot be read: {_shortened(sorted(element.broken))}.")
     return notes

@@ -40,3 +40,8 @@ def format_frames(frames: Iterable[int]) -> str:
     """The shortest spelling of a set of frames, for instance ``1-3,8,11-15``; empty for none."""
     ordered = sorted(set(frames))
     return str(FrameSet(ordered).frameRange()) if ordered else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 frame``, ``2 frames``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -103,7 +103,11 @@ def _check_request(sequence: Sequence, wanted: list[int]) -> None:
         raise InputError(f"No frames to do in {sequence.name}; choose a frame range that exists.")
     absent = sorted(set(wanted) - set(sequence.frames))
     if absent:
-        raise MissingFrameError(f"{sequence.name} lacks frames {format_frames(absent)}; restore them or choose other --frames.")
+        one = len(absent) == 1
+        raise MissingFrameError(
+            f"{sequence.name} lacks frame{'' if one else 's'} {format_frames(absent)}; restore {'it' if one else 'them'} or "
+            f"choose other --frames."
+        )
     for frame in wanted:
         path = sequence.path(frame)
         if path is not None and not path.is_file():

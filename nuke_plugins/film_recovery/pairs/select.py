@@ -10,7 +10,7 @@ import numpy as np
 from film_recovery.contract.curation import ChosenPair, ScopeRecord, SelectionRecord
 from film_recovery.contract.errors import InputError, StoppedError, UsageError
 from film_recovery.contract.progress import Reporter, SilentReporter
-from film_recovery.images.ranges import format_frames
+from film_recovery.images.ranges import counted, format_frames
 from film_recovery.pairs.choose import choose
 from film_recovery.pairs.coverage import Coverage
 from film_recovery.pairs.explain import Words
@@ -271,7 +271,7 @@ def _pairs(result: ScopeResult, words: Words, state: _State) -> list[ChosenPair]
                 reason = "kept by hand" if by_hand else "covers most of the scope" if place == 0 else "adds what was lacking"
             partner = material.partner(row)
             if partner.plus_minus:
-                reason += f"; its partner may be {partner.plus_minus} frames off, the picture stands still"
+                reason += f"; its partner may be {counted(partner.plus_minus, 'frame')} off, the picture stands still"
             found.append(ChosenPair(material.frames[row], partner.frame, held_out, reason, result.scope.name, adds, by_hand))
     return sorted(found, key=lambda pair: pair.source)
 

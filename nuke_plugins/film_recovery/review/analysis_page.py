@@ -9,6 +9,7 @@ from typing import Any
 from film_recovery.contract.atomic import write_text
 from film_recovery.elements.reel import ReelAnalysis, ShotAnalysis
 from film_recovery.elements.reel_advice import ShotAdvice, different_roles
+from film_recovery.images.ranges import counted
 from film_recovery.review.analysis_plots import layers_plot, spectra_plot, time_plot
 from film_recovery.review.page import file_url, jpeg_url, template
 from film_recovery.review.plots import save_chart
@@ -60,15 +61,16 @@ def _labels(reels: Sequence[ReelAnalysis]) -> list[str]:
 
 def _facts(reel: ReelAnalysis) -> str:
     width, height = reel.survey.size
+    frames = reel.survey.frames
     parts = [
-        f"{len(reel.survey.frames)} frames, {reel.survey.frames[0]}–{reel.survey.frames[-1]}, {len(reel.shots)} shots",
+        f"{counted(len(frames), 'frame')}, {frames[0]}–{frames[-1]}, {counted(len(reel.shots), 'shot')}",
         f"{width}×{height}",
         f"picture area {reel.area.width}×{reel.area.height} at {reel.area.x}, {reel.area.y}",
     ]
     if reel.missing:
-        parts.append(f"{len(reel.missing)} frame numbers have no file")
+        parts.append(f"{counted(len(reel.missing), 'frame number')} without a file")
     if reel.survey.broken:
-        parts.append(f"{len(reel.survey.broken)} files cannot be read")
+        parts.append(f"{counted(len(reel.survey.broken), 'file')} that cannot be read")
     return "; ".join(parts) + "."
 
 

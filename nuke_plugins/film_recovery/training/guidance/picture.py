@@ -102,7 +102,7 @@ def _cut(marks: Mapping[str, npt.NDArray[np.bool_]] | None, side: str) -> str:
 
 
 def _scale_words() -> str:
-    return f"bar from 0 to {WORST:.0f}, ticks every {WORST / 4:.0f}; 2 is just seen, 10 plain"
+    return f"bar from 0 to {WORST:.0f}, ticks every {WORST / 4:.0f}; 1 is just visible, 10 plain"
 
 
 def _resized(picture: FloatArray, size: tuple[int, int]) -> FloatArray:

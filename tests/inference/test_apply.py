@@ -273,7 +273,7 @@ def test_a_float_file_whose_header_says_coded_is_not_called_integers(
     picture = Frame.from_rgb(photograph[:40, :40])
     picture.metadata["film_recovery/coded"] = 1
     write_frame(tmp_path / "a.0001.exr", picture)
-    with pytest.raises(InputError, match="holds display-coded values, but .* linear light") as refused:
+    with pytest.raises(InputError, match=r"holds display-coded values, but .* linear light") as refused:
         apply_model(model, open_sequence(tmp_path / "a.####.exr"), tmp_path / "out" / "r.####.exr")
     assert "--coded" not in str(refused.value), "the header has said so"
 

@@ -103,11 +103,13 @@ class Recovery:
         frame = self.source.take(number)
         card = self.model.card
         if frame.is_coded != (card.encoding == "none"):
-            kinds = ("display-coded integers", "linear light")
+            kinds = ("display-coded values", "linear light")
             found, wanted = kinds if frame.is_coded else kinds[::-1]
+            model = "choose a model trained on such files"
+            advice = f"or {model}" if frame.is_coded else f"{model}, or say --coded of float files with coded values"
             raise InputError(
                 f"{frame.source} holds {found}, but {self.model.path.name} was trained on {wanted}; "
-                "convert the frames, choose a model trained on such files, or say --coded of float files with coded values."
+                f"convert the frames, {advice}."
             )
         bad = int(np.count_nonzero(~np.isfinite(frame.rgb)))
         if bad:

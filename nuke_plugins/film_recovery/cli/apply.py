@@ -18,7 +18,7 @@ from film_recovery.cli.console import frames_option, stoppable
 @click.option("--frames", metavar="RANGE", help="Which frames, as 1001-1055x2,1060; default all.")
 @click.option("--skip-existing", is_flag=True, help="Leave frames alone that are whole and come from this model and source.")
 @click.option("--coded", is_flag=True, help="Floating-point files of the input hold coded values, not linear light.")
-@click.option("--float", "as_float", is_flag=True, help="Write EXR as 32-bit float instead of half.")
+@click.option("--float", "as_float", is_flag=True, help="Write EXR as 32-bit float, also where half is enough.")
 @click.option("--aces-from", metavar="SPACE", help="Write ACES2065-1; SPACE is the files' own, as OCIO names it.")
 @click.option("--steady/--no-steady", default=None,
               help="Chroma: take flicker out of the colour; spatial: average the grain that is left.  [default: on]")

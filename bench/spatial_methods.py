@@ -29,7 +29,7 @@ Recover = Callable[[FloatArray], FloatArray]  # working space RGB (H, W, 3) to c
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 _SIGMAS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.4)  # pixels
 _NOISES = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)  # noise over signal at 1 cycle per pixel, rising with the square of frequency
-_PAD, _PATCH, _BATCH, _EVALUATIONS = 16, 96, 8, 4
+_PAD, _PATCH, _BATCH, _EVALUATIONS, _EVALUATION_SECONDS = 16, 96, 8, 4, 0.3
 _STRUCTURE = 0.03**2  # keeps the similarity of flat parts finite, coded luma squared
 
 
@@ -72,36 +72,38 @@ def start(dataset: Dataset) -> RecoveryGraph:
 def trained(dataset: Dataset, steps: int, seed: int, loss: Loss = spatial_loss) -> RecoveryGraph:
     """Our network after its steps, the best weights by the held-out pair, under a loss."""
     torch.manual_seed(seed)
-    return _after(steps, build_graph(_job(steps, seed), dataset), dataset, seed, loss)
-
-
-def plain(dataset: Dataset, steps: int, seed: int) -> RecoveryGraph:
-    """A plain RGB U-Net after as many steps on the same crops under the same loss, the best weights likewise."""
-    torch.manual_seed(seed)
-    graph = plain_graph(TrainingJob("as-is", "", "", steps=steps, size="small", device="cpu"), dataset)
-    return _after(steps, graph, dataset, seed, spatial_loss)
-
-
-def _after(steps: int, graph: RecoveryGraph, dataset: Dataset, seed: int, loss: Loss) -> RecoveryGraph:
     job = _job(steps, seed)
-    trainer = trainer_module.Trainer(job, make_plan(job, graph.network, _PATCH, 0.0), graph, dataset.pairs)
+    return _after(job, build_graph(job, dataset), dataset, loss)
+
+
+def plain(dataset: Dataset, seconds: float, seed: int) -> RecoveryGraph:
+    """A plain RGB U-Net after so many seconds of the same crops under the same loss, the best weights likewise."""
+    torch.manual_seed(seed)
+    job = _job(None, seed, seconds / 60.0)
+    graph = plain_graph(TrainingJob("as-is", "", "", minutes=1.0, size="small", device="cpu"), dataset)
+    return _after(job, graph, dataset, spatial_loss)
+
+
+def _after(job: TrainingJob, graph: RecoveryGraph, dataset: Dataset, loss: Loss) -> RecoveryGraph:
+    plan = make_plan(job, graph.network, _PATCH, _EVALUATION_SECONDS)
+    trainer = trainer_module.Trainer(job, plan, graph, dataset.pairs)
     kept = trainer_module.recovery_loss
     trainer_module.recovery_loss = lambda _task, predicted, _start, target, gain, _softness, trust: (
         loss(predicted.float(), target.float(), gain, trust)
     )
     try:
-        for _ in range(steps):
+        for _ in range(plan.steps):
             trainer.step()
-            if trainer.done % max(steps // _EVALUATIONS, 1) == 0:
+            if trainer.done % max(plan.steps // _EVALUATIONS, 1) == 0:
                 trainer.evaluate()
     finally:
         trainer_module.recovery_loss = kept
     return trainer.with_weights(trainer.best_weights)
 
 
-def _job(steps: int, seed: int) -> TrainingJob:
+def _job(steps: int | None, seed: int, minutes: float | None = None) -> TrainingJob:
     return TrainingJob(
-        "spatial", "", "", steps=steps, size="small", patch=_PATCH, batch=_BATCH, seed=seed, device="cpu", precision="fp32"
+        "spatial", "", "", steps=steps, minutes=minutes, patch=_PATCH, batch=_BATCH, seed=seed, device="cpu"
     )
 
 

@@ -216,8 +216,8 @@ def test_a_render_that_is_stopped_keeps_what_it_has_rendered(project: Path) -> N
     before = {path.name: path.stat().st_mtime_ns for path in frames.iterdir()}
     run_project(project, only=["colour"])
     assert states(project)["colour"] == "up to date"
-    kept = [path.name for path in sorted(frames.iterdir()) if path.stat().st_mtime_ns == before[path.name]]
-    assert kept == ["colour.1001.exr", "colour.1002.exr", "colour.1003.exr"]
+    kept = {path.name for path in frames.iterdir() if path.stat().st_mtime_ns == before[path.name]}
+    assert {"colour.1001.exr", "colour.1002.exr", "colour.1003.exr"} <= kept  # and those that the change did not reach
 
 
 def test_a_changed_training_picture_needs_training(project: Path) -> None:

@@ -215,7 +215,7 @@ def test_the_copied_warps_of_an_earlier_alignment_stay(nuke: Any, tmp_path: Path
 
     def numbers(*contents: bytes) -> list[int]:
         warps = [WarpRecord(name, [[0.0] * 7, [0.0] * 7], f"{name}.exr") for name in "ab"]
-        for warp, content in zip(warps, contents, strict=True):
+        for warp, content in zip(warps, contents):
             (tmp_path / warp.stmap).write_bytes(content)
         return list(align._warps(_record([_frame(1, np.eye(3))], warps=warps), tmp_path / "align.json")[0].values())
 

@@ -201,6 +201,7 @@ def test_how_far_a_reference_lies_off_is_measured(sides: Sides, x: float, y: flo
 
 RISING = [(step, 30.0 + step / 100.0) for step in range(10, 101, 10)]
 FALLING = [(step, 2.0 - step / 100.0) for step in range(10, 101, 10)]
+LEAPING = [(10, 1.0), (20, 4.0), (30, 5.0), *((step, 3.0) for step in range(40, 101, 10))]
 LEVEL = [(step, 31.0) for step in range(10, 101, 10)]
 AFTER_BEST = [(10, 30.5), (20, 31.5), (30, 31.2), (40, 31.0), (50, 30.9)]
 
@@ -213,10 +214,11 @@ AFTER_BEST = [(10, 30.5), (20, 31.5), (30, 31.2), (40, 31.0), (50, 30.9)]
         (Curve(30.0, LEVEL, FALLING, 31.0, 100, 0.3), ["underfit"]),
         (Curve(30.0, AFTER_BEST, FALLING, 31.5, 50, 5.0), ["overfit"]),
         (Curve(30.0, AFTER_BEST, FALLING[::-1], 31.5, 50, 5.0), ["unstable"]),
+        (Curve(30.0, AFTER_BEST, LEAPING, 31.5, 50, 5.0, coarse=20), ["unstable"]),
         (Curve(31.0, LEVEL, FALLING, 31.0, 100, 5.0), ["start-is-best"]),
         (Curve(None, [], FALLING, None, 100, 5.0), []),
     ],
-    ids=["sound", "still rising", "hardly shown", "memorised", "astray", "start", "nothing held out"],
+    ids=["sound", "still rising", "hardly shown", "memorised", "astray", "halfway back", "start", "nothing held out"],
 )
 def test_a_curve_is_judged(curve: Curve, names: list[str]) -> None:
     assert [finding.name for finding in judge_curve(curve)] == names

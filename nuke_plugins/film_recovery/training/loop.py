@@ -217,14 +217,14 @@ def _judged(
     """What is to be said of the training, drawn and written down."""
     reporter.stage("Judging the training")
     graph = trainer.with_weights(trainer.best_weights)
-    losses = [(int(event["step"]), float(event["loss"])) for event in read_events(run.events, "progress")]
     curve = Curve(
         start=start,
         held_out=[(int(event["step"]), float(event["psnr"])) for event in read_events(run.events, "held_out")],
-        losses=[one for one in losses if one[0] > trainer.coarse_steps],
+        losses=[(int(event["step"]), float(event["loss"])) for event in read_events(run.events, "progress")],
         best=trainer.best,
         steps=trainer.done,
         seen=trainer.times_seen,
+        coarse=trainer.coarse_steps,
     )
     findings = judge_training(dataset, curve, lambda source: run_graph(graph, source))
     return write_findings(run, dataset, findings, lambda source: run_graph(graph, source), trainer.done)

@@ -11,6 +11,7 @@ Points = Sequence[tuple[int, float]]
 _FELL = 0.3  # dB below the best held-out figure
 _RISING = (0.25, 0.25)  # dB, and as a share of all that was gained: what the last third brings while it still rises
 _SEEN = 1.0  # times that the pairs' pixels were shown; with less, parts of them were never seen
+_LEAPT = 1.5  # times the first losses
 _GAINED = 0.05  # dB over the start, from which on the network has helped
 
 
@@ -23,6 +24,7 @@ class Curve:
         held_out: (step, dB), ascending; losses: (step, loss), ascending.
         best: the best figure, of the start too, dB; steps: how many were done.
         seen: how often the pixels of the pairs were shown, on average.
+        coarse: up to which step at half resolution, where losses are others.
     """
 
     start: float | None
@@ -31,6 +33,7 @@ class Curve:
     best: float | None
     steps: int
     seen: float
+    coarse: int = 0
 
 
 def judge_curve(curve: Curve) -> list[Finding]:
@@ -77,10 +80,15 @@ def _fell(curve: Curve) -> bool:
 
 
 def _loss_fell(curve: Curve) -> bool:
-    """The last third of the losses is lower than the first, on average; without losses it is taken for granted."""
-    third = max(len(curve.losses) // 3, 1)
-    first, end = ([value for _, value in part] for part in (curve.losses[:third], curve.losses[-third:]))
-    return not end or sum(end) / len(end) < sum(first) / len(first)
+    """The last third of the losses at full resolution is lower than the first, on average, and not far above where they began:
+    one that leapt up and came halfway down again has not fallen. Without losses it is taken for granted."""
+    losses = [value for step, value in curve.losses if step > curve.coarse]
+    if not losses:
+        return True
+    third, tenth = max(len(losses) // 3, 1), max(len(curve.losses) // 10, 1)
+    begun = [value for _, value in curve.losses[:tenth]]
+    first, end, begin = (sum(part) / len(part) for part in (losses[:third], losses[-third:], begun))
+    return end < first and end < _LEAPT * begin
 
 
 def _late_gain(curve: Curve) -> float:

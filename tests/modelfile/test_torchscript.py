@@ -24,11 +24,13 @@ from film_recovery.training.scripted import enlarged, replicated, scripted
 BALANCE = DensityBalance(np.array([[1.9, 0.3, 0.0], [0.1, 1.2, 0.05], [0.0, -0.05, 1.6]]), np.array([-0.5, -0.2, -0.3]))
 
 
-def make(task: str, encoding: str = "display", matrix: str = "709", seed: int = 5) -> tuple[RecoveryGraph, ModelCard]:
+def make(
+    task: str, encoding: str = "display", matrix: str = "709", seed: int = 5, size: str = "small"
+) -> tuple[RecoveryGraph, ModelCard]:
     """A graph in which every part does something: balance, table, filter, statistics and network."""
     torch.manual_seed(seed)
     balance = BALANCE if task == "chroma" else None
-    graph = RecoveryGraph(task, size="small", encoding=encoding, matrix=matrix, balance=balance).eval()
+    graph = RecoveryGraph(task, size=size, encoding=encoding, matrix=matrix, balance=balance).eval()
     for parameter in graph.network.parameters():
         torch.nn.init.normal_(parameter, std=0.03)
     with torch.no_grad():
@@ -43,14 +45,16 @@ def make(task: str, encoding: str = "display", matrix: str = "709", seed: int = 
         graph.deviation.fill_(0.7)
         graph.gain.fill_(0.5)
     card = ModelCard(
-        "test", task, graph.kept, encoding, matrix, balance.numbers if balance else None, "small", graph.receptive_field,
+        "test", task, graph.kept, encoding, matrix, balance.numbers if balance else None, size, graph.receptive_field,
         graph.multiple, 1,
     )  # fmt: skip
     return graph, card
 
 
-def exported(folder: Path, task: str, encoding: str = "display", matrix: str = "709") -> tuple[RecoveryGraph, LoadedModel]:
-    graph, card = make(task, encoding, matrix)
+def exported(
+    folder: Path, task: str, encoding: str = "display", matrix: str = "709", size: str = "small"
+) -> tuple[RecoveryGraph, LoadedModel]:
+    graph, card = make(task, encoding, matrix, size=size)
     export_model(graph, card, folder / "m.onnx")
     return graph, load_model(folder / "m.onnx")
 
@@ -60,13 +64,16 @@ def picture(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("task", "encoding", "matrix"),
-    [("chroma", "display", "709"), ("chroma", "none", "601"), ("spatial", "log", "2020"), ("as-is", "display", "709")],
-)
+    ("task", "encoding", "matrix", "size"),
+    [
+        ("chroma", "display", "709", "small"), ("chroma", "none", "601", "small"), ("as-is", "display", "709", "small"),
+        ("spatial", "log", "2020", "small"), ("spatial", "display", "709", "medium"),
+    ],
+)  # fmt: skip
 def test_it_computes_what_the_onnx_file_does_and_keeps_what_it_must(
-    task: str, encoding: str, matrix: str, tmp_path: Path
+    task: str, encoding: str, matrix: str, size: str, tmp_path: Path
 ) -> None:
-    graph, model = exported(tmp_path, task, encoding, matrix)
+    graph, model = exported(tmp_path, task, encoding, matrix, size)
     assert write_torchscript(scripted(graph), model, tmp_path / "m.pt") <= 1e-4
     written = torch.jit.load(str(tmp_path / "m.pt"))
     session = ort.InferenceSession(model.content, providers=["CPUExecutionProvider"])

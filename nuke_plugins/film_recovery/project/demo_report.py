@@ -12,7 +12,7 @@ import film_recovery
 from film_recovery.elements.analysis import ElementAnalysis, analyse_element, compare_elements
 from film_recovery.elements.picture_area import picture_area
 from film_recovery.elements.selection import spread_frames
-from film_recovery.images.drawing import save_png
+from film_recovery.images.drawing import display, save_png
 from film_recovery.images.encodings import encode
 from film_recovery.images.sequence import Sequence, open_sequence
 from film_recovery.project.demo_measure import REFERENCE, RESULT, SOURCE, TRUTH, DemoFigures
@@ -21,7 +21,7 @@ from film_recovery.review.plots import Curve, per_frame, power_curves
 from film_recovery.review.report import build_report
 from film_recovery.review.report_data import BeforeAfter, Chart, ElementFigures, Picture, ReportData, ScoreTable
 from film_recovery.review.run_report import newest_sheet, pair_lines, training_chart, training_facts
-from film_recovery.review.stills import busiest, comparison, detail_crops, display
+from film_recovery.review.stills import busiest, comparison, detail_crops
 from film_recovery.review.video import write_comparison_movie
 
 FloatArray = npt.NDArray[np.float32]

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from film_recovery.contract.errors import UsageError
 from film_recovery.images.drawing import Bytes, Cell, draw_grid, enlarge, to_uint8
-from film_recovery.images.drawing import display as display
 
 FloatArray = npt.NDArray[np.float32]
 _MOST = 6  # pictures side by side, beyond which none is large enough to judge

@@ -30,7 +30,6 @@ class Session:
         version: as ``16.0v1``.
         formats: the known formats by name.
         generation: counts every change of a knob or a connection, so that caches can notice.
-        answers: what ``nuke.ask`` and modal panels will say, first to last; False when there is none left.
         panels: widgets registered for panes, by id: name and class as text.
         viewer_inputs: the input that each Viewer node was told to show.
         executing: whether a render runs.
@@ -59,7 +58,6 @@ class Session:
     formats: dict[str, Format] = field(default_factory=standard_formats)
     reading: list[tuple[int, float]] = field(default_factory=list)
     generation: int = 0
-    answers: list[bool] = field(default_factory=list)
     panels: dict[str, tuple[str, str]] = field(default_factory=dict)
     viewer_inputs: dict[Node, int] = field(default_factory=dict)
     executing: bool = False

@@ -97,7 +97,7 @@ def test_a_render_inside_a_render_is_refused(nuke: Any, tmp_path: Path) -> None:
 
 def test_writes_are_rendered_by_their_order_and_groups_render_their_own(nuke: Any, tmp_path: Path) -> None:
     source = nuke.nodes.Constant(channels="rgb")
-    group = nuke.nodes.Group(inputs=[source])
+    group = nuke.nodes.Group()
     with group:
         entry = nuke.nodes.Input()
         for order, name in ((2, "late"), (1, "early")):

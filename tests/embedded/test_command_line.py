@@ -81,6 +81,14 @@ def test_failures_have_a_code_and_a_sentence(script: Path, words: list[str], cod
     assert "Traceback" not in result.stderr
 
 
+def test_an_expression_that_cannot_be_is_told_with_its_knob_and_frame(script: Path) -> None:
+    script.write_text(script.read_text().replace("frame/10", "nowhere.size"))
+    result = _run("-x", str(script))
+    assert result.returncode == 1
+    assert "frame 1: C.color: there is no 'nowhere.size'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_t_runs_python_and_takes_a_range_at_the_end_out_of_argv(tmp_path: Path) -> None:
     program = tmp_path / "p.py"
     program.write_text("import sys, nuke\nprint(sys.argv[1:], nuke.rawArgs[-1], nuke.GUI)\nsys.exit(6)\n")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import embedded_nuke
 from embedded_nuke.graph.save import script_commands
 from embedded_nuke.script.commands import format_script, parse_script
+from embedded_nuke.table.table import known_classes
 
 
 def _text(nuke: Any) -> str:
@@ -54,9 +55,13 @@ def test_a_nukex_node_needs_nukex() -> None:
 def test_the_graph_is_for_the_main_thread_only(nuke: Any) -> None:
     blur = nuke.nodes.Blur()
     found: list[str] = []
+    calls = (
+        lambda: blur["size"], lambda: nuke.toNode("Blur1"), lambda: nuke.createNode("Blur"), blur.name, blur.inputs,
+        blur.dependent, blur.error, nuke.frame, lambda: nuke.expression("1+1"), lambda: nuke.scriptReadText("Blur {\n}\n"),
+    )  # fmt: skip
 
     def touch() -> None:
-        for call in (lambda: blur["size"], lambda: nuke.toNode("Blur1"), lambda: nuke.createNode("Blur"), blur.name):
+        for call in calls:
             try:
                 call()
             except RuntimeError as error:
@@ -65,7 +70,7 @@ def test_the_graph_is_for_the_main_thread_only(nuke: Any) -> None:
     thread = threading.Thread(target=touch)
     thread.start()
     thread.join()
-    assert len(found) == 4
+    assert len(found) == len(calls)
     assert all("off the main thread" in text for text in found)
 
 
@@ -198,12 +203,92 @@ def test_groups_clones_and_stacks_come_back(nuke: Any, tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["push $N1\n", "Group {\n}\n", "end_group\n", "Blurr {\n}\n", "Blur {\n size {}\n}\n", "Blur {"]
-)
+    "text",
+    ["push $N1\n", "push Blur1\n", "set N1 5\n", "Group {\n}\n", "end_group\n", "Blurr {\n}\n", "Blur {\n size {}\n}\n",
+     "Blur {", "Blur { inputs 0 name B }\n", "Crop {\n box {0 0 9}\n}\n", "Crop {\n box {0 0 9 9 9}\n}\n",
+     "ColorMatrix {\n matrix {\n {1 0}\n {0 1}\n }\n}\n", "Blur {\n channels {{parent.A.channels}}\n}\n"],
+)  # fmt: skip
 def test_scripts_that_make_no_graph_are_refused_with_their_line(nuke: Any, tmp_path: Any, text: str) -> None:
     (tmp_path / "bad.nk").write_text(text)
     with pytest.raises(RuntimeError, match=r"bad\.nk"):
         nuke.scriptOpen(str(tmp_path / "bad.nk"))
+
+
+def test_inner_nodes_keep_their_connections_and_so_do_those_after_a_group(nuke: Any, tmp_path: Any) -> None:
+    """A script's variables hold for all of it, so that those of a group must not be called as those around it."""
+    outer = nuke.nodes.Constant(name="Outer")
+    group = nuke.nodes.Group(name="Inside")
+    with group:
+        first = nuke.nodes.Input()
+        nuke.nodes.Output(inputs=[nuke.nodes.Merge2(name="Sum", inputs=[first, nuke.nodes.Multiply(inputs=[first])])])
+    nuke.nodes.Merge2(name="After", inputs=[group, outer])
+    _again(nuke, tmp_path)
+    after = nuke.toNode("After")
+    assert [after.input(index).fullName() for index in (0, 1)] == ["Inside", "Outer"]
+    assert [nuke.toNode("Inside.Sum").input(index).name() for index in (0, 1)] == ["Input1", "Multiply1"]
+
+
+def test_text_knobs_are_linked_with_three_braces(nuke: Any, tmp_path: Any) -> None:
+    nuke.scriptReadText("Blur {\n channels rgb\n name A\n}\nBlur {\n channels {{{parent.A.channels}}}\n name B\n}\n")
+    _again(nuke, tmp_path)
+    assert " channels {{{parent.A.channels}}}\n" in _text(nuke)
+    assert nuke.toNode("B")["channels"].value() == "rgb"
+    nuke.toNode("A")["channels"].setValue("alpha")
+    assert nuke.toNode("B")["channels"].value() == "alpha"
+
+
+def test_a_component_that_a_knob_lacks_is_refused(nuke: Any) -> None:
+    nuke.scriptReadText("Transform {\n translate {3 4}\n name A\n}\nBlur {\n size {{parent.A.translate.z}}\n name B\n}\n")
+    with pytest.raises(ValueError, match="no component 'z'"):
+        nuke.toNode("B")["size"].value()
+
+
+def test_what_cannot_be_connected_is_refused(nuke: Any) -> None:
+    with pytest.raises(ValueError, match=r"Blur1 \(Blur\) has no input 2"):
+        nuke.nodes.Blur(inputs=[nuke.nodes.Constant(), None, nuke.nodes.Constant()])
+
+
+def test_every_class_can_be_made_and_saved(tmp_path: Any) -> None:
+    nuke = embedded_nuke.install(flavour="nukex")
+    kinds = sorted(known_classes() - {"Root", "Gizmo", "Group"})
+    for kind in kinds:
+        nuke.createNode(kind)
+    _again(nuke, tmp_path)
+    assert sorted(node.Class() for node in nuke.allNodes()) == kinds
+    embedded_nuke.uninstall()
+
+
+def test_spellings_of_real_scripts_are_read_and_kept(nuke: Any, tmp_path: Any) -> None:
+    nuke.scriptReadText(
+        'add_layer {matte matte.red}\nReformat {\n inputs 0\n filter Impulse\n tile_color 0xff8000ff\n name R\n}\n'
+        'Viewer {\n monitorOutOutputTransform "rec709 (default)"\n}\n'
+    )  # fmt: skip
+    text = _again(nuke, tmp_path)
+    assert nuke.toNode("R")["filter"].value() == "impulse"
+    assert nuke.toNode("R")["tile_color"].value() == 0xFF8000FF
+    assert "\n tile_color 0xff8000ff\n" in text
+    assert "\nadd_layer {matte matte.red}\n" in text
+
+
+def test_a_clone_without_its_original_keeps_the_values(nuke: Any, tmp_path: Any) -> None:
+    original = nuke.nodes.Multiply(value=2)
+    twin = nuke.clone(original)
+    original["value"].setValue(3)
+    assert twin.knobs()["value"].value() == 3.0
+    twin.setSelected(True)
+    nuke.nodeCopy(str(tmp_path / "copied.nk"))
+    nuke.delete(original)
+    nuke.delete(twin)
+    assert nuke.nodePaste(str(tmp_path / "copied.nk"))["value"].value() == 3.0
+
+
+def test_a_pasted_clone_is_selected_too(nuke: Any, tmp_path: Any) -> None:
+    nuke.clone(nuke.nodes.Multiply())
+    nuke.selectAll()
+    nuke.nodeCopy(str(tmp_path / "copied.nk"))
+    nuke.scriptClear()
+    assert nuke.nodePaste(str(tmp_path / "copied.nk")).isClone()
+    assert [node.isClone() for node in nuke.selectedNodes()] == [True, False]
 
 
 @given(

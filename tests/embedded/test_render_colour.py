@@ -260,6 +260,14 @@ def test_copy_shuffle_remove(nuke: Any, picture: Any) -> None:
     assert engine.channels(remove, 1) == ("rgba.red", "rgba.green", "rgba.blue")
 
 
+def test_a_shuffle_of_an_input_that_is_not_there_is_told(nuke: Any, picture: Any) -> None:
+    shuffle = nuke.nodes.Shuffle2(inputs=[picture(np.ones((1, 1, 3), np.float32))])
+    shuffle["mappings"].setValue("1 rgba.red 5 0 rgba.blue 0 2")
+    with pytest.raises(RuntimeError, match="from input '5'"):
+        engine.render_node(shuffle, 1)
+    assert shuffle.error()
+
+
 def test_expression_is_evaluated_per_pixel(nuke: Any, picture: Any) -> None:
     node = nuke.nodes.Expression(inputs=[picture(RGBA)])
     node["temp_name0"].setValue("t")

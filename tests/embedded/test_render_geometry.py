@@ -48,7 +48,7 @@ def test_crop(nuke: Any, picture: Any) -> None:
     node = nuke.nodes.Crop(inputs=[picture(PIXELS)])
     node["box"].setValue([2, 3, 10, 9])
     image = engine.render_node(node, 1)
-    assert image.box == Box(2, 3, 10, 9) and image.format == engine.format_of(node.input(0))
+    assert image.box == Box(2, 3, 10, 9) and image.format == engine.format_of(node.input(0), 1)
     assert np.array_equal(image.pixels, PIXELS[3:9, 2:10])
     assert image.window(Box(0, 0, 2, 2)).max() == 0
     node["crop"].setValue(False)

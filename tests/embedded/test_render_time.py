@@ -90,6 +90,39 @@ def test_retime(nuke: Any, sequence: Any) -> None:
     assert shown(node, 1) == 16
 
 
+def test_blends_and_fades_of_stills_change_with_the_frame(nuke: Any, sequence: Any) -> None:
+    """What is asked of the input is the same at every frame, and still the pictures differ."""
+    still = nuke.nodes.FrameHold(inputs=[sequence], firstFrame=12)
+    clip = nuke.nodes.TimeClip(inputs=[still], first=1, last=9, fadeIn=2, fadeInType="linear")
+    assert [shown(clip, frame) for frame in (1, 2, 3, 4)] == pytest.approx([4, 8, 12, 12])
+    slow = nuke.nodes.Retime(inputs=[sequence], speed=0.25)
+    for knob, value in (("input.first", 11), ("input.last", 16), ("output.first", 11), ("output.last", 31)):
+        slow[knob].setValue(value)
+    assert [shown(slow, frame) for frame in (11, 12, 13, 14, 15)] == [11, 11.25, 11.5, 11.75, 12]
+    clips = [nuke.nodes.FrameRange(inputs=[one], first_frame=1, last_frame=4) for one in (still, nuke.nodes.Constant())]
+    joined = nuke.nodes.AppendClip(inputs=clips, dissolve=3)
+    assert [shown(joined, frame) for frame in (1, 2, 3, 4, 5)] == pytest.approx([12, 9, 6, 3, 0])
+    assert engine.node_hash(joined, 2) != engine.node_hash(joined, 3)
+
+
+def test_a_clone_is_rendered_with_the_values_of_its_original(nuke: Any, sequence: Any) -> None:
+    original = nuke.nodes.Multiply(inputs=[sequence], value=2)
+    twin = nuke.clone(original)
+    twin.setInput(0, sequence)
+    assert shown(twin, 11) == 22
+    original["value"].setValue(3)
+    assert shown(twin, 11) == 33
+
+
+def test_a_format_is_asked_at_the_frame_that_is_rendered(nuke: Any, tmp_path: Path, write_file: Any) -> None:
+    for frame, width in ((1, 4), (2, 8)):
+        write_file(tmp_path / f"in.{frame}.exr", np.ones((2, width, 3), np.float32))
+    read = nuke.nodes.Read(file=(tmp_path / "in.%d.exr").as_posix(), first=1, last=2)
+    scaled = nuke.nodes.Multiply(inputs=[read])
+    scaled["value"].setExpression("input.width")
+    assert shown(nuke.nodes.FrameHold(inputs=[scaled], firstFrame=2), 1) == 8
+
+
 def test_ranges_of_several_inputs(nuke: Any, sequence: Any) -> None:
     moved = nuke.nodes.TimeOffset(inputs=[sequence], time_offset=10)
     merge = nuke.nodes.Merge2(inputs=[sequence, moved])

@@ -38,9 +38,6 @@ def scriptClear() -> None:
     new_root()
 
 
-scriptClose = scriptClear
-
-
 def scriptOpen(file: str) -> bool:
     """Open a script. Raises :class:`RuntimeError` when it cannot be read or makes no graph."""
     session = sessions.current()
@@ -57,7 +54,6 @@ def scriptOpen(file: str) -> bool:
     finally:
         root._loading = before
     root.set_file_name(os.path.abspath(path).replace("\\", "/"))
-    root.is_modified = False
     session.run_callbacks("onScriptLoad", root)
     return True
 
@@ -83,16 +79,7 @@ def scriptSaveAs(filename: str | None = None, overwrite: int = -1) -> bool:
         write_text(Path(filename), format_script(script_commands(root, session.version)))
     except OSError as error:
         raise RuntimeError(f"{filename} cannot be written: {error.strerror or error}.") from error
-    root.is_modified = False
     return True
-
-
-def scriptName() -> str:
-    """The script's file. Raises :class:`RuntimeError` when it was never saved, as Nuke does."""
-    name = sessions.current().root.file_name
-    if not name:
-        raise RuntimeError("no such script: it was never saved")
-    return name
 
 
 def script_directory() -> str:
@@ -102,15 +89,14 @@ def script_directory() -> str:
 
 def scriptReadFile(file: str) -> None:
     """Read a script's nodes into the current group."""
+    sessions.current().check_main_thread("nuke.scriptReadFile")
     _guarded(lambda: load_file(Path(file), current_group()))
 
 
 def scriptReadText(text: str) -> None:
     """Read nodes from text into the current group."""
+    sessions.current().check_main_thread("nuke.scriptReadText")
     _guarded(lambda: Loader(current_group(), "<text>", trusted=True).load(parse_script(text)))
-
-
-scriptSource = scriptReadFile
 
 
 def nodePaste(file: str) -> Node | None:
@@ -141,13 +127,6 @@ def nodeCopy(file: str | None = None) -> bool:
     return True
 
 
-def nodeDelete(*arguments: Any) -> bool:
-    """Delete the selected nodes of the current group."""
-    for node in current_group().selectedNodes():
-        delete(node)
-    return True
-
-
 def delete(node: Node) -> None:
     """Delete a node."""
     session = sessions.current()
@@ -174,8 +153,6 @@ def createNode(node: str, knobs: str = "", inpanel: bool = True) -> Node:
     for other in group.node_list:
         other.setSelected(other is made)
     session.run_callbacks("onUserCreate", made)
-    if inpanel and session.gui:
-        made.showControlPanel()
     return made
 
 
@@ -189,7 +166,8 @@ class Nodes:
         def make(**knobs: Any) -> Node:
             made = make_node(name, current_group())
             for index, other in enumerate(knobs.pop("inputs", ())):
-                made.setInput(index, other)
+                if not made.setInput(index, other):
+                    raise ValueError(f"{made.fullName()} ({name}) has no input {index} that {other!r} could be connected to.")
             for knob, value in knobs.items():
                 if knob == "name":
                     made.setName(value)
@@ -234,15 +212,6 @@ def toNode(name: str) -> Node | None:
         return session.root
     path = name[5:] if name.startswith("root.") else name
     return current_group().node(path) or session.root.node(path)
-
-
-def exists(name: str) -> bool:
-    """Whether there is a node, or a knob, of that name."""
-    if toNode(name) is not None:
-        return True
-    node, _, knob = name.rpartition(".")
-    found = toNode(node) if node else None
-    return found is not None and found.knob(knob) is not None
 
 
 def allNodes(filter: str | None = None, group: Group | None = None, recurseGroups: bool = False) -> list[Node]:

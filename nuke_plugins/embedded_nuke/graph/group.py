@@ -73,10 +73,6 @@ class Group(Node):
         """As many as it has Input nodes."""
         return len(self.input_nodes())
 
-    def minInputs(self) -> int:
-        """As many as it has Input nodes."""
-        return self.maxInputs()
-
     def begin(self) -> Group:
         """Make nodes inside from here on."""
         self._check("Group.begin")
@@ -98,10 +94,6 @@ class Group(Node):
         """Call something with this group as the one that nodes are made in."""
         with self:
             return call()
-
-    def numNodes(self) -> int:
-        """How many children it has."""
-        return len(self.node_list)
 
     def selectedNodes(self) -> list[Node]:
         """The selected children."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from embedded_nuke.graph.node import Node
 
 _INVISIBLE, _STARTLINE = 0x400, 0x1000
+# What older scripts call filters (the values of GridWarp3.filter name both).
+_OLD_FILTERS = {"Impulse": "impulse", "Nearest": "impulse", "Bilinear": "linear", "Cubic": "cubic", "Bicubic": "cubic"}
 _FRAME_TOKEN = re.compile(r"#+|%0?(\d*)d|@+")
 
 
@@ -72,10 +74,6 @@ class Knob:
     def label(self) -> str:
         """What the panel shows; the name if nothing else was set."""
         return self._name if self._label is None else self._label
-
-    def setLabel(self, label: str) -> None:
-        """Change what the panel shows."""
-        self._label = label
 
     def tooltip(self) -> str:
         """The help that hovering shows."""
@@ -148,10 +146,6 @@ class Knob:
         """Whether it holds an expression."""
         return False
 
-    def notDefault(self) -> bool:
-        """Whether the value is not the default."""
-        return not self.is_default()
-
     def text_at(self, frame: float) -> str:
         """The value as text at a frame, expressions and Tcl resolved."""
         return str(self.value())
@@ -201,9 +195,7 @@ class TextKnob(Knob):
         self._link = None
         if len(words) == 1 and _is_formula(words[0]):
             inner = value_of(words[0])
-            self._link = value_of(inner) if inner.startswith("{{") and inner.endswith("}}") else None
-            if self._link is not None:
-                self._link = self._link.strip()
+            self._link = value_of(value_of(inner)).strip() if inner.startswith("{{") and inner.endswith("}}") else None
         self._text = " ".join(value_of(word) for word in words)
 
     def words(self) -> tuple[str, ...]:
@@ -214,10 +206,6 @@ class TextKnob(Knob):
         """The text as it stands; a link is followed."""
         self._check("value")
         return self.text_at(sessions.current().root.frame()) if self._link is not None else self._text
-
-    def getText(self) -> str:
-        """The text as it stands."""
-        return self.value()
 
     def setValue(self, value: Any, *view: Any) -> bool:
         """Set the text; takes text only, as Nuke does."""
@@ -282,6 +270,12 @@ class PythonKnob(TextKnob):
 class ChannelKnob(TextKnob):
     """Channels: a layer's name, or a list of channels in which a leading minus marks those that are left out."""
 
+    def read_words(self, words: Sequence[str]) -> None:
+        """See :class:`TextKnob`. Raises :class:`KnobValueError` for an expression, which gives a number."""
+        super().read_words(words)
+        if self._link is None and len(words) == 1 and _is_formula(words[0]):
+            raise KnobValueError(f"{self.fullyQualifiedName()}: {words[0]} is an expression; a link has three braces.")
+
     def words(self) -> tuple[str, ...]:
         """A list is braced."""
         if self._link is None and " " in self._text:
@@ -318,8 +312,9 @@ class EnumerationKnob(TextKnob):
             if self._formula is None and isinstance(found[0], float):
                 self._text = self._named(int(found[0]))
             return
-        if self._link is None and self._values and self._text not in self._values and self._text.lstrip("-").isdigit():
-            self._text = self._named(int(self._text))
+        if self._link is None and self._values and self._text not in self._values:
+            self._text = _OLD_FILTERS.get(self._text, self._text)
+            self._text = self._named(int(self._text)) if self._text.lstrip("-").isdigit() else self._text
         self._check_value(self._text)
 
     def words(self) -> tuple[str, ...]:
@@ -331,20 +326,6 @@ class EnumerationKnob(TextKnob):
     def values(self) -> list[str]:
         """All names."""
         return list(self._values)
-
-    def setValues(self, values: Sequence[str]) -> None:
-        """Change the names; the value stays if it is still among them."""
-        self._values = [str(value) for value in values]
-        if self._text not in self._values:
-            self._text = self._values[0] if self._values else ""
-
-    def numValues(self) -> int:
-        """How many names there are."""
-        return len(self._values)
-
-    def enumName(self, number: int) -> str:
-        """The name of a number."""
-        return self._named(number)
 
     def getValue(self) -> float:
         """The number of the value."""
@@ -390,12 +371,12 @@ class EnumerationKnob(TextKnob):
 
     def _named(self, number: int) -> str:
         if not 0 <= number < len(self._values):
-            raise ValueError(f"{self.fullyQualifiedName()} has no value number {number}; it has {len(self._values)}.")
+            raise KnobValueError(f"{self.fullyQualifiedName()} has no value number {number}; it has {len(self._values)}.")
         return self._values[number]
 
     def _check_value(self, text: str) -> None:
         if not self.is_open and text not in self._values and self._link is None:
-            raise ValueError(f"{self.fullyQualifiedName()} cannot be '{text}'; choose one of {', '.join(self._values)}.")
+            raise KnobValueError(f"{self.fullyQualifiedName()} cannot be '{text}'; choose one of {', '.join(self._values)}.")
 
 
 class ButtonKnob(TextKnob):
@@ -408,10 +389,6 @@ class ButtonKnob(TextKnob):
     def command(self) -> str:
         """The code."""
         return self._text
-
-    def setCommand(self, code: str) -> None:
-        """Change the code."""
-        self.setValue(code)
 
     def execute(self) -> None:
         """Press it. Raises :class:`RuntimeError` when the code came with a script that is not trusted."""
@@ -438,10 +415,6 @@ class TabKnob(TextKnob):
 
 class CustomKnob(TextKnob):
     """A knob drawn by Python: its text is an expression whose value has ``makeUI()``. Only a panel evaluates it."""
-
-    def getObject(self) -> Any:
-        """The object, once a panel has made it; here nothing makes one by itself."""
-        return None
 
 
 def _is_formula(word: str) -> bool:

@@ -23,14 +23,6 @@ class LinkKnob(text.Knob):
         """Name the knob it stands for."""
         self.target = target
 
-    def makeLink(self, node: str, knob: str) -> None:
-        """Name node and knob it stands for."""
-        self.target = f"{node}.{knob}"
-
-    def getLink(self) -> str:
-        """What it stands for."""
-        return self.target
-
     def getLinkedKnob(self) -> text.Knob | None:
         """The knob it stands for; None if there is none of that name."""
         return self._node.find_knob(self.target) if self._node is not None and self.target else None
@@ -107,7 +99,7 @@ USER_KINDS: dict[int, str] = {
 NUMBERS = {kind: number for number, kind in reversed(list(USER_KINDS.items()))}
 _MATRICES = {("ColorMatrix", "matrix"): 3, ("CornerPin2D", "transform_matrix"): 4}
 # Their values come from a colour configuration or from the machine, so the table's list is not all there is.
-_OPEN_VALUES = ("colorspace", "working_space", "view", "display", "viewerProcess", "first_part")
+_OPEN_VALUES = ("colorspace", "working_space", "view", "display", "viewerProcess", "monitorOut", "first_part")
 
 
 def make_knob(class_name: str, spec: KnobSpec) -> text.Knob:
@@ -137,6 +129,8 @@ def _set_default(made: text.Knob, default: str) -> None:
         made.read_words(["{" + default + "}"] if " " in default else [default])
         if made.size == 1:
             made.size = made.arraySize()
+    elif isinstance(made, numbers.FormatKnob) and default == "0":
+        pass  # the scan's word for a format that nobody has set
     elif isinstance(made, text.EnumerationKnob):
         made._text = default  # the table's default counts even where its list is of another configuration
     else:

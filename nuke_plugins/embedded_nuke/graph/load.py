@@ -14,7 +14,7 @@ from embedded_nuke.script.commands import Command, KnobLine, parse_script
 from embedded_nuke.script.words import value_of
 from embedded_nuke.table.table import known_classes
 
-_IGNORED = frozenset({"#", "version", "define_window_layout_xml", "add_layer", "load", "unload"})
+_IGNORED = frozenset({"#", "version", "define_window_layout_xml", "load", "unload"})
 _DEEPEST = 60
 
 
@@ -63,7 +63,11 @@ class Loader:
         kind = command.kind
         if kind in _IGNORED:
             return
-        if kind == "set":
+        if kind == "add_layer":
+            layers = sessions.current().root.layers
+            if command.args not in layers:
+                layers.append(command.args)
+        elif kind == "set":
             self._set(command)
         elif kind == "push":
             self._push(command)
@@ -81,21 +85,15 @@ class Loader:
             self._node(command)
 
     def _set(self, command: Command) -> None:
-        if len(command.args) != 2:
-            raise ScriptLoadError(f"{self._name}, line {command.line}: set needs a name and a value")
-        if command.args[1] == "[stack 0]":
-            self._variables[command.args[0]] = self._stacks[-1][-1] if self._stacks[-1] else None
+        if len(command.args) != 2 or command.args[1] != "[stack 0]":
+            raise ScriptLoadError(f"{self._name}, line {command.line}: set needs a name and [stack 0]")
+        self._variables[command.args[0]] = self._stacks[-1][-1] if self._stacks[-1] else None
 
     def _push(self, command: Command) -> None:
-        word = command.args[0] if command.args else "0"
-        if word == "0":
-            self._stacks[-1].append(None)
-        elif word.startswith("$"):
-            if word[1:] not in self._variables and word != "$cut_paste_input":
-                raise ScriptLoadError(f"{self._name}, line {command.line}: {word} was never set")
-            self._stacks[-1].append(self._variables.get(word[1:]))
-        else:
-            self._stacks[-1].append(self._groups[-1].child(word))
+        word = " ".join(command.args)
+        if word != "0" and not (word[:1] == "$" and (word[1:] in self._variables or word == "$cut_paste_input")):
+            raise ScriptLoadError(f"{self._name}, line {command.line}: 'push {word}': push needs 0 or a variable that was set")
+        self._stacks[-1].append(self._variables.get(word[1:]))
 
     def _clone(self, command: Command) -> None:
         first = command.args[0] if command.args else ""
@@ -103,9 +101,10 @@ class Loader:
             original = self._variables.get(first[1:])
             if original is None:
                 raise ScriptLoadError(f"{self._name}, line {command.line}: {first} names no node")
-            clone = _same_kind(original, self._groups[-1])
-            clone.clone_of = original
-            clone.unknown = []
+            clone = make_node(original.Class(), self._groups[-1], quiet=True)
+            clone.clone_of, clone.is_trusted = original, original.is_trusted
+            if len(self._groups) == 1:
+                self.made.append(clone)
             self._wire(clone, command.knobs())
         else:  # the form that names the class as well: the first of them is the original
             known = self._variables.get(first)
@@ -144,15 +143,14 @@ class Loader:
         stack.append(node)
 
 
-def _same_kind(original: Node, group: Group) -> Node:
-    return make_node(original.Class(), group, quiet=True)
-
-
 def _inputs_of(lines: Sequence[KnobLine]) -> int:
-    """``inputs 2+1`` pops three; absent means one."""
+    """``inputs 2+1`` pops three; absent means one. Raises :class:`ValueError` for what is no number of inputs."""
     for line in lines:
-        if line.name == "inputs" and line.words:
-            return sum(int(part) for part in value_of(line.words[0]).split("+") if part.isdigit())
+        if line.name == "inputs":
+            parts = " ".join(value_of(word) for word in line.words).split("+")
+            if not all(part.isdigit() for part in parts):
+                raise ValueError(f"'inputs {'+'.join(parts)}' is no number of inputs; write each knob in a line of its own")
+            return sum(int(part) for part in parts)
     return 1
 
 
@@ -238,7 +236,7 @@ def _fill_gizmo(gizmo: Gizmo, file_name: str) -> None:
         raise ScriptLoadError(f"{file_name} holds no Gizmo")
     lines = [line for line in commands[outer].knobs() if line.name != "name"]
     apply_lines(gizmo, lines, strict=False)
-    inner = [command for command in commands[outer + 1 :] if command.kind not in _IGNORED]
+    inner = [command for command in commands[outer + 1 :] if command.kind not in {*_IGNORED, "add_layer"}]
     if not inner or inner[-1].kind != "end_group":
         raise ScriptLoadError(f"{file_name}: the gizmo is not closed by end_group")
     Loader(gizmo, file_name, trusted=True).load(inner[:-1])

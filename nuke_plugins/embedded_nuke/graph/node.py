@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from embedded_nuke import sessions
-from embedded_nuke.graph.knob import ButtonKnob, Knob, PythonKnob, TabKnob
+from embedded_nuke.graph.knob import Knob, PythonKnob, TabKnob
 from embedded_nuke.graph.knob_types import make_knob
 from embedded_nuke.graph.scope import NodeScope
 from embedded_nuke.script.commands import KnobLine
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _NAME = KnobSpec("name", "String_Knob", "")
 _TRIGGERED_BY_FILE_TYPE = "file_type"
+_OF_A_CLONE = ("name", "selected", "xpos", "ypos")  # all other knobs of a clone are its original's
 
 
 class Node:
@@ -37,7 +38,6 @@ class Node:
         self.is_trusted = True
         self._loading = False
         self._changing: list[str] = []
-        self._shows_panel = False
         self._knobs: dict[str, Knob] = {}
         self._knobs["name"] = self._adopt(make_knob(class_name, _NAME))
         for spec in self._spec.knobs.values():
@@ -114,7 +114,7 @@ class Node:
 
     def own_knob(self, name: str) -> Knob | None:
         """The same without asking which thread this is; old names find the knob too. A clone shares its original's."""
-        if self.clone_of is not None and name not in ("xpos", "ypos", "selected", "name"):
+        if self.clone_of is not None and name not in _OF_A_CLONE:
             return self.clone_of.own_knob(name)
         return self._knobs.get(self._spec.aliases.get(name, name))
 
@@ -130,16 +130,9 @@ class Node:
     def knobs(self) -> dict[str, Knob]:
         """All knobs by name."""
         self._check("Node.knobs")
-        source = self._knobs if self.clone_of is None else {**self.clone_of._knobs, **self._knobs}
-        return dict(source)
-
-    def allKnobs(self) -> list[Knob]:
-        """All knobs."""
-        return list(self.knobs().values())
-
-    def numKnobs(self) -> int:
-        """How many knobs there are."""
-        return len(self._knobs)
+        if self.clone_of is None:
+            return dict(self._knobs)
+        return {**self.clone_of._knobs, **{name: self._knobs[name] for name in _OF_A_CLONE if name in self._knobs}}
 
     def addKnob(self, knob: Knob) -> None:
         """Add a knob of one's own. Raises :class:`ValueError` when the name is taken."""
@@ -149,12 +142,6 @@ class Node:
         knob.is_user = True
         knob.default_words = knob.words()
         self._knobs[knob.name()] = self._adopt(knob)
-
-    def removeKnob(self, knob: Knob) -> None:
-        """Remove a knob of one's own. Raises :class:`ValueError` for a knob of the class."""
-        if not knob.is_user or self._knobs.get(knob.name()) is not knob:
-            raise ValueError(f"{self.fullName()}.{knob.name()} is no knob that could be removed.")
-        del self._knobs[knob.name()]
 
     def knob_was_changed(self, knob: Knob) -> None:
         """Run what follows a change: file type knobs appear, callbacks are called. Not while a script is read."""
@@ -214,12 +201,6 @@ class Node:
         found: Knob | None = node.own_knob(knob)
         return found
 
-    def readKnobs(self, text: str) -> None:
-        """Set knobs from a script's lines. Raises :class:`NameError` for a knob that is not there."""
-        from embedded_nuke.graph.load import apply_lines, lines_of
-
-        apply_lines(self, lines_of(text), strict=True)
-
     def writeKnobs(self, flags: int = 8) -> str:
         """The knobs that are not default, as a script's lines."""
         from embedded_nuke.graph.save import knob_lines
@@ -230,6 +211,7 @@ class Node:
 
     def inputs(self) -> int:
         """One more than the highest connected input."""
+        self._check("Node.inputs")
         count = len(self._inputs)
         while count and self._inputs[count - 1] is None:
             count -= 1
@@ -238,14 +220,6 @@ class Node:
     def maxInputs(self) -> int:
         """The most inputs it can have."""
         return self._spec.inputs[1]
-
-    def minInputs(self) -> int:
-        """The inputs it shows when fresh."""
-        return self._spec.inputs[0]
-
-    def maximumInputs(self) -> int:
-        """The most inputs it can have."""
-        return self.maxInputs()
 
     def input(self, index: int) -> Node | None:
         """The node connected to an input, or None."""
@@ -274,26 +248,9 @@ class Node:
         if node is not None and self not in node._dependents:
             node._dependents.append(self)
 
-    def connectInput(self, index: int, node: Node) -> bool:
-        """Connect the first free input from ``index`` on."""
-        while self.input(index) is not None:
-            index += 1
-        return self.setInput(index, node)
-
-    def optionalInput(self) -> int:
-        """The number of the first optional input: the mask."""
-        return max(self._spec.inputs[0] - 1, 0)
-
-    def dependencies(self, what: int = 0xFF) -> list[Node]:
-        """The nodes that it reads through connections."""
-        found: list[Node] = []
-        for node in self._inputs:
-            if node is not None and node not in found:
-                found.append(node)
-        return found
-
     def dependent(self, what: int = 0xFF, forceEvaluate: bool = True) -> list[Node]:
         """The nodes that read it through connections."""
+        self._check("Node.dependent")
         return list(self._dependents)
 
     def disconnect_all(self) -> None:
@@ -316,20 +273,6 @@ class Node:
         if "selected" in self._knobs:
             self._knobs["selected"].setValue(bool(selected))
 
-    selected = isSelected
-
-    def showControlPanel(self, forceFloat: bool = False) -> None:
-        """Open its panel. There is none to see; callbacks run as when it opens."""
-        self._shows_panel = True
-
-    def hideControlPanel(self) -> None:
-        """Close its panel."""
-        self._shows_panel = False
-
-    def shown(self) -> bool:
-        """Whether its panel is open."""
-        return self._shows_panel
-
     def isClone(self) -> bool:
         """Whether it is a clone."""
         return self.clone_of is not None
@@ -343,18 +286,9 @@ class Node:
         """Whether it cannot be rendered at the current frame."""
         from embedded_nuke.graph.pictures import fails
 
+        self._check("Node.error")
+
         return fails(self)
-
-    def hasError(self) -> bool:
-        """Whether it cannot be rendered at the current frame."""
-        return self.error()
-
-    def treeHasError(self) -> bool:
-        """Whether something it reads cannot be rendered."""
-        return self.error()
-
-    def forceValidate(self) -> None:
-        """Nothing is stale here, so there is nothing to do."""
 
     # Pictures: see graph.pictures.
 
@@ -372,15 +306,11 @@ class Node:
         """Height of its format in pixels."""
         return int(self.image_value("height", self._now()))
 
-    def pixelAspect(self) -> float:
-        """Pixel aspect of its format."""
-        return self.image_value("pixel_aspect", self._now())
-
     def format(self) -> Any:
         """Its format, a ``Format``."""
         from embedded_nuke.graph.pictures import format_of
 
-        return format_of(self)
+        return format_of(self, self._now())
 
     def bbox(self) -> Any:
         """Its data window: ``x()``, ``y()``, ``w()``, ``h()``."""
@@ -414,19 +344,6 @@ class Node:
     def lastFrame(self) -> int:
         """Last frame of its range."""
         return int(self.image_value("last_frame", self._now()))
-
-    def frameRange(self) -> Any:
-        """Its range, a ``FrameRange``."""
-        from embedded_nuke.api.frame_ranges import FrameRange
-
-        return FrameRange(self.firstFrame(), self.lastFrame(), 1)
-
-    def press(self, knob: str) -> None:
-        """Press a button."""
-        found = self[knob]
-        if not isinstance(found, ButtonKnob):
-            raise ValueError(f"{self.fullName()}.{knob} is no button.")
-        found.execute()
 
     def _now(self) -> float:
         return float(self.session.root.frame())

@@ -34,9 +34,12 @@ class ArrayKnob(Knob):
     def read_words(self, words: Sequence[str]) -> None:
         """Numbers, curves and expressions. Raises :class:`KnobValueError`."""
         try:
-            self._components = read_components(words)
+            found = read_components(words)
         except KnobValueError as error:
             raise KnobValueError(f"{self.fullyQualifiedName()}: {error}") from error
+        if len(found) not in (1, self.size) and type(self) is not ArrayKnob:  # a plain array is as long as its value
+            raise KnobValueError(f"{self.fullyQualifiedName()} has {self.size} components, not {len(found)}.")
+        self._components = found
 
     def words(self) -> tuple[str, ...]:
         """One word."""
@@ -54,10 +57,6 @@ class ArrayKnob(Knob):
         """How many rows it has."""
         return 1
 
-    def singleValue(self, *view: Any) -> bool:
-        """Whether one number stands for all components."""
-        return len(self._components) == 1
-
     def value(self, index: int | None = None, view: Any = None) -> Any:
         """The number, or a list of all components; one component if ``index`` is given."""
         self._check("value")
@@ -69,8 +68,6 @@ class ArrayKnob(Knob):
         """The same at another frame."""
         self._check("getValueAt")
         return self._at(frame, index)
-
-    valueAt = getValueAt
 
     def setValue(self, value: Any, index: int = -1, time: float | None = None, view: Any = None) -> bool:
         """Set all components (a number or a list), or the one with ``index``. Raises :class:`TypeError`."""
@@ -161,16 +158,6 @@ class ArrayKnob(Knob):
         """Whether a component holds an expression."""
         return any(isinstance(part, Formula) for part in self._parts(where))
 
-    def isKey(self, index: int = -1, view: Any = None) -> bool:
-        """Whether there is a key at the current frame."""
-        now = sessions.current().root.frame()
-        return any(isinstance(part, Curve) and any(key.frame == now for key in part.keys) for part in self._spread())
-
-    def getNumKeys(self, index: int = 0) -> int:
-        """How many keys a component has."""
-        part = self._spread()[max(index, 0)]
-        return len(part.keys) if isinstance(part, Curve) else 0
-
     def setRange(self, low: float, high: float) -> None:
         """The slider's range."""
         self._low, self._high = float(low), float(high)
@@ -246,14 +233,6 @@ class XYKnob(ArrayKnob):
 
     size = 2
 
-    def x(self) -> float:
-        """The first component."""
-        return float(self.value(0))
-
-    def y(self) -> float:
-        """The second component."""
-        return float(self.value(1))
-
 
 class WHKnob(ArrayKnob):
     """A size; one number if both are the same."""
@@ -292,22 +271,6 @@ class BBoxKnob(ArrayKnob):
 
     size = 4
 
-    def x(self) -> float:
-        """Left edge."""
-        return float(self.value(0))
-
-    def y(self) -> float:
-        """Lower edge."""
-        return float(self.value(1))
-
-    def r(self) -> float:
-        """Right edge."""
-        return float(self.value(2))
-
-    def t(self) -> float:
-        """Upper edge."""
-        return float(self.value(3))
-
 
 class MatrixKnob(ArrayKnob):
     """Rows of numbers: 3x3 or 4x4."""
@@ -323,6 +286,8 @@ class MatrixKnob(ArrayKnob):
         side = math.isqrt(len(parts)) if parts else 0
         if side * side != len(parts) or side != len(rows):
             raise KnobValueError(f"{self.fullyQualifiedName()}: a matrix has as many rows as columns")
+        if self.default_words and len(parts) != self.size:
+            raise KnobValueError(f"{self.fullyQualifiedName()} has {self.size} components, not {len(parts)}.")
         self.size = len(parts)
         self._components = parts
 
@@ -363,10 +328,6 @@ class FormatKnob(Knob):
         """The format."""
         self._check("value")
         return self._format or sessions.current().root.format()
-
-    def actualValue(self) -> Format:
-        """The format."""
-        return self.value()
 
     def name(self) -> str:
         """The knob's name."""

@@ -63,15 +63,15 @@ def image_value(node: Node, what: str, frame: float) -> float:
         box = engine().bbox(node, frame)
         values = {"x": box.x, "y": box.y, "r": box.r, "t": box.t, "w": box.r - box.x, "h": box.t - box.y}
         return float(values[what[5:]])
-    found = format_of(node)
+    found = format_of(node, frame)
     size = {"width": found.width(), "height": found.height(), "pixel_aspect": found.pixelAspect()}
     edges = {"x": found.x(), "y": found.y(), "r": found.r(), "t": found.t(), "w": found.width(), "h": found.height()}
     return float({**size, **{f"format.{name}": value for name, value in {**size, **edges}.items()}}[what])
 
 
-def format_of(node: Node) -> Format:
+def format_of(node: Node, frame: float) -> Format:
     """The node's format."""
-    found = engine().format_of(node)
+    found = engine().format_of(node, frame)
     made = Format(found.width, found.height, pixelAspect=found.pixel_aspect)
     made.setName(found.name)
     return made

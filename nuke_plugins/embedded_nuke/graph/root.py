@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from embedded_nuke.graph.formats import Format
 from embedded_nuke.graph.group import Group
@@ -13,7 +12,7 @@ class Root(Group):
     """The outermost group. Its name is the script's file, empty when it was never saved."""
 
     def __init__(self) -> None:
-        self.is_modified = False
+        self.layers: list[tuple[str, ...]] = []  # what follows ``add_layer`` in the script, kept for saving
         super().__init__("Root", None)
         self._knobs["name"].read_words(("{}",))
 
@@ -40,6 +39,7 @@ class Root(Group):
 
     def frame(self) -> float:
         """The current frame."""
+        self._check("Root.frame")
         value = self._knobs["frame"].number_at(0.0)
         return int(value) if value == int(value) else value
 
@@ -59,37 +59,10 @@ class Root(Group):
         """Frames per second."""
         return float(self["fps"].value())
 
-    def proxy(self) -> bool:
-        """Whether proxy mode is on."""
-        return bool(self["proxy"].value())
-
-    def setProxy(self, on: bool) -> None:
-        """Switch proxy mode."""
-        self["proxy"].setValue(bool(on))
-
     def format(self) -> Format:
         """The project's format."""
         found = self["format"]
         return found._format or Format(2048, 1556)  # type: ignore[attr-defined]
-
-    def proxyFormat(self) -> Format:
-        """The format of proxy mode."""
-        found = self["proxy_format"]
-        return found._format or self.format()  # type: ignore[attr-defined]
-
-    def modified(self) -> bool:
-        """Whether something changed since the script was saved."""
-        return self.is_modified
-
-    def setModified(self, modified: bool) -> None:
-        """Say whether something changed."""
-        self.is_modified = bool(modified)
-
-    def knob_was_changed(self, knob: Any) -> None:
-        """As for every node; a change of frame is no change of the script."""
-        if knob.name() != "frame":
-            self.is_modified = True
-        super().knob_was_changed(knob)
 
     def image_value(self, what: str, frame: float) -> float:
         """The project's own values, which no picture gives."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 from embedded_nuke.graph.group import Gizmo, Group
 from embedded_nuke.graph.knob_types import definition_of
 from embedded_nuke.graph.node import Node
+from embedded_nuke.graph.root import Root
 from embedded_nuke.script.commands import Command, KnobLine
 
 _LAST = ("name", "label", "selected", "xpos", "ypos")
@@ -18,7 +20,8 @@ def knob_lines(node: Node) -> list[KnobLine]:
     """The lines of a node's body: added knobs with their values, knobs that are not default, what was not understood."""
     lines: list[KnobLine] = []
     from_gizmo = isinstance(node, Gizmo)
-    for key, knob in node._knobs.items():
+    knobs = node.knobs()
+    for key, knob in knobs.items():
         if key in _LAST or key in _NOT_SAVED:
             continue
         if knob.is_user and not from_gizmo:
@@ -26,9 +29,9 @@ def knob_lines(node: Node) -> list[KnobLine]:
             lines.append(KnobLine("addUserKnob", (word,)))
         if not knob.is_default() and knob.kind not in ("Tab_Knob",):
             lines.append(KnobLine(key, knob.words()))
-    lines += node.unknown
+    lines += (node.clone_of or node).unknown
     for key in _LAST:
-        known = node._knobs.get(key)
+        known = knobs.get(key)
         is_unsaved = key == "name" and node.group is None and not node.session.root.file_name
         if known is not None and not is_unsaved and (key == "name" or not known.is_default()):
             lines.append(KnobLine(key, known.words()))
@@ -37,8 +40,13 @@ def knob_lines(node: Node) -> list[KnobLine]:
 
 def commands_of(nodes: Sequence[Node]) -> list[Command]:
     """The commands that make these nodes (of one group) and the connections among them."""
+    return _numbered(nodes, itertools.count(_FIRST, 16))
+
+
+def _numbered(nodes: Sequence[Node], numbers: Iterator[int]) -> list[Command]:
+    """The same; a script's variables hold for all of it, so that no two nodes may get one name, whatever group they are in."""
     order = _inputs_first(nodes)
-    names: dict[int, str] = {id(node): f"N{_FIRST + 16 * number:x}" for number, node in enumerate(order)}
+    names: dict[int, str] = {id(node): f"N{next(numbers):x}" for node in order}
     written: list[Command] = []
     on_top: Node | None = None
     for node in order:
@@ -47,21 +55,21 @@ def commands_of(nodes: Sequence[Node]) -> list[Command]:
         if not (wanted and wanted[0] is on_top and on_top is not None):
             for other in reversed(inputs):
                 written.append(Command("push", ("0" if other is None else f"${names[id(other)]}",)))
-        written += _node_commands(node, len(inputs), names)
+        written += _node_commands(node, len(inputs), names, numbers)
         if any(node in _inputs_among(other, order) for other in order):
             written.append(Command("set", (names[id(node)], "[stack 0]")))
         on_top = node
     return written
 
 
-def script_commands(root: Group, version: str) -> list[Command]:
+def script_commands(root: Root, version: str) -> list[Command]:
     """A whole script."""
     number, _, release = version.partition("v")
     head = [Command("version", (number, f"v{release}")), Command("Root", (), (KnobLine("inputs", ("0",)), *knob_lines(root)))]
-    return [*head, *commands_of(root.node_list)]
+    return [*head, *(Command("add_layer", layer) for layer in root.layers), *commands_of(root.node_list)]
 
 
-def _node_commands(node: Node, count: int, names: dict[int, str]) -> list[Command]:
+def _node_commands(node: Node, count: int, names: dict[int, str], numbers: Iterator[int]) -> list[Command]:
     inputs = [] if count == 1 else [KnobLine("inputs", (str(count),))]
     if node.clone_of is not None and id(node.clone_of) in names:
         place = [KnobLine(key, node._knobs[key].words()) for key in ("xpos", "ypos")]
@@ -70,7 +78,7 @@ def _node_commands(node: Node, count: int, names: dict[int, str]) -> list[Comman
     kind = node.Class() if isinstance(node, Gizmo) or not isinstance(node, Group) else "Group"
     made = [Command(kind, (), body)]
     if isinstance(node, Group) and not isinstance(node, Gizmo):
-        made += [*commands_of(node.node_list), Command("end_group")]
+        made += [*_numbered(node.node_list, numbers), Command("end_group")]
     if node.clones():
         made.append(Command("set", ("C" + names[id(node)][1:], "[stack 0]")))
     return made

@@ -128,13 +128,15 @@ class NodeScope:
             raise ExpressionError(f"{self._where()}: there is no '{path}'.")
         index = self.index
         if rest:
-            size = len(knob.numbers_at(frame)) if hasattr(knob, "arraySize") else 1
+            size = int(knob.arraySize()) if hasattr(knob, "arraySize") else 1
             table = _BOX_COMPONENTS if size == 4 and knob.kind == "BBox_Knob" else _COMPONENTS
             if rest[0].isdigit():
                 index = int(rest[0])
             elif rest[0] in table:
                 index = table[rest[0]]
             else:
+                index = size
+            if index >= size:
                 raise ExpressionError(f"{self._where()}: '{knob.name()}' has no component '{rest[0]}'.")
         return float(self._guarded(knob, lambda: knob.number_at(frame, index)))
 

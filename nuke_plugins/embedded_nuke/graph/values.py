@@ -77,6 +77,8 @@ def read_components(words: Sequence[str]) -> list[Component]:
 
 def components_text(components: Sequence[Component]) -> str:
     """The raw word that scripts hold for these components."""
+    if len(components) == 1 and isinstance(components[0], Formula) and _HEXADECIMAL.match(components[0].text):
+        return components[0].text
     words = [_spelled(component) for component in components]
     if all(isinstance(component, float) for component in components) and len(set(words)) == 1:
         return words[0]

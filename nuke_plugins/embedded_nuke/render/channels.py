@@ -37,7 +37,7 @@ def layer_of(channel: str) -> str:
 
 
 def layer_channels(layer: str, available: Iterable[str] = ()) -> tuple[str, ...]:
-    """The full channel names of a layer, in order: of the fixed ones, else those of the open script, else of ``available``."""
+    """The full channel names of a layer, in order: those of ``available``, else of the layers that every script knows."""
     if layer in ("rgb", "rgba", "alpha"):
         return {"rgb": RGB, "rgba": RGBA, "alpha": RGBA[3:]}[layer]
     found = tuple(name for name in available if layer_of(name) == layer)

@@ -8,13 +8,15 @@ with node and frame.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from embedded_nuke.graph.values import ExpressionError, KnobValueError
 from embedded_nuke.render import (  # noqa: F401  (the imports fill the table of operations)
     ops_channels,
     ops_colour,
@@ -35,12 +37,13 @@ from embedded_nuke.render.cache import ImageCache
 from embedded_nuke.render.channels import named
 from embedded_nuke.render.hashes import NodeHashes
 from embedded_nuke.render.image import Box, Format, Image, black
-from embedded_nuke.render.node_operation import NodeOperation, full_name, knob_format, root_format, root_of
+from embedded_nuke.render.node_operation import NodeOperation, full_name, knob_format, root_format
 from embedded_nuke.render.operation import RenderError, find_op, requests_of
-from embedded_nuke.render.ranges import range_of
+from embedded_nuke.render.ranges import current_frame, range_of
 from embedded_nuke.render.reader import header_format
 from embedded_nuke.render.walk import is_disabled, is_group, passes_through, source_of
 from embedded_nuke.render.writer import write_image
+from embedded_nuke.script.tcl import TclError
 
 CACHE_BYTES = 1 << 30
 # Deep trees recurse through about six calls a node.
@@ -66,6 +69,15 @@ _OWN_FORMAT = frozenset(
 )
 
 
+@contextlib.contextmanager
+def _knobs_read(node: Any, frame: float) -> Iterator[None]:
+    """A knob whose expression cannot be evaluated makes a frame that cannot be rendered, as in Nuke: a RuntimeError."""
+    try:
+        yield
+    except (ExpressionError, KnobValueError, TclError) as error:
+        raise RenderError(f"{full_name(node)}, frame {frame:g}: {error}") from error
+
+
 class Engine:
     """Renders nodes and keeps what it rendered, by hash; a changed knob, input or file changes the hash."""
 
@@ -86,7 +98,8 @@ class Engine:
             # Within one call no knob changes, so every hash is worked out once.
             self._hashes = NodeHashes(self._operation)
         try:
-            return self._render(node, float(frame))
+            with _knobs_read(node, frame):
+                return self._render(node, float(frame))
         finally:
             if outermost:
                 self._hashes = None
@@ -95,7 +108,8 @@ class Engine:
     def node_hash(self, node: Any, frame: float) -> str:
         """32 hexadecimal digits: equal for equal pictures, other whenever class, knobs, inputs or files differ."""
         hashes = self._hashes or NodeHashes(self._operation)
-        return hashes.of(node, float(frame))
+        with _knobs_read(node, frame):
+            return hashes.of(node, float(frame))
 
     def _operation(self, node: Any, frame: float) -> NodeOperation:
         return NodeOperation(node, frame, self.render, range_of)
@@ -128,7 +142,7 @@ class Engine:
         function = find_op(operation.class_name)
         if function is None:
             raise RenderError(
-                f"{operation.name}: the class {operation.class_name} cannot be rendered here; only Nuke knows its maths. "
+                f"{operation.name}: the class {operation.class_name} cannot be rendered here. "
                 "Disable the node, or render it in Nuke and read the files."
             )
         return function(operation)
@@ -155,18 +169,20 @@ def node_hash(node: Any, frame: float) -> str:
 
 def frame_range(node: Any) -> tuple[int, int]:
     """First and last frame of a node, as ``node.firstFrame()`` and ``node.lastFrame()`` give them."""
-    return range_of(node)
+    with _knobs_read(node, current_frame(node)):
+        return range_of(node)
 
 
-def format_of(node: Any, frame: float | None = None) -> Format:
+def format_of(node: Any, frame: float) -> Format:
     """The format of a node, read from file headers and knobs where that is enough, else from its picture.
 
-    Without a frame that is asked at the root's current one. A Read whose file is missing has the format of its knob, or the
-    root's.
+    A Read whose file is missing has the format of its knob, or the root's.
     """
-    if frame is None:
-        knob = root_of(node).knob("frame")
-        frame = float(knob.number_at(0.0)) if knob is not None else 1.0
+    with _knobs_read(node, frame):
+        return _format_of(node, frame)
+
+
+def _format_of(node: Any, frame: float) -> Format:
     source = source_of(node, frame)
     while source is not None and source.Class() != "Read" and _keeps_format(source, frame):
         source = source_of(source.input(0), frame) if source.input(0) is not None else None
@@ -230,9 +246,10 @@ def write_frame(write_node: Any, frame: float) -> str:
     if write_node.Class() != "Write":
         raise RenderError(f"{full_name(write_node)} is a {write_node.Class()}; only a Write writes frames.")
     operation = _engine._operation(write_node, float(frame))
-    image = operation.input(0)
-    input_hash = node_hash(write_node.input(0), frame) if operation.has_input(0) else ""
-    return write_image(operation, image, input_hash)
+    with _knobs_read(write_node, frame):
+        image = operation.input(0)
+        input_hash = node_hash(write_node.input(0), frame) if operation.has_input(0) else ""
+        return write_image(operation, image, input_hash)
 
 
 __all__ = [

@@ -10,6 +10,7 @@ from typing import Any, Callable
 from embedded_nuke.render.operation import RenderError, requests_of
 from embedded_nuke.render.ops_expression import named_values
 from embedded_nuke.render.ops_metadata import metadata_changes
+from embedded_nuke.render.ops_time import WEIGHTS
 from embedded_nuke.render.reader import read_file_name
 from embedded_nuke.render.walk import is_disabled, source_of
 
@@ -54,7 +55,7 @@ _ROOT_KNOBS = [
     "logLut",
     "floatLut",
 ]
-_READS_FILES = {"OCIOFileTransform": "file", "Vectorfield": "vfield_file", "OCIOCDLTransform": "file"}
+_READS_FILES = {"OCIOFileTransform": "file", "Vectorfield": "vfield_file"}
 
 
 class NodeHashes:
@@ -92,6 +93,8 @@ class NodeHashes:
             digest.update(b"|disabled")
         if operation.class_name in _BY_FRAME:
             digest.update(f"|frame {frame!r} {named_values(operation)!r}".encode())
+        if operation.class_name in WEIGHTS:
+            digest.update(f"|{WEIGHTS[operation.class_name](operation)!r}".encode())
         by_value = operation.class_name == "ModifyMetaData"
         for name, knob in sorted(node.knobs().items()):
             if name not in _COSMETIC and knob.Class() not in _NO_VALUE and not (name == "metadata" and by_value):

@@ -23,11 +23,13 @@ def _mappings(o: Operation) -> dict[str, Route]:
     routes: dict[str, Route] = {}
     order = _input_order(o)
     for at in range(1, len(words), 6):
-        source, side, target = words[at], int(words[at + 1]), words[at + 3]
+        source, side, target = words[at], words[at + 1], words[at + 3]
         if source in ("white", "black"):
             routes[channel_names.full_name(target)] = (-1, source)
+        elif side in ("0", "1"):
+            routes[channel_names.full_name(target)] = (order[int(side)], channel_names.full_name(source))
         else:
-            routes[channel_names.full_name(target)] = (order[side], channel_names.full_name(source))
+            raise fail(o, f"mappings take '{source}' from input '{side}'; write 0 for the first and 1 for the second.")
     return routes
 
 

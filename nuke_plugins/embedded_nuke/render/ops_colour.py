@@ -8,7 +8,7 @@ import numpy as np
 
 from embedded_nuke.render import channels as channel_names
 from embedded_nuke.render import transfer
-from embedded_nuke.render.image import RGB, RGBA, Image, Pixels
+from embedded_nuke.render.image import RGBA, Image, Pixels
 from embedded_nuke.render.masking import no_luminance_mix, per_pixel
 from embedded_nuke.render.operation import Operation, fail, op, refuse
 
@@ -64,18 +64,6 @@ def _power(values: Pixels, exponents: Pixels) -> Pixels:
     return np.where(exponents == 1, values, raised).astype(np.float32)
 
 
-@op("Gamma")
-def gamma(o: Operation) -> Image:
-    """``v^(1/value)`` per channel (reference guide). Assumption: values of 0 and below are left alone."""
-
-    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
-        exponent = component_values(o, "value", names)
-        with np.errstate(all="ignore"):
-            return _power(values, 1.0 / np.where(exponent == 0, np.nan, exponent))
-
-    return per_pixel(o, run)
-
-
 @op("Add")
 def add(o: Operation) -> Image:
     """``v + value`` per channel (reference guide)."""
@@ -86,92 +74,6 @@ def add(o: Operation) -> Image:
 def multiply(o: Operation) -> Image:
     """``v · value`` per channel (reference guide)."""
     return per_pixel(o, lambda values, names: values * component_values(o, "value", names).astype(np.float32))
-
-
-@op("Invert")
-def invert(o: Operation) -> Image:
-    """``1 - v`` (reference guide); ``clamp`` then holds it within 0 and 1."""
-
-    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
-        result = np.float32(1) - values
-        return np.clip(result, 0, 1) if o.flag("clamp") else result
-
-    return per_pixel(o, run)
-
-
-@op("Clamp")
-def clamp(o: Operation) -> Image:
-    """Values below ``minimum`` become it, or ``MinClampTo`` if that is on; above ``maximum`` likewise (reference guide)."""
-
-    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
-        result = values
-        for end, below in (("minimum", True), ("maximum", False)):
-            if not o.flag(f"{end}_enable"):
-                continue
-            limit = component_values(o, end, names).astype(np.float32)
-            other = "MinClampTo" if below else "MaxClampTo"
-            target = component_values(o, other, names).astype(np.float32) if o.flag(f"{other}_enable") else limit
-            result = np.where(values < limit if below else values > limit, target, result)
-        return result.astype(np.float32)
-
-    return per_pixel(o, run)
-
-
-_LUMA = {"Rec 709": (0.2125, 0.7154, 0.0721), "Ccir 601": (0.299, 0.587, 0.114), "Average": (1 / 3, 1 / 3, 1 / 3)}
-
-
-@op("Saturation")
-def saturation(o: Operation) -> Image:
-    """``luma + (v - luma)·saturation`` on red, green and blue (reference guide).
-
-    Assumption: ``Rec 709`` weighs with 0.2125, 0.7154, 0.0721, the numbers of Nuke's ``y_convert_rec709`` in the NDK.
-    """
-
-    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
-        if not all(name in names for name in RGB):
-            return values
-        places = [names.index(name) for name in RGB]
-        colour = values[..., places]
-        mode = o.text("mode")
-        luma = colour.max(axis=-1, keepdims=True) if mode == "Maximum" else colour @ np.array(_LUMA[mode], np.float32)[:, None]
-        result = np.array(values)
-        result[..., places] = luma + (colour - luma) * np.float32(o.number("saturation"))
-        return result
-
-    return per_pixel(o, run)
-
-
-def _premultiplied(o: Operation, multiply_by: bool) -> Image:
-    image, alpha = o.input(0), channel_names.one(o.text("alpha"))
-    if o.flag("invert"):
-        multiply_by = not multiply_by
-    names = tuple(name for name in channel_names.chosen(o.text("channels"), image.channels) if name != alpha)
-    if not alpha or not names or (not image.has(alpha) and not multiply_by):
-        return image
-    factor = image.plane(alpha)
-    constants = dict(zip(image.channels, image.outside or ()))
-    beyond = constants.get(alpha, 0.0)
-    planes, outside = {}, {}
-    for name in names:
-        plane = image.plane(name)
-        with np.errstate(all="ignore"):
-            divided = np.where(factor == 0, plane, plane / np.where(factor == 0, 1, factor))
-            planes[name] = plane * factor if multiply_by else divided
-        value = constants.get(name, 0.0)
-        outside[name] = value * beyond if multiply_by else value / (beyond or 1.0)
-    return image.with_channels(planes, outside)
-
-
-@op("Premult")
-def premult(o: Operation) -> Image:
-    """Colour times alpha; ``invert`` divides (reference guide)."""
-    return _premultiplied(o, True)
-
-
-@op("Unpremult")
-def unpremult(o: Operation) -> Image:
-    """Colour over alpha; ``invert`` multiplies. Assumption: where the alpha is 0 colour stays."""
-    return _premultiplied(o, False)
 
 
 @op("ColorMatrix")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def _clip_frame(o: Operation) -> int | None:
 @requests("TimeClip")
 def _time_clip(o: Operation) -> list[Request]:
     frame = _clip_frame(o)
-    return [] if frame is None else [(0, float(frame))]
+    return [(0, float(int(o.number("first")) if frame is None else frame))]
 
 
 def _retimed(o: Operation) -> float | None:
@@ -78,7 +79,7 @@ def _retimed(o: Operation) -> float | None:
 def _retime_requests(o: Operation) -> list[Request]:
     at = _retimed(o)
     if at is None:
-        return []
+        return [(0, o.number("input.first"))]
     if o.text("filter") == "box" and at != math.floor(at):
         return [(0, float(math.floor(at))), (0, float(math.floor(at) + 1))]
     return [(0, float(round(at)) if o.text("filter") == "nearest" else float(math.floor(at)))]
@@ -98,15 +99,17 @@ def time_clip(o: Operation) -> Image:
 
     Assumption: a fade of n frames has the weight i / (n + 1) on its i-th frame, so that no frame is quite black.
     """
+    (_, frame), *_ = _time_clip(o)
+    return _dimmed(o.input(0, frame), _clip_weight(o))
+
+
+def _clip_weight(o: Operation) -> float:
     frame = _clip_frame(o)
     if frame is None:
-        source = o.input(0, float(int(o.number("first"))))
-        return black(source.format, source.channels, source.box)
-    image = o.input(0, float(frame))
+        return 0.0
     first, last = int(o.number("first")), int(o.number("last"))
     weight = _fade(frame - first, o.number("fadeIn"), o.text("fadeInType"))
-    weight *= _fade(last - frame, o.number("fadeOut"), o.text("fadeOutType"))
-    return _dimmed(image, weight)
+    return weight * _fade(last - frame, o.number("fadeOut"), o.text("fadeOutType"))
 
 
 def _fade(distance: int, length: float, kind: str = "linear") -> float:
@@ -119,6 +122,8 @@ def _fade(distance: int, length: float, kind: str = "linear") -> float:
 def _dimmed(image: Image, weight: float) -> Image:
     if weight >= 1:
         return image
+    if weight <= 0:
+        return black(image.format, image.channels, image.box)
     outside = None if image.outside is None else [value * weight for value in image.outside]
     return image.with_pixels(image.pixels * np.float32(weight), outside)
 
@@ -129,15 +134,13 @@ def retime(o: Operation) -> Image:
 
     Assumption: Nuke's box filter over a ``shutter`` of 1 is this linear blend; other shutters are refused.
     """
-    wanted = _retime_requests(o)
-    if not wanted:
-        source = o.input(0, o.number("input.first"))
-        return black(source.format, source.channels, source.box)
+    wanted, at = _retime_requests(o), _retimed(o)
+    if at is None:
+        return _dimmed(o.input(0, wanted[0][1]), 0.0)
     if len(wanted) == 1:
         return o.input(0, wanted[0][1])
     if o.number("shutter") != 1:
         raise refuse(o, "shutter", f"{o.number('shutter'):g}", "1")
-    at = _retimed(o) or 0.0
     return mixed(o.input(0, wanted[0][1]), o.input(0, wanted[1][1]), at - math.floor(at))
 
 
@@ -211,11 +214,24 @@ def append_clip(o: Operation) -> Image:
         return o.input(0)
     pictures = [o.input(index, frame) for index, frame, _ in shown]
     image = pictures[0] if len(pictures) == 1 else mixed(pictures[0], pictures[1], shown[1][2])
-    clips = clip_starts(o)
-    first, last = clips[0][1], clips[-1][1] + clips[-1][2] - 1
-    weight = _fade(math.floor(o.frame) - first, o.number("fadeIn")) * _fade(last - math.floor(o.frame), o.number("fadeOut"))
-    image = _dimmed(image, weight)
+    image = _dimmed(image, _append_weight(o))
     if o.flag("meta_from_first"):
-        index, _, _, at = clips[0]
+        index, _, _, at = clip_starts(o)[0]
         image = Image(image.channels, image.box, image.format, image.pixels, o.input(index, float(at)).metadata, image.outside)
     return image
+
+
+def _append_weight(o: Operation) -> float:
+    clips, frame = clip_starts(o), math.floor(o.frame)
+    if not clips:
+        return 1.0
+    first, last = clips[0][1], clips[-1][1] + clips[-1][2] - 1
+    return _fade(frame - first, o.number("fadeIn")) * _fade(last - frame, o.number("fadeOut"))
+
+
+# How the pictures asked for are mixed and dimmed, which may differ where they are the same: for the node's hash.
+WEIGHTS: dict[str, Callable[[Operation], object]] = {
+    "AppendClip": lambda o: ([weight for _, _, weight in _clips_at(o)], _append_weight(o)),
+    "Retime": _retimed,
+    "TimeClip": _clip_weight,
+}

@@ -15,7 +15,6 @@ PASSING = frozenset(
         "Output",
         "Viewer",
         "FrameRange",
-        "BlackInput",
         "ViewMetaData",
     ]
 )

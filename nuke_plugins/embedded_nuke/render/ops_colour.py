@@ -1,4 +1,4 @@
-"""Colour nodes with a documented formula: Grade, Gamma, Add, Multiply, ColorMatrix, Colorspace, and kin."""
+"""Colour nodes with a documented formula: Grade, Add, Multiply, ColorMatrix, Colorspace."""
 
 from __future__ import annotations
 

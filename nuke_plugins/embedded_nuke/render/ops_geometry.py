@@ -1,4 +1,4 @@
-"""Nodes that change box or format: Crop, Reformat, CopyBBox, AdjBBox, BlackOutside, Mirror2, Position."""
+"""Nodes that change box or format: Crop, Reformat, CopyBBox, AdjBBox, Mirror2."""
 
 from __future__ import annotations
 

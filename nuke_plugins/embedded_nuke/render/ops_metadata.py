@@ -1,4 +1,4 @@
-"""ModifyMetaData and CopyMetaData."""
+"""ModifyMetaData."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from film_recovery.cli.console import frames_option, stoppable
+from film_recovery.cli.console import PATH, frames_option, stoppable
 from film_recovery.contract.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -19,16 +19,12 @@ if TYPE_CHECKING:
 @click.option("--source", required=True, metavar="FILES", help="The element that is kept where it is.")
 @click.option("--reference", required=True, metavar="FILES", help="The element that is laid onto it.")
 @click.option("--frames", metavar="RANGE", help="Source frames to align; default all that have a partner.")
-@click.option(
-    "--match", "match_file", metavar="FILE", type=click.Path(path_type=Path), help="match.json: who stands beside whom."
-)
+@click.option("--match", "match_file", metavar="FILE", type=PATH, help="match.json: who stands beside whom.")
 @click.option("--offset", type=int, help="Reference frame minus source frame, instead of --match; default 0.")
 @click.option(
     "--mask", "masks", metavar="X,Y,W,H", multiple=True, help="Source pixels to leave out; may be given several times."
 )
-@click.option(
-    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder for align.json and pictures."
-)
+@click.option("--out", required=True, metavar="DIR", type=PATH, help="Folder for align.json and pictures.")
 def align(
     source: str,
     reference: str,

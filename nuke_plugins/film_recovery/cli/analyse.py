@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from film_recovery.cli.console import frames_option, stoppable
+from film_recovery.cli.console import PATH, frames_option, stoppable
 from film_recovery.contract.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _LOOKS, _MOST_LOOKS = 5, 24  # frames, which are held in memory together
     "--frames", metavar="RANGE", help="Frames to look at, 24 at most; default five, and with --out the whole element."
 )
 @click.option(
-    "--out", metavar="DIR", type=click.Path(path_type=Path),
+    "--out", metavar="DIR", type=PATH,
     help="Look at every shot, and write analysis.json, index.html and its curves into this folder.",
 )  # fmt: skip
 def analyse(files: str, against: str | None, frames: str | None, out: Path | None) -> dict[str, Any]:

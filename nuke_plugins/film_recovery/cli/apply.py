@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from film_recovery.cli.console import frames_option, stoppable
+from film_recovery.cli.console import PATH, frames_option, stoppable
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=PATH)
 @click.option("--input", "source", required=True, metavar="FILES", help="What to recover.")
 @click.option("--output", required=True, metavar="PATTERN", help="Where to write, as out/shot.####.exr.")
 @click.option("--frames", metavar="RANGE", help="Which frames, as 1001-1055x2,1060; default all.")

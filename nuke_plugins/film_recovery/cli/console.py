@@ -17,6 +17,7 @@ import click
 from film_recovery.contract.errors import FrameRangeError, UsageError
 
 _LINE_SECONDS = 10.0
+PATH = click.Path(path_type=Path, readable=False)  # what cannot be read is told where it is read, as an input and no wrong use
 
 
 @dataclass

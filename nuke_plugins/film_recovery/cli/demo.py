@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from film_recovery.cli.console import stoppable
+from film_recovery.cli.console import PATH, stoppable
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder for everything.")
+@click.option("--out", type=PATH, default=Path("demo"), show_default=True, help="Folder for everything.")
 @click.option("--minutes", type=float, default=1.5, show_default=True, help="Training time of each of the two passes.")
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True,
               help="Of the simulated elements and of the training.")

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from film_recovery.cli.console import single_output
+from film_recovery.cli.console import PATH, single_output
 from film_recovery.contract.errors import InputError, UsageError
 from film_recovery.contract.run_folder import RunFolder
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option("--torchscript", is_flag=True, help="As TorchScript, from which NukeX's CatFileCreator makes a .cat.")
-@click.option("--out", type=click.Path(path_type=Path), help="The file; default the model's name with .pt beside it.")
+@click.option("--out", type=PATH, help="The file; default the model's name with .pt beside it.")
 def export(run: Path, torchscript: bool, out: Path | None) -> dict[str, Any]:
     """Write the model of RUN, a run's folder, in another form; it is compared with the .onnx file first.
 
@@ -26,8 +26,8 @@ def export(run: Path, torchscript: bool, out: Path | None) -> dict[str, Any]:
         raise UsageError("Name the form: --torchscript. The .onnx file is in RUN/export already.")
     if not run.is_dir():
         raise InputError(f"{run} is no run's folder; the checkpoint that TorchScript is made from lies there.")
-    from film_recovery.modelfile.load import load_model
-    from film_recovery.modelfile.torchscript import file_sha256, write_torchscript
+    from film_recovery.modelfile.load import file_sha256, load_model
+    from film_recovery.modelfile.torchscript import write_torchscript
     from film_recovery.training.checkpoint import graph_from_checkpoint
     from film_recovery.training.scripted import scripted
 

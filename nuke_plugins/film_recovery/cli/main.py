@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import math
 import os
@@ -11,7 +13,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -19,12 +20,17 @@ import click
 import film_recovery
 from film_recovery.cli import align, analyse, apply, demo, doctor, elements, export, match, project, report, select, train
 from film_recovery.cli.console import Globals, common_options, interrupt
-from film_recovery.contract.errors import FilmRecoveryError
+from film_recovery.contract.errors import FilmRecoveryError, StorageError, UsageError
 from film_recovery.contract.exit_codes import ExitCode
 
 # Two thread pools fight over the cores: PyTorch and ONNX Runtime have their own, OpenBLAS only solves small systems here.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# What the system may say of a file at any time, and of the log that is written to; other such errors are defects of ours.
+_OF_THE_SYSTEM = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT,
+    errno.ENAMETOOLONG,
+}  # fmt: skip
 _EXIT_CODES = "\n".join(f"  {int(code)}  {code.meaning}" for code in ExitCode)
 
 
@@ -75,7 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: list[str], state: Globals) -> tuple[Any, int]:
     """The result of the command and the exit code; with an error the result holds its message."""
     try:
-        result = cli.main(args=given, prog_name="film-recovery", standalone_mode=False, obj=state)
+        with _system_errors():
+            _refuse_foreign_bytes(given)
+            result = cli.main(args=given, prog_name="film-recovery", standalone_mode=False, obj=state)
     except FilmRecoveryError as error:
         if state.verbose:
             traceback.print_exc()
@@ -89,8 +97,31 @@ def _run(given: list[str], state: Globals) -> tuple[Any, int]:
         if isinstance(result, dict):
             return result, int(result.get("exit_code", ExitCode.OK))
         return result, result if isinstance(result, int) else ExitCode.OK
-    print(message, file=sys.stderr)
+    with contextlib.suppress(OSError):  # the log's own disk may be the one that is full
+        print(message, file=sys.stderr, flush=True)
     return {"error": message, "exit_code": int(code)}, code
+
+
+@contextlib.contextmanager
+def _system_errors() -> Iterator[None]:
+    """What the system refuses anywhere, as a :class:`StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _OF_THE_SYSTEM:
+            raise
+        what = "The output" if error.filename is None else error.filename
+        advice = "check its name, its permissions and its disk, then run again"
+        raise StorageError(f"{what} cannot be read or written ({error.strerror}); {advice}.") from error
+
+
+def _refuse_foreign_bytes(given: list[str]) -> None:
+    """Image libraries name files in UTF-8 only."""
+    for word in given:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{word!a} is not UTF-8, as names of files have to be; rename the file or folder.") from error
 
 
 def _plain(value: Any) -> Any:
@@ -104,7 +135,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-@contextmanager
+@contextlib.contextmanager
 def _json_only(active: bool) -> Iterator[None]:
     """Send whatever a library prints on standard output, even from C, to standard error, so that only the result is there."""
     if not active:
@@ -121,7 +152,7 @@ def _json_only(active: bool) -> Iterator[None]:
         os.close(kept)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
     """Make SIGTERM end a command as Ctrl-C does: with its clean-up, and with the exit code for *stopped*."""
     if threading.current_thread() is not threading.main_thread():

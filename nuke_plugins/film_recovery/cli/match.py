@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from film_recovery.cli.console import stoppable
+from film_recovery.cli.console import PATH, stoppable
 
 _FPS = 24.0  # of the timeline when the files do not say
 
@@ -15,9 +15,7 @@ _FPS = 24.0  # of the timeline when the files do not say
 @click.command()
 @click.option("--a", "a_files", required=True, metavar="FILES", help="One element, usually the source.")
 @click.option("--b", "b_files", required=True, metavar="FILES", help="The other element, usually the reference.")
-@click.option(
-    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder for match.json and pictures."
-)
+@click.option("--out", required=True, metavar="DIR", type=PATH, help="Folder for match.json and pictures.")
 def match(a_files: str, b_files: str, out: Path) -> dict[str, Any]:
     """Find which frames of two elements show the same picture, whatever is missing, trimmed, reframed, mirrored or faded.
 

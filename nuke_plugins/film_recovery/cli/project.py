@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from film_recovery.cli.console import stoppable
+from film_recovery.cli.console import PATH, stoppable
 
 
 @click.command()
-@click.argument("project", type=click.Path(path_type=Path))
+@click.argument("project", type=PATH)
 @click.option("--only", multiple=True, metavar="PASS", help="Run only this pass and what it needs; may be repeated.")
 @click.option("--plan", "plan_only", is_flag=True, help="Say what is up to date and what would be done, and why; do nothing.")
 def recover(project: Path, only: tuple[str, ...], plan_only: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from film_recovery.cli.console import frames_option, single_output
+from film_recovery.cli.console import PATH, frames_option, single_output
 from film_recovery.contract.errors import UsageError
 
 
@@ -15,7 +15,7 @@ from film_recovery.contract.errors import UsageError
 @click.option("--input", "inputs", multiple=True, required=True, metavar="LABEL=FILES", help="A labelled sequence; 2 to 6.")
 @click.option("--frames", metavar="RANGE", help="Frames to compare; default three for stills, all common ones for the movie.")
 @click.option("--movie", is_flag=True, help="Also write OUT/comparison.mp4.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the stills.")
+@click.option("--out", required=True, type=PATH, help="Folder for the stills.")
 def compare(inputs: tuple[str, ...], frames: str | None, movie: bool, out: Path) -> dict[str, Any]:
     """Write labelled side-by-side stills of sequences, and a movie if asked.
 
@@ -35,8 +35,8 @@ def compare(inputs: tuple[str, ...], frames: str | None, movie: bool, out: Path)
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The report; default RUN/report.html.")
+@click.argument("run", type=PATH)
+@click.option("--out", type=PATH, help="The report; default RUN/report.html.")
 def report(run: Path, out: Path | None) -> dict[str, Any]:
     """Write the report of a training run: pairs, curves, contact sheet, and how it does against the baselines.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from film_recovery.cli.console import frames_option, stoppable
+from film_recovery.cli.console import PATH, frames_option, stoppable
 from film_recovery.contract.curation import SCOPES
 from film_recovery.contract.errors import InputError, UsageError
 
@@ -27,21 +27,17 @@ _MOST_NEW = 4  # pairs that one look at a render adds
 @click.option("--pairs", default="auto", show_default=True, metavar="K|auto", help="Pairs to train on, in every scope.")
 @click.option("--scope", type=click.Choice(SCOPES), default="sequence", show_default=True, help="What one model is for.")
 @click.option("--held-out", type=int, metavar="N", help="Pairs to hold out; default a third of the pairs, at least two.")
-@click.option("--match", "match_file", metavar="FILE", type=click.Path(path_type=Path), help="match.json of match.")
+@click.option("--match", "match_file", metavar="FILE", type=PATH, help="match.json of match.")
 @click.option("--offset", type=int, help="Reference frame minus source frame, without --match; default 0.")
 @click.option("--keep", metavar="RANGE", help="Source frames that must be among the pairs.")
 @click.option("--avoid", metavar="RANGE", help="Source frames that must not.")
-@click.option(
-    "--picks", metavar="FILE", type=click.Path(path_type=Path), help="pairs.json: its pairs that are marked by_hand are kept."
-)
+@click.option("--picks", metavar="FILE", type=PATH, help="pairs.json: its pairs that are marked by_hand are kept.")
 @click.option("--after", metavar="FILES", help="A render by the model of --run: frames that stray become pairs.")
 @click.option(
-    "--run", metavar="RUN", type=click.Path(path_type=Path),
+    "--run", metavar="RUN", type=PATH,
     help="A finished run: its pairs are kept, and frames whose colours its model has not learned become pairs.",
 )
-@click.option(
-    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder for pairs.json and pictures."
-)
+@click.option("--out", required=True, metavar="DIR", type=PATH, help="Folder for pairs.json and pictures.")
 def select(
     source: str,
     reference: str,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from film_recovery.cli.console import frames_option, stoppable
+from film_recovery.cli.console import PATH, frames_option, stoppable
 from film_recovery.contract.atomic import storage_errors
 from film_recovery.contract.curation import load_match, load_selection
 from film_recovery.contract.errors import InputError, UsageError, VerificationError
@@ -141,7 +141,7 @@ def _curated(
 
 @click.command()
 @_job_options
-@click.option("--out", required=True, metavar="RUN", type=click.Path(path_type=Path), help="Folder for the run, a new one.")
+@click.option("--out", required=True, metavar="RUN", type=PATH, help="Folder for the run, a new one.")
 def train(out: Path, **options: Any) -> dict[str, Any]:
     """Train a model from paired frames and export it.
 
@@ -159,7 +159,7 @@ def train(out: Path, **options: Any) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option("--device", help="Go on on another device: cpu or cuda.")
 def resume(run: Path, device: str | None) -> dict[str, Any]:
     """Go on with a run that was stopped or killed, as if it never had been.
@@ -201,7 +201,7 @@ def verify(**options: Any) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 def stop(run: Path) -> dict[str, Any]:
     """Ask a run to stop: it writes a checkpoint and ends, and can be resumed. One that has ended is left alone.
 
@@ -224,7 +224,7 @@ def stop(run: Path) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 def status(run: Path) -> dict[str, Any]:
     """Say where a run is: its last step and held-out figure, and its model once it is done.
 

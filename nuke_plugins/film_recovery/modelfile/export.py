@@ -7,7 +7,6 @@ convolutions run in fp16; colour mathematics, table and recombination stay in fl
 
 from __future__ import annotations
 
-import hashlib
 import io
 import warnings
 from pathlib import Path
@@ -23,7 +22,7 @@ from film_recovery.contract.atomic import atomic_path
 from film_recovery.contract.card import METADATA_KEY, ModelCard
 from film_recovery.contract.errors import ModelFileError
 from film_recovery.modelfile.check import check_model
-from film_recovery.modelfile.load import INPUT, OPSET, OUTPUT
+from film_recovery.modelfile.load import INPUT, OPSET, OUTPUT, file_sha256
 
 _HALF_OPS = ("Conv", "ConvTranspose", "Relu")  # rounding commutes with the last, which saves casts
 
@@ -60,12 +59,12 @@ def export_model(module: nn.Module, card: ModelCard, path: Path) -> None:
         check_model(temporary, module, card, name=path.name)
         for stale in (half_path, card_path):  # they tell of the older model; without them the new one stands on its own
             stale.unlink(missing_ok=True)
-    card.files = {path.name: _sha256(path)}  # also inside the half variant, which thereby names the model that it belongs to
+    card.files = {path.name: file_sha256(path)}  # also inside the half variant, which thereby names its own model
     try:
         with atomic_path(half_path) as temporary:
             _write(temporary, to_half(model), card)
             check_model(temporary, module, card, half=True, name=half_path.name)
-        card.files[half_path.name] = _sha256(half_path)
+        card.files[half_path.name] = file_sha256(half_path)
     except ModelFileError as error:
         card.notes = f"{card.notes} No half-precision variant: {error}".strip()
     card.save(card_path)
@@ -159,7 +158,3 @@ def _write(path: Path, model: onnx.ModelProto, card: ModelCard) -> None:
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, card.to_json()
     path.write_bytes(model.SerializeToString(deterministic=True))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -79,11 +79,18 @@ def judge(content: bytes, path: Path) -> ModelCard:
     return _card(model, path)
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def find_model(path: Path) -> Path:
-    """The model file that ``path`` names: itself, or the one exported by the run in that folder."""
+    """The model file that ``path`` names: itself, or the one exported by the run in that folder. Raises :class:`OSError` where
+    the folder cannot be looked into."""
     if path.is_dir():
-        names = (p for p in RunFolder(path).export.glob("*.onnx") if not p.name.endswith(".fp16.onnx"))
-        exported = sorted(p for p in names if not p.name.startswith("."))  # a killed export leaves a hidden file
+        export = RunFolder(path).export
+        names = (p for p in (export.iterdir() if export.is_dir() else ()) if p.name.endswith(".onnx"))  # glob hides errors
+        exported = sorted(p for p in names if not p.name.startswith(".") and not p.name.endswith(".fp16.onnx"))
         if not exported:
             raise ModelFileError(f"{path} holds no exported model; finish its training (film-recovery resume {path}) first.")
         return exported[0]

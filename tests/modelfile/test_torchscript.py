@@ -99,6 +99,15 @@ def test_older_releases_of_pytorch_can_read_it(tmp_path: Path) -> None:
     assert parse_card(extra[METADATA_KEY], "the file").task == "chroma"
 
 
+def test_the_same_model_gives_the_same_bytes_and_no_name_of_the_machine(tmp_path: Path) -> None:
+    graph, model = exported(tmp_path, "chroma")
+    for name in ("one", "two"):
+        write_torchscript(scripted(graph), model, tmp_path / f"{name}.pt")
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one.pt") as archive:
+        assert {entry.split("/")[0] for entry in archive.namelist()} == {"archive"}
+
+
 def test_nukes_half_precision_switch_keeps_as_much_as_halves_can(tmp_path: Path) -> None:
     """The switch casts module and input; what is kept may then move by the rounding of the picture itself."""
     graph, model = exported(tmp_path, "chroma")

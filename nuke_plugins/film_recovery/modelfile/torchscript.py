@@ -7,7 +7,7 @@ not documented, so the file is kept to the oldest file format that holds it.
 
 from __future__ import annotations
 
-import hashlib
+import io
 import zipfile
 from pathlib import Path
 
@@ -40,15 +40,12 @@ def write_torchscript(module: torch.jit.ScriptModule, model: LoadedModel, path: 
         StorageError: the disk is full or read-only.
     """
     path = Path(path)
+    content = io.BytesIO()  # PyTorch aborts the process where a disk is full, and puts a file's own name into it
+    torch.jit.save(module, content, _extra_files={METADATA_KEY: model.card.to_json()})
     with atomic_path(path) as temporary:
-        torch.jit.save(module, str(temporary), _extra_files={METADATA_KEY: model.card.to_json()})
+        temporary.write_bytes(content.getvalue())
         _check_format(temporary, path.name)
         return _largest_difference(temporary, model, path.name)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def archive_format(path: Path) -> int:

@@ -315,7 +315,7 @@ def test_a_retouched_frame_is_rendered_again(project: Path) -> None:
     path = project.parent / "work" / "passes" / "colour" / "frames" / "colour.1002.exr"
     before, frame = path.read_bytes(), read_frame(path)
     write_frame(path, replace(frame, rgb=frame.rgb * np.float32(1.02)), "half")  # the header stays
-    assert states(project)["colour"] == "render"
+    assert states(project)["colour"] == "render" and "colour: frame 1002 is missing or stale" in reasons(project)
     run_project(project, only=["colour"])
     assert path.read_bytes() == before
 

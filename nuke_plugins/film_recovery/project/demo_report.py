@@ -14,6 +14,7 @@ from film_recovery.elements.picture_area import picture_area
 from film_recovery.elements.selection import spread_frames
 from film_recovery.images.drawing import display, save_png
 from film_recovery.images.encodings import encode
+from film_recovery.images.ranges import counted
 from film_recovery.images.sequence import Sequence, open_sequence
 from film_recovery.project.demo_measure import REFERENCE, RESULT, SOURCE, TRUTH, DemoFigures
 from film_recovery.project.demo_places import DemoPlaces
@@ -134,7 +135,7 @@ def _facts(places: DemoPlaces, measured: DemoFigures, finished: Sequence) -> lis
     return [
         ("frames", str(len(finished.frames))),
         ("size", f"960 × 540, judged on {crop[2]} × {crop[3]}"),
-        ("matched", f"{matched} frames in {len(match.segments)} segments"),
+        ("matched", f"{matched} frames in {counted(len(match.segments), 'segment')}"),
         ("alignment", f"{np.median(left):.2f} px left; {verdicts.count('aligned')} of {len(verdicts)} aligned, "
          f"{verdicts.count('doubtful')} doubtful, {verdicts.count('rejected')} rejected"),
         ("pairs", f"{len(measured.dataset.training)} trained, {len(measured.dataset.held_out)} held out, for each pass"),

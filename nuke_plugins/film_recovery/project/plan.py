@@ -83,7 +83,8 @@ def plan_unit(
         return Step(name, unit, "train", "its model file is absent or not the one that was trained", frames)
     stale = stale_frames(places, hashes, name, state, frames, project)
     if stale:
-        return Step(name, unit, "render", f"frames {format_frames(stale)} are missing or stale", stale)
+        words = ("frame", "is") if len(stale) == 1 else ("frames", "are")
+        return Step(name, unit, "render", f"{words[0]} {format_frames(stale)} {words[1]} missing or stale", stale)
     return Step(name, unit, "up to date", "nothing changed", [])
 
 

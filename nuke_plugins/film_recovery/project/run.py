@@ -15,7 +15,7 @@ from film_recovery.contract.run_folder import RunFolder
 from film_recovery.elements.selection import default_pairs, overlap
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
-from film_recovery.images.ranges import parse_frames
+from film_recovery.images.ranges import counted, parse_frames
 from film_recovery.images.sequence import output_path
 from film_recovery.inference.outputs import MERGED
 from film_recovery.inference.sequence import apply_model
@@ -216,7 +216,7 @@ def _render(
     if not frames:
         return
     settings = project.passes[step.name]
-    reporter.stage(f"Rendering {len(frames)} frames of '{step.name}'")
+    reporter.stage(f"Rendering {counted(len(frames), 'frame')} of '{step.name}'")
     model = places.run(step.name, step.unit).model(settings.task)
     source, target = places.open(settings.source), places.recovered(step.name)
     for frame in frames:

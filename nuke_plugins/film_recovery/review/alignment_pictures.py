@@ -14,6 +14,7 @@ from film_recovery.contract.curation import AlignmentRecord, FrameAlignment
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.elements.selection import spread_frames
 from film_recovery.images.drawing import Bytes, Cell, draw_grid, save_png, to_uint8
+from film_recovery.images.ranges import counted
 from film_recovery.pairs.align_elements import Alignment
 from film_recovery.pairs.alignment import Aligned, laid
 from film_recovery.pairs.deformation import NO_WARP
@@ -38,7 +39,7 @@ def write_pictures(alignment: Alignment, folder: Path, reporter: Reporter = Sile
     """
     folder = Path(folder)
     chosen = judged_frames(alignment.record)
-    reporter.stage(f"Drawing {len(chosen)} pairs")
+    reporter.stage(f"Drawing {counted(len(chosen), 'pair')}")
     for old in (folder / "frames").glob("*.png"):
         old.unlink()  # of an earlier alignment, whose verdicts it shows
     rows: list[list[Cell]] = []
@@ -53,7 +54,7 @@ def write_pictures(alignment: Alignment, folder: Path, reporter: Reporter = Sile
     record = alignment.record
     counts = {name: sum(frame.verdict == name for frame in record.frames) for name in _COLOURS}
     said = ", ".join(f"{count} {name}" for name, count in counts.items())
-    notes = " ".join([f"{len(record.frames)} pairs: {said}. Green: the shared crop; red: masks.", *record.notes])
+    notes = " ".join([f"{counted(len(record.frames), 'pair')}: {said}. Green: the shared crop; red: masks.", *record.notes])
     title = f"{Path(record.reference).name} on {Path(record.source).name}"
     save_png(folder / "overview.png", draw_grid(rows, title, 320, notes))
     save_chart(folder / "residuals.png", residual_chart(record))

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from film_recovery.contract.curation import MatchRecord
 from film_recovery.elements.overlap import Overlap
 from film_recovery.images.drawing import Bytes, Cell, draw_grid
+from film_recovery.images.ranges import counted
 from film_recovery.review.plots import STYLE, WIDTH
 
 _ROWS, _COLUMNS = 12, 3  # segments on the sheet, and frames of each
@@ -45,7 +46,7 @@ def match_map(record: MatchRecord) -> Figure:
 
 
 def match_sheet(overlap: Overlap) -> Bytes:
-    """First, middle and last frame of up to twelve segments, the longest ones, each above its partner."""
+    """First, middle and last frame of up to twelve segments, the longest ones, each beside its partner."""
     record = overlap.record
     chosen = sorted(sorted(record.segments, key=lambda part: -part.length)[:_ROWS], key=lambda part: part.first_a)
     rows: list[list[Cell]] = []
@@ -62,4 +63,4 @@ def match_sheet(overlap: Overlap) -> Bytes:
             cells.append((f"a {part.first_a + k} = b {part.first_b + k}{off}", np.asarray(np.hstack(both), np.uint8)))
         rows.append(cells)
     longest = f"the {len(chosen)} longest of " if len(chosen) < len(record.segments) else ""
-    return draw_grid(rows, f"{longest}{len(record.segments)} segments", 2 * _WIDTH, "a on the left, b on the right")
+    return draw_grid(rows, f"{longest}{counted(len(record.segments), 'segment')}", 2 * _WIDTH, "a on the left, b on the right")

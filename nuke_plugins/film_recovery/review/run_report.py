@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from film_recovery.contract.card import load_card
-from film_recovery.contract.errors import InputError
+from film_recovery.contract.errors import FilmRecoveryError, InputError
 from film_recovery.contract.events import read_events
 from film_recovery.contract.findings import load_findings
 from film_recovery.contract.job import load_job
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.drawing import display
+from film_recovery.images.io import read_frame
+from film_recovery.images.ranges import counted
 from film_recovery.inference.session import InferenceOptions, ModelSession
 from film_recovery.inference.tiles import recover
 from film_recovery.modelfile.load import load_model
@@ -28,9 +28,10 @@ from film_recovery.review.stills import comparison
 from film_recovery.review.verdict import MethodScore
 
 _NOT_JUDGED = {
-    "chroma": "There is no truth to compare with: the target has the reference's colour, with its own grain, blur and tone, on "
-    "the source's luma, which neither the density model nor the free LUT keeps.",
-    "spatial": "There is no truth to compare with: the target has the reference's luma, with its own grain and tone.",
+    "chroma": "There is no truth to compare with, and the target stands for it: it has the reference's colour, with its own "
+    "grain, blur and tone, on the source's luma, which neither the density model nor the free LUT keeps.",
+    "spatial": "There is no truth to compare with, and the target stands for it: it has the reference's luma, with its own "
+    "grain and tone.",
     "as-is": "There is no truth to compare with but the target.",
 }
 _CHOSEN_BY_THEM = (
@@ -56,7 +57,7 @@ def write_run_report(folder: Path, path: Path) -> tuple[Path, list[dict[str, Any
     results = [recover(session.run, pair.source, None, card.receptive_field, card.multiple) for pair in judged]
     scores = _scores(dataset, results)
     which = "held-out pairs" if dataset.held_out else "training pairs, since none was held out"
-    first = judged[0]
+    first, names = judged[0], f"{Path(job.source).name} and {Path(job.reference).name}"
     cells = [
         ("source", display(first.source, card.encoding)),
         ("target", display(first.target, card.encoding)),
@@ -65,7 +66,7 @@ def write_run_report(folder: Path, path: Path) -> tuple[Path, list[dict[str, Any
     data = ReportData(
         title=f"{job.task.capitalize()} recovery",
         subtitle=run.path.name,
-        summary=f"Learned from {len(dataset.training)} pairs of {Path(job.source).name} and {Path(job.reference).name}.",
+        summary=f"Learned from {counted(len(dataset.training), 'pair')} of {names}.",
         hero=Picture(
             comparison(cells, f"frame {first.frame}"), f"Frame {first.frame}, not trained on." if dataset.held_out else ""
         ),
@@ -75,7 +76,7 @@ def write_run_report(folder: Path, path: Path) -> tuple[Path, list[dict[str, Any
         training_charts=[training_chart(run)],
         warnings=[str(event["text"]) for event in read_events(run.events, "warning") if "name" not in event],
         findings=finding_lines(run),
-        tables=[ScoreTable(f"On the {which}", scores, f"{len(judged)} frames, coded domain", "the target")],
+        tables=[ScoreTable(f"On the {which}", scores, f"{counted(len(judged), 'frame')}, coded domain", "the target")],
         not_judged=[_NOT_JUDGED[job.task], *([_CHOSEN_BY_THEM] if dataset.held_out else [])],
         provenance=[("model", card.name), ("made", card.created), ("matrix", f"BT.{card.matrix}"), ("encoding", card.encoding)],
         made_with=", ".join(f"{name} {version}" for name, version in card.versions.items()),
@@ -110,11 +111,17 @@ def pair_lines(dataset: Dataset) -> list[PairLine]:
 
 
 def newest_sheet(run: RunFolder) -> Picture | None:
-    """The last contact sheet that the run wrote."""
+    """The last contact sheet that the run wrote, if it can still be read."""
     sheets = sorted(run.sheets.glob("contact_*.png"))
-    if not sheets:
+    return _picture(sheets[-1], "The last contact sheet: input, target, output.") if sheets else None
+
+
+def _picture(file: Path, caption: str) -> Picture | None:
+    """None where the file is gone or damaged: a report does without."""
+    try:
+        return Picture(read_frame(file).rgb, caption)
+    except FilmRecoveryError:
         return None
-    return Picture(np.asarray(Image.open(sheets[-1]).convert("RGB")), "The last contact sheet: input, target, output.")
 
 
 def finding_lines(run: RunFolder) -> list[FindingLine]:
@@ -124,10 +131,8 @@ def finding_lines(run: RunFolder) -> list[FindingLine]:
     """
     lines = []
     for found in load_findings(run.findings):
-        file, picture = run.path / found.picture, None
-        if found.picture and file.is_file():
-            pixels = np.asarray(Image.open(file).convert("RGB"))
-            picture = Picture(pixels, "Source, reference, target, recovered, the error in ΔE2000 and what is believed.")
+        caption = "Source, reference, target, recovered, the error in ΔE2000 and what is believed."
+        picture = _picture(run.path / found.picture, caption) if found.picture else None
         lines.append(FindingLine(found.name, found.sentence, found.advice, found.severity, picture))
     return lines
 
@@ -138,7 +143,10 @@ def training_chart(run: RunFolder) -> Chart:
     held_out = [(int(event["step"]), float(event["psnr"])) for event in read_events(run.events, "held_out")]
     start = next((event["held_out"] for event in read_events(run.events, "start")), None)
     figure = training_curves(losses, held_out, start)
-    return Chart(figure, "Loss of the training crops, and PSNR of the held-out pairs against their targets.")
+    caption = "Loss of the training crops, and PSNR of the held-out pairs against their targets"
+    if load_job(run.job).task != "as-is":
+        caption += ", where source and reference agree and less each frame's mean error; the table below counts every pixel"
+    return Chart(figure, f"{caption}.")
 
 
 def training_facts(run: RunFolder) -> list[tuple[str, str]]:
@@ -146,7 +154,7 @@ def training_facts(run: RunFolder) -> list[tuple[str, str]]:
     started = next(iter(read_events(run.events, "started")), {})
     finished = next(iter(read_events(run.events, "finished")), {})
     job = load_job(run.job)
-    card = load_card(run.model(job.task).with_suffix(".json"))
+    card = load_model(run.model(job.task)).card
     return [
         ("model", f"{card.size}, {card.parameters / 1e6:.2f} M weights"),
         ("steps", str(finished.get("step", "?"))),  # those done: the clock may have changed what was planned

@@ -9,6 +9,7 @@ from typing import Any
 from film_recovery.contract.atomic import write_text
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.images.drawing import Bytes, save_png
+from film_recovery.images.ranges import counted
 from film_recovery.pairs.outliers import Proposal
 from film_recovery.pairs.select import Selected
 from film_recovery.review.page import file_url, jpeg_url, template
@@ -33,7 +34,7 @@ def write_selection_page(
     Raises StorageError when the folder cannot be written, and what reading the pairs raises.
     """
     record = selected.record
-    reporter.stage(f"Drawing {len(record.pairs)} pairs")
+    reporter.stage(f"Drawing {counted(len(record.pairs), 'pair')}")
     pictures = []
     for done, pair in enumerate(record.pairs, start=1):
         pictures.append(pair_picture(selected.material, pair))
@@ -48,7 +49,7 @@ def write_selection_page(
             chart = save_chart(folder / f"coverage_{number}.png", coverage_plot(result, selected.material.looks.shown))
             plot = file_url(chart)
         rows = [_row(pair, picture) for pair, picture in zip(record.pairs, pictures, strict=True) if pair.scope == scope.name]
-        steps = ", ".join(f"{count} pairs {covered:.0%}" for count, covered in sorted(result.steps.items()))
+        steps = ", ".join(f"{counted(count, 'pair')} {covered:.0%}" for count, covered in sorted(result.steps.items()))
         scopes.append({"name": scope.name, "first": scope.first, "last": scope.last, "covered": f"{scope.covered:.0%}",
                        "uncovered": scope.uncovered, "steps": steps, "plot": plot, "pairs": rows})  # fmt: skip
     text = template("selection.html.j2").render(

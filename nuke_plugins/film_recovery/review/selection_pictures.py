@@ -16,6 +16,7 @@ from film_recovery.images.colour import ycbcr_to_rgb
 from film_recovery.images.drawing import Bytes, Cell, draw_grid, to_uint8
 from film_recovery.images.encodings import encode
 from film_recovery.images.frame import Frame
+from film_recovery.images.ranges import counted
 from film_recovery.pairs.material import Material
 from film_recovery.pairs.select import ScopeResult
 from film_recovery.review.plots import STYLE, WIDTH
@@ -45,7 +46,7 @@ def pairs_sheet(record: SelectionRecord, pictures: Sequence[Bytes]) -> Bytes:
     """Every pair, source beside reference, with its numbers and what it adds; ``pictures`` are of :func:`pair_picture`."""
     cells: list[Cell] = [(caption(pair), picture) for pair, picture in zip(record.pairs, pictures, strict=True)]
     rows = [cells[start : start + _COLUMNS] for start in range(0, len(cells), _COLUMNS)]
-    title = f"{len(record.training)} pairs to train on, {len(record.held_out)} held out"
+    title = f"{counted(len(record.training), 'pair')} to train on, {len(record.held_out)} held out"
     return draw_grid(rows, title, 2 * _SIDE, "source on the left, reference on the right")
 
 
@@ -76,10 +77,9 @@ def coverage_plot(result: ScopeResult, shown: npt.NDArray[np.float32]) -> Figure
         )
         _dots(right, looks[:, 0], np.hypot(looks[:, 1], looks[:, 2]), looks, result.coverage.mass, held)
         right.set(xlabel="luma (dark to bright)", ylabel="chroma", title="Light and saturation", xlim=(-0.03, 1.03))
-        figure.suptitle(
-            f"{result.scope.name}: {len(result.training)} pairs hold {covered:.0%} of the picture; crosses are what they lack",
-            fontsize=9.5,
-        )
+        holds = "1 pair holds" if len(result.training) == 1 else f"{len(result.training)} pairs hold"
+        title = f"{result.scope.name}: {holds} {covered:.0%} of the picture; crosses are what is lacking"
+        figure.suptitle(title, fontsize=9.5)
     return figure
 
 

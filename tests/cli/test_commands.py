@@ -207,6 +207,10 @@ def test_a_training_as_it_is(run_cli: Cli, elements: Path, tmp_path: Path) -> No
     )  # fmt: skip
     assert done.code == 0, done.err
     assert done.json["model"] == str(tmp_path / "run" / "export" / "as-is.onnx")
+    assert run_cli("report", tmp_path / "run").code == 0
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "On the training pairs, since none was held out" in page and "2 frames, coded domain" in page
+    assert "not trained on" not in page and "chose which weights" not in page
     again = run_cli("train", "--task", "as-is", "--source", "a", "--target", "b", "--steps", "2", "--out", tmp_path / "run")
     assert again.code == 3
     assert "already holds a run" in again.sentence

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnxruntime as ort
+import pytest
 import torch
 
 from film_recovery.contract.exit_codes import ExitCode
+from film_recovery.images.encodings import encode
+from film_recovery.pairs.dataset import load_dataset
 
 
 def test_a_run_is_handed_out_as_torchscript(finished_run: Path, tmp_path: Path, run_cli: Callable[..., Any]) -> None:
@@ -39,3 +45,18 @@ def test_a_report_is_written_over_no_other_kind_of_file(finished_run: Path, run_
     done = run_cli("report", finished_run, "--out", job)
     assert done.code == ExitCode.USAGE and "job.json is no .html file; name one, as report.html." in done.sentence
     assert job.read_bytes() == before
+
+
+def test_the_figures_of_a_report_are_the_models_on_the_held_out_pair(
+    finished_run: Path, tmp_path: Path, run_cli: Callable[..., Any]
+) -> None:
+    (pair,) = load_dataset(finished_run / "dataset").held_out
+    model = ort.InferenceSession(str(finished_run / "export" / "chroma.onnx"), providers=["CPUExecutionProvider"])
+    made = model.run(None, {"rgb": np.ascontiguousarray(pair.source.transpose(2, 0, 1)[None])})[0][0].transpose(1, 2, 0)
+    done = run_cli("report", finished_run, "--out", tmp_path / "r.html", "--json")
+    scores = {one["label"]: one["psnr"] for one in done.json["scores"]}
+    for label, picture in (("source, untouched", pair.source), ("recovered", made)):
+        off = np.square(np.asarray(encode(picture, "display")) - np.asarray(encode(pair.target, "display")), dtype=np.float64)
+        assert scores[label] == pytest.approx(-10.0 * math.log10(off.mean()), abs=0.01)
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "On the held-out pairs" in page and "1 frame, coded domain" in page and "Frame 1005, not trained on." in page

@@ -14,6 +14,7 @@ import torch
 
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
+from film_recovery.inference.session import ModelSession
 
 Cli = Callable[..., Any]
 Options = Callable[..., list[str]]
@@ -168,6 +169,17 @@ def test_nan_pixels(run_cli: Cli, elements: Path, tmp_path: Path, finished_run: 
     assert "Frame 1004 " in done.sentence
     assert "NaN or infinite" in done.sentence
     assert not (tmp_path / "out").exists() or _files(tmp_path / "out") == []
+
+
+def test_a_frame_that_the_model_spoils(
+    run_cli: Cli, elements: Path, tmp_path: Path, finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ModelSession, "run", lambda self, rgb, at_once: rgb * np.float32("nan"))
+    output = tmp_path / "out" / "rec.####.exr"
+    done = run_cli("apply", finished_run, "--input", elements / "neg.####.exr", "--output", output, "--frames", "1002")
+    assert done.code == 5
+    assert "gives NaN, infinite or black values for" in done.sentence and "neg.1002.exr" in done.sentence
+    assert not output.parent.exists() or _files(output.parent) == []
 
 
 def test_a_three_pixel_wide_image(run_cli: Cli, elements: Path, tmp_path: Path, finished_run: Path, training: Options) -> None:

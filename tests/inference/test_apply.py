@@ -16,6 +16,7 @@ import OpenImageIO as oiio
 import pytest
 import torch
 
+import film_recovery
 from film_recovery.contract.card import ModelCard
 from film_recovery.contract.errors import (
     BusyError,
@@ -27,6 +28,7 @@ from film_recovery.contract.errors import (
     UnreadableImageError,
     UsageError,
 )
+from film_recovery.contract.processes import this_machine
 from film_recovery.contract.progress import SilentReporter
 from film_recovery.images import io
 from film_recovery.images.frame import Frame, Window
@@ -121,6 +123,47 @@ def test_only_missing_damaged_and_stale_frames_are_done_again(model: Path, shot:
     assert read_frame(output.parent / "r.1003.exr").metadata["smpte:TimeCode"][1] == (0x01020304, 0)
     other = make_model(tmp_path / "other.onnx", seed=9)
     assert apply_model(other, sequence, output, skip_existing=True, steady=False).skipped == []
+
+
+def test_frames_of_another_depth_or_release_are_done_again(
+    model: Path, shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_done(pixel_type: str | None) -> bool:
+        output, asked = tmp_path / "out" / "r.####.exr", {"skip_existing": True, "steady": False}
+        return bool(apply_model(model, open_sequence(shot), output, [1001], pixel_type=pixel_type, **asked).done)
+
+    assert [is_done(kind) for kind in (None, None, "float", "float", None)] == [True, False, True, False, False]
+    monkeypatch.setattr(film_recovery, "__version__", "0.0.0")
+    assert [is_done("float"), is_done("float")] == [True, False]
+
+
+def test_a_dpx_cannot_say_what_it_is_made_of_and_is_done_again(coded: Path, photograph: np.ndarray, tmp_path: Path) -> None:
+    write_frame(tmp_path / "a.0001.dpx", Frame.from_rgb(photograph[:40, :40]))
+    sequence, output = open_sequence(tmp_path / "a.####.dpx"), tmp_path / "out" / "r.####.dpx"
+    for _ in range(2):
+        assert apply_model(coded, sequence, output, skip_existing=True).done == [1]
+
+
+def test_only_what_nobody_writes_any_more_of_our_frames_is_cleared(model: Path, shot: Path, tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    names = {
+        who: f".r.{frame}.{this_machine()}-{process}.partial.exr"
+        for who, frame, process in (("ours", 1001, ended.pid), ("living", 1001, os.getppid()), ("other", 1002, ended.pid))
+    }
+    (tmp_path / "out").mkdir()
+    for name in names.values():
+        (tmp_path / "out" / name).touch()
+    apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.exr", [1001], steady=False)
+    assert set(files(tmp_path / "out")) == {"r.1001.exr", names["living"], names["other"]}
+
+
+def test_an_input_by_another_name_is_not_written_over(model: Path, shot: Path, tmp_path: Path) -> None:
+    (tmp_path / "linked").symlink_to(shot.parent)
+    before = files(shot.parent)
+    with pytest.raises(InputError, match="overwrite its input"):
+        apply_model(model, open_sequence(shot), tmp_path / "linked" / shot.name)
+    assert files(shot.parent) == before
 
 
 def test_a_png_of_frames_with_windows_has_their_display_window_and_is_not_done_twice(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -112,6 +113,16 @@ def test_a_process_that_is_killed_did_not_stop_on_request() -> None:
     with pytest.raises(FilmRecoveryError, match=r"killed by signal 9.*Matching") as failure:
         run_process([sys.executable, "-c", program], os.environ, SilentReporter())
     assert failure.value.exit_code == ExitCode.CRASH
+
+
+def test_what_the_demonstration_imports_is_there_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no module ``resource``."""
+    from film_recovery.project import demo
+
+    monkeypatch.setitem(sys.modules, "resource", None)
+    importlib.reload(demo)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert demo.peak_memory_mb(children=True) == 0.0
 
 
 def test_elements_of_another_seed_or_release_are_made_anew(tmp_path: Path) -> None:

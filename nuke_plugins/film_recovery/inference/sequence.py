@@ -94,7 +94,7 @@ def apply_model(
     outputs.check_kept()
     session.rest()
     report.seconds = time.monotonic() - begin
-    report.peak_memory_mb = _peak_memory_mb()
+    report.peak_memory_mb = peak_memory_mb()
     return report
 
 
@@ -114,10 +114,11 @@ def _check_request(sequence: Sequence, wanted: list[int]) -> None:
             raise MissingFrameError(f"{path} is gone since the sequence was listed; restore it or choose other --frames.")
 
 
-def _peak_memory_mb() -> float:
-    """Of this process since it began; 0 on Windows, which does not tell in this way."""
+def peak_memory_mb(*, children: bool = False) -> float:
+    """Of this process since it began, or of the largest of it and its ended ``children``; 0 on Windows, which does not tell."""
     if sys.platform == "win32":
         return 0.0
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024.0**2 if sys.platform == "darwin" else 1024.0)
+    asked = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN) if children else (resource.RUSAGE_SELF,)
+    return max(resource.getrusage(who).ru_maxrss for who in asked) / (1024.0**2 if sys.platform == "darwin" else 1024.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import resource
 import sys
 import time
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from typing import Any
 from film_recovery.contract.atomic import make_folder, write_json, write_text
 from film_recovery.contract.errors import InputError, UsageError
 from film_recovery.contract.progress import Reporter, SilentReporter
+from film_recovery.inference.sequence import peak_memory_mb
 from film_recovery.project.demo_curate import curate
 from film_recovery.project.demo_graph import run_graph
 from film_recovery.project.demo_measure import measure_demo
@@ -112,17 +112,12 @@ def run_demo(out: Path, minutes: float, seed: int, reporter: Reporter | None = N
         "report": str(places.report),
         "sequence": str(places.sequence),
         "seconds": round(time.monotonic() - begin, 1),
-        "peak_memory_mb": round(_peak_memory_kb() / 1024.0),
+        "peak_memory_mb": round(peak_memory_mb(children=True)),  # the recovery runs in others, down to the worker that trains
     }
     write_json(places.out / "figures.json", figures)
     for line in _last_lines(figures):
         reporter.note(line)
     return figures
-
-
-def _peak_memory_kb() -> int:
-    """Of the largest of all processes: the recovery runs in others, down to the worker that trains."""
-    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def _make_elements(places: DemoPlaces, seed: int, reporter: Reporter) -> None:

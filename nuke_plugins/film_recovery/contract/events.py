@@ -1,12 +1,11 @@
 """The diary of a run: one JSON object a line, appended and flushed, readable while it grows.
 
-Every event has ``event`` (its kind), ``time`` (seconds since 1970) and its own fields. Kinds: ``started``, ``verified``,
-``aligned``, ``balanced``, ``probe``, ``start`` (the closed-form figure), ``progress``, ``held_out``, ``contact_sheet`` and
-``preview`` (the last ones with ``handed_out``: of the model that is), ``checkpoint``, ``planned`` (the clock moved its end to
-``steps``), ``levelled`` (it ends early, after ``steps``), ``warning`` (with the fields of a
-:class:`film_recovery.contract.findings.Finding`), ``exported``, ``stopped``, ``failed``, ``finished`` (``psnr`` and ``share``
-as the card has them: the held-out figure in dB, null without one, and how much of the correction is handed out), ``resumed``
-(goes on, whatever its last words were).
+Every event has ``event`` (its kind), ``time`` (seconds since 1970) and its own fields. Kinds: ``started``, ``start`` (the
+closed-form figure), ``progress``, ``held_out``, ``contact_sheet`` and ``preview`` (the last ones with ``handed_out``: of the
+model that is), ``checkpoint``, ``planned`` (the clock moved its end to ``steps``), ``levelled`` (it ends early, after
+``steps``), ``warning`` (with the fields of a :class:`film_recovery.contract.findings.Finding`), ``exported``, ``stopped``,
+``failed``, ``finished`` (``psnr`` and ``share`` as the card has them: the held-out figure in dB, null without one, and how much
+of the correction is handed out), ``resumed`` (goes on, whatever its last words were).
 """
 
 from __future__ import annotations

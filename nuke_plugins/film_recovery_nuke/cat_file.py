@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nuke
 from film_recovery.contract.atomic import write_text
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import worker
@@ -120,16 +119,3 @@ def write_recipe(node: Any) -> Recipe:
         "every script."
     )
     return recipe
-
-
-@shown
-def paste_recipe(node: Any) -> Any:
-    """Write the recipe and paste its nodes into the script; NukeX and Studio only.
-
-    Raises:
-        HostError: this edition has no CatFileCreator.
-    """
-    if not nuke.env.get("nukex", False):
-        raise HostError("CatFileCreator and Inference are nodes of NukeX; write the recipe, and paste it in a NukeX session.")
-    recipe = write_recipe(node)
-    return None if recipe is None else nuke.nodePaste(recipe.making.as_posix())

@@ -75,8 +75,6 @@ def test_the_recipe_of_a_real_run(nuke: Any, tiny_run: Path, tmp_path: Path) -> 
     assert found["torchScriptFile"] == recipe.torchscript.as_posix()
     assert found["catFile"] == (run / "export" / "chroma.cat").as_posix()
     assert "press Create .cat file" in embedded_nuke.session().messages[-1]
-    assert cat_file.paste_recipe(node) is None, "this edition has no CatFileCreator"
-    assert "nodes of NukeX" in embedded_nuke.session().messages[-1]
 
 
 def test_a_model_without_its_run_is_refused_with_the_reason(nuke: Any, tiny_model: Path, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ _NAN, _INFINITE = float("nan"), float("inf")
     ("values", "words"),
     [
         ({"seed": -1}, "The seed is -1"),
+        ({"encoding": "srgb"}, "Unknown encoding 'srgb'; choose auto, display, log, none"),
+        ({"matrix": "240"}, "Unknown matrix '240'; choose one of 709, 601, 2020"),
         ({"seed": 2**63}, "The seed is"),
         ({"steps": None, "minutes": _NAN}, "and an end"),
         ({"steps": None, "minutes": _INFINITE}, "and an end"),

@@ -13,6 +13,7 @@ from film_recovery.contract.records import load_record, save_record
 SCHEMA, VERSION = "film-recovery/job", 1
 TASKS = ("chroma", "spatial", "as-is")
 SIZES = ("small", "medium", "large")
+ENCODINGS, MATRICES = ("display", "log", "none"), ("709", "601", "2020")
 PRECISIONS = ("auto", "fp32", "bf16")
 KEPT = {"chroma": "luma", "spatial": "chroma", "as-is": "nothing"}
 
@@ -77,6 +78,10 @@ class TrainingJob:
             raise UsageError(f"Unknown task '{self.task}'; choose one of {', '.join(TASKS)}.")
         if self.size not in SIZES:
             raise UsageError(f"Unknown model size '{self.size}'; choose one of {', '.join(SIZES)}.")
+        if self.encoding not in ("auto", *ENCODINGS):
+            raise UsageError(f"Unknown encoding '{self.encoding}'; choose auto, {', '.join(ENCODINGS)}.")
+        if self.matrix not in MATRICES:
+            raise UsageError(f"Unknown matrix '{self.matrix}'; choose one of {', '.join(MATRICES)}.")
         if (self.steps is None) == (self.minutes is None):
             raise UsageError("Give either steps or minutes, not both and not neither.")
         if (self.steps is not None and self.steps < 1) or (self.minutes is not None and not 0.0 < self.minutes < math.inf):

@@ -15,7 +15,7 @@ import film_recovery
 import nuke
 from film_recovery.contract.card import ModelCard, load_card
 from film_recovery.contract.errors import FilmRecoveryError, InputError
-from film_recovery.contract.job import TASKS
+from film_recovery.contract.job import ENCODINGS, MATRICES, TASKS
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, needs, preferences, worker
@@ -26,7 +26,6 @@ from film_recovery_nuke.nodes.tasks import task
 
 CLASS = "RecoveryInference"
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
-_ENCODINGS, _MATRICES = ("display", "log", "none"), ("709", "601", "2020")
 _COLOURS = {"fresh": 0x4F7A52FF, "stale": 0x9A8A3AFF, "missing": 0x9A6A3AFF}
 _MOST_TOLD = 500  # frames of which a status is looked up at once
 _AT_ONCE = 24  # frames whose inputs lie on disk at once, 100 MB each in 4K; a bake that is killed loses at most so many records
@@ -79,7 +78,7 @@ def card_of(path: Path) -> ModelCard:
     except (InputError, OSError, ValueError) as error:
         raise HostError(f"The model's card {beside} cannot be used: {error}") from error
     for name, value, known in (
-        ("task", card.task, TASKS), ("encoding", card.encoding, _ENCODINGS), ("matrix", card.matrix, _MATRICES),
+        ("task", card.task, TASKS), ("encoding", card.encoding, ENCODINGS), ("matrix", card.matrix, MATRICES),
     ):  # fmt: skip
         if value not in known:
             raise HostError(f"The model's card {beside} says {name} = {value}; this release knows {', '.join(known)}.")

@@ -14,7 +14,7 @@ from film_recovery.contract.errors import FilmRecoveryError, StorageError
 from film_recovery_nuke import needs
 from film_recovery_nuke.errors import CancelledError, HostError
 
-_RANGE = re.compile(r"^(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?$")
+_RANGE = re.compile(r"(-?\d+)(?:-(-?\d+)(?:x([1-9]\d*))?)?", re.ASCII)
 _MOST = 1_000_000
 ROOM = 128 * 2**20  # bytes, about a large frame: with less, a render that failed is taken to have failed of that
 Progress = Callable[[int, int, str], None]
@@ -22,7 +22,8 @@ Cancelled = Callable[[], bool]
 
 
 def parse_frames(text: str) -> list[int]:
-    """Frame numbers, ascending and distinct, from ``1001-1055``, ``1-10x2``, ``1, 5 9-12``; negative ones too.
+    """Frame numbers, ascending and distinct, from ``1001-1055``, ``1-10x2``, ``1, 5 9-12``; negative ones too, and ranges that
+    run backwards, from their first number on: as the worker reads them.
 
     Raises:
         HostError: a part is no frame range, or there are more than a million frames.
@@ -31,18 +32,30 @@ def parse_frames(text: str) -> list[int]:
     for word in re.split(r"[\s,]+", text.strip()):
         if not word:
             continue
-        match = _RANGE.match(word)
+        match = _RANGE.fullmatch(word)
         if match is None:
             raise HostError(f"'{word}' is no frame range; write 1001-1055, 1-10x2, or single frames with commas.")
         first = int(match.group(1))
         last = int(match.group(2)) if match.group(2) else first
         step = int(match.group(3)) if match.group(3) else 1
-        if last < first or step < 1:
-            raise HostError(f"'{word}' runs backwards or stands still; write the lower frame first and a step of 1 or more.")
-        if (last - first) // step + len(found) >= _MOST:
+        if abs(last - first) // step + len(found) >= _MOST:
             raise HostError(f"'{word}' has more than a million frames; check the numbers.")
-        found.update(range(first, last + 1, step))
+        found.update(range(first, last + 1, step) if first <= last else range(first, last - 1, -step))
     return sorted(found)
+
+
+def check_range(node: Any, branch: Any, frames: Sequence[int]) -> None:
+    """Outside of a clip's range Nuke repeats its last picture: a pair, or a preview, of that would be one which does not exist.
+
+    Raises:
+        HostError: ``branch``, an input of ``node``, has not all of these frames.
+    """
+    outside = [frame for frame in frames if not branch.firstFrame() <= frame <= branch.lastFrame()]
+    if outside:
+        raise HostError(
+            f"{node.name()}: frame {outside[0]} lies outside of {branch.name()}, which has "
+            f"{branch.firstFrame()}-{branch.lastFrame()}; name other frames."
+        )
 
 
 def runs(frames: Iterable[int]) -> list[tuple[int, int]]:

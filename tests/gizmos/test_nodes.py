@@ -49,12 +49,14 @@ def test_the_fit_is_that_of_the_command_line(balance: Any, worker: Path, faded: 
     assert found == json.loads(answer.stdout)["balance"]
 
 
-@pytest.mark.parametrize(("knob", "value", "word"), [("frames", "", "name the frames"), ("frames", "5-1", "5-1")])
-def test_a_fit_that_cannot_be_says_why(balance: Any, knob: str, value: str, word: str) -> None:
+@pytest.mark.parametrize(
+    ("frames", "word"), [("", "name the frames"), ("1-", "1-"), ("2,9", "frame 9 lies outside of Read1, which has 1-4")]
+)
+def test_a_fit_that_cannot_be_says_why(balance: Any, frames: str, word: str) -> None:
     from film_recovery_nuke.errors import HostError
     from film_recovery_nuke.nodes import balance as behaviour
 
-    balance[knob].setValue(value)
+    balance["frames"].setValue(frames)
     with pytest.raises(HostError, match=word):
         behaviour.fit(balance)
     assert balance.node("GatherSource")["disable"].value()

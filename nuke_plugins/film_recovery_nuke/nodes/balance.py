@@ -42,6 +42,7 @@ def fit(node: Any) -> list[float]:
     for index, side in ((0, "Source"), (1, "Reference")):
         if node.input(index) is None:
             raise HostError(f"{node.name()}: connect the input {side}.")
+        frame_tools.check_range(node, node.input(index), wanted)
     worker.check(worker.find_python())
     with (
         tempfile.TemporaryDirectory(prefix="film_recovery_") as folder,

@@ -149,10 +149,8 @@ def _train_for(node: Any, say: Any) -> None:
     trainer = inference.linked_train(node)
     if trainer is None:
         return
-    plan = train.plan_of(trainer)
-    partners = [plan.partners.get(frame, frame) for frame in plan.wanted]
-    preview = [] if plan.preview is None else [plan.preview]
-    asked = [(trainer.input(index), frames) for index, frames in enumerate((plan.wanted, partners, preview)) if frames]
+    wanted = train.plan_of(trainer).wanted.values()
+    asked = [(trainer.input(index), frames) for index, frames in enumerate(wanted) if frames]
     _bake(needs.needed_at(asked), say, training=True)
     train.ensure_trained(trainer, say)
 
@@ -201,7 +199,7 @@ def _render_run(write: Any, first: int, last: int) -> None:
     try:
         nuke.execute(write, first, last, 1)
     except RuntimeError as error:
-        folder = Path(write["file"].getEvaluatedValue() or ".").parent
+        folder = Path(graph.files_of(write)).parent
         raise frame_tools.unrendered(f"Frame {begun[0]} of {write.fullName()}", folder, error) from error
     finally:
         nuke.removeBeforeFrameRender(note)

@@ -21,7 +21,6 @@ from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import graph, preferences, worker
 from film_recovery_nuke.errors import HostError
 
-COMMANDS = ("analyse", "match", "select", "align")
 RECORDS = {"analyse": "analysis.json", "match": "match.json", "select": "pairs.json", "align": "align.json"}
 PICTURES = (".png", ".jpg", ".jpeg")
 _REQUEST = "request.json"
@@ -52,10 +51,10 @@ def files_of(node: Any, side: str) -> str:
     """The files of a Read, as the worker takes them. Raises :class:`HostError` for other nodes and for none."""
     if node.Class() != "Read":
         raise HostError(f"The {side} is a {node.Class()}; the worker reads files, so set a Read node.")
-    text = node["file"].getEvaluatedValue()
-    if not text:
+    found = graph.files_of(node)
+    if not found:
         raise HostError(f"{node.name()} names no file; choose one.")
-    return graph.resolved(text).as_posix()
+    return found
 
 
 def folder_of(command: str, source: Any, reference: Any) -> Path:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import nuke
 from film_recovery_nuke.errors import HostError
@@ -38,22 +38,6 @@ class Pair:
     by_hand: bool = False
 
 
-def on_main_thread(call: Callable[..., Any], *arguments: Any) -> Any:
-    """Call something that touches the graph, from whichever thread.
-
-    From the main thread it is called directly (asking Nuke to do it would hang for ever), from another one through Nuke's
-    queue, without waiting. Headless there may be nobody who serves that queue, so other threads are refused.
-
-    Raises:
-        HostError: headless, off the main thread.
-    """
-    if threading.current_thread() is threading.main_thread():
-        return call(*arguments)
-    if not nuke.GUI:
-        raise HostError("The graph was to be touched off the main thread in a session without a GUI; this is a defect.")
-    return nuke.executeInMainThread(call, arguments)
-
-
 @contextlib.contextmanager
 def undo(name: str) -> Iterator[None]:
     """Make everything inside one step of undo."""
@@ -70,13 +54,6 @@ def inside(group: Any, name: str) -> Any:
     if found is None:
         raise HostError(f"{group.name()} lacks its inner node '{name}'; it was changed by hand. Make a new {group.Class()}.")
     return found
-
-
-def of_class(node: Any, *classes: str) -> Any:
-    """The node, if it is of one of the classes. Raises :class:`HostError` otherwise."""
-    if node is None or node.Class() not in classes:
-        raise HostError(f"Select a node of the kind {' or '.join(classes)} first.")
-    return node
 
 
 def script_path() -> str:
@@ -135,6 +112,21 @@ def resolved(text: str) -> Path:
     """The file or folder that a knob's evaluated text means; relative ones begin at the script's folder."""
     path, script = Path(text), script_path()
     return path if path.is_absolute() or not script else Path(script).parent / path
+
+
+def files_of(node: Any) -> str:
+    """The files of a Read or a Write as Nuke finds them, absolute, with forward slashes and their pattern; empty for none.
+
+    Relative names begin at the project directory, without one at where Nuke was started. Of several views the first is meant,
+    as in everything that is rendered for the worker.
+    """
+    text = str(node["file"].getEvaluatedValue() or "")
+    if not text:
+        return ""
+    root: Any = nuke.root()
+    home = Path(str(root["project_directory"].getEvaluatedValue() or ""))
+    view = nuke.views()[0]
+    return Path(os.path.abspath(home / text.replace("%V", view).replace("%v", view[0]))).as_posix()
 
 
 def build_pair_stacks(pairs: Sequence[Pair], source: Any, reference: Any) -> tuple[Any, Any]:
@@ -217,7 +209,7 @@ def write_thumbnail(branch: Any, frame: int, path: Path, width: int = 160) -> No
             write = nuke.nodes.Write(inputs=[small], file_type="png", channels="rgb", create_directories=True)
             write["file"].setValue(path.as_posix())
         group.setInput(0, branch)
-        nuke.execute(write, frame, frame, 1)
+        nuke.execute(write, frame, frame, 1, [nuke.views()[0]])
     except RuntimeError as error:
         raise HostError(f"Frame {frame} of {branch.name()} cannot be shown: {error}") from error
     finally:

@@ -32,16 +32,19 @@ def add_menus() -> None:
 
 @shown
 def train_from_selected() -> Any:
-    """Start a training from the selected FrameHolds, on the selected RecoveryTrain."""
+    """Start a training from the selected FrameHolds of the source, on the selected RecoveryTrain."""
     from film_recovery_nuke.nodes import train
+    from film_recovery_nuke.pairing import is_of_same_files
 
     selected = nuke.selectedNodes()
     nodes = [node for node in selected if node.Class() == train.CLASS]
+    if len(nodes) != 1:
+        raise HostError("Select one RecoveryTrain with its inputs connected, and the FrameHolds of the frames to train on.")
+    source, reference = train.branches_of(nodes[0])
     holds = [node for node in selected if node.Class() == "FrameHold"]
-    frames = [int(graph.held_frame_knob(node).value()) for node in holds]
-    if not nodes:
-        raise HostError("Select a RecoveryTrain with its inputs connected, and the FrameHolds of the frames to train on.")
-    return train.train_from_selected(nodes[0], frames)
+    # Those that hold the reference, as in Build stacks, hold none of the source's frames.
+    ours = [node for node in holds if is_of_same_files(source, node) or not is_of_same_files(reference, node)]
+    return train.train_from_selected(nodes[0], [int(graph.held_frame_knob(node).value()) for node in ours])
 
 
 @shown

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from film_recovery_nuke import needs
+from film_recovery_nuke import graph, needs
 from film_recovery_nuke.errors import HostError
 from film_recovery_nuke.graph import Pair
 
@@ -110,7 +110,7 @@ def _beginnings(node: Any) -> set[str]:
             continue
         seen.add(one.fullName())
         above = [below for below in (one.input(index) for index in range(one.inputs())) if below is not None]
-        text = str(one["file"].getEvaluatedValue() or "") if one.Class() == "Read" else ""
+        text = graph.files_of(one) if one.Class() == "Read" else ""
         if not above:
             found.add(text or _name(one))
         todo += [element_of(one)] if one.Class() == _ALIGN else above

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ class RunState:
 
     Attributes:
         folder: the run's folder.
-        state: ``absent``, ``gathered`` (frames are there, nothing was started), ``starting``, ``running``, ``stopped``,
-            ``interrupted`` (killed: it can be resumed), ``failed``, ``finished``.
+        state: ``absent``, ``lost`` (the folder is not where the node looks), ``gathered`` (frames are there, nothing was
+            started), ``starting``, ``running``, ``stopped``, ``interrupted`` (killed: it can be resumed), ``failed``,
+            ``finished``.
         step, steps: how far it is; ``steps`` 0 before it is known.
         losses, held_out: points ``(step, value)``; held-out figures are PSNR in dB, higher is better.
         start_psnr: what the closed-form start reaches on the held-out pairs, dB.
@@ -70,6 +72,8 @@ class RunState:
         left = f"about {_duration(self.seconds_left)} left" if self.state == "running" and self.seconds_left else ""
         texts = {
             "absent": "No training yet.",
+            "lost": f"{self.folder} is not there: it was moved or removed, or the script was saved elsewhere. Name as data "
+            "directory the folder that it lies in now, or press Start for a new training.",
             "gathered": "The frames are gathered; no training was started.",
             "interrupted": f"Interrupted at {of or 'its start'}: it was killed. Press Resume.",
             "failed": f"Failed: {self.failure or 'see worker.log in the run folder'}",
@@ -101,7 +105,7 @@ class RunReader:
 
     def _judge(self) -> str:
         if not self.folder.path.is_dir():
-            return "absent"
+            return "lost"
         if self._goes_on():
             return "starting"
         if self._last in _ENDS:
@@ -190,6 +194,13 @@ class RunReader:
         (begin, first), (end, last) = self._times[0], self._times[-1]
         if last > first and end > begin and state.steps:
             state.seconds_left = (end - begin) / (last - first) * max(state.steps - last, 0)
+
+
+def runs_of(home: Path, node: str) -> list[str]:
+    """The names of a node's runs in its data directory, ``NODE_v001`` and on, newest first. Raises :class:`OSError`."""
+    name = re.compile(re.escape(node) + r"_v(\d{3,})", re.ASCII)
+    found = [(int(match.group(1)), entry.name) for entry in home.iterdir() if (match := name.fullmatch(entry.name))]
+    return [run for _, run in sorted(found, reverse=True)]
 
 
 def read_run(folder: Path) -> RunState:

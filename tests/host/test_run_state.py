@@ -153,7 +153,8 @@ def test_a_resumed_run_that_cut_its_diary_back_is_read_anew(run: RunFolder) -> N
 
 
 def test_a_worker_that_died_before_its_diary_leaves_its_last_words(nuke: Any, tmp_path: Path) -> None:
-    assert _state(tmp_path / "absent").state == "absent"
+    assert _state(tmp_path / "absent").state == "lost"
+    assert _state(tmp_path).state == "absent"
     (tmp_path / "gathered").mkdir()
     assert _state(tmp_path).state == "gathered"
     (tmp_path / "worker.log").write_text("Verifying\nFrame 1017 holds NaN; repair it.\n")

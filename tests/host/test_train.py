@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_written_is_told(nuke: Any, worker: Path, make_n
     (tmp_path / "file").write_text("a file where a folder should be")
     node["dataDirectory"].setValue((tmp_path / "file" / "runs").as_posix())
     node["startTraining"].execute()
-    assert "cannot be made" in _messages()[-1]
+    assert f"{tmp_path / 'file' / 'runs'} is a file, or lies below one" in _messages()[-1]
     if os.geteuid():  # nothing is read-only for root
         locked = tmp_path / "locked"
         locked.mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)
@@ -179,11 +179,13 @@ def test_a_folder_that_cannot_be_written_is_told(nuke: Any, worker: Path, make_n
         ("heldOut", "1004", "to be trained on and held out"),
         ("frames", "1001,1050", "Frame 1050"),
         ("frames", "1001,1070", "frame 1070 lies outside of Source, which has 1001-1060"),
+        ("previewOn", True, "frame 1 lies outside of Source, which has 1001-1060"),
         ("dataDirectory", "", ""),
     ],
 )
 def test_wrong_settings_are_told(nuke: Any, worker: Path, make_node: Any, knob: str, value: str, told: str) -> None:
     node = make_node(nuke)
+    node.setInput(2, node.input(0))
     node[knob].setValue(value)
     if knob == "dataDirectory":
         node.setInput(1, None)
@@ -253,10 +255,16 @@ def test_a_worker_that_crashes_leaves_its_reason(nuke: Any, make_node: Any, fake
 def test_training_from_selected_frames(nuke: Any, worker: Path, make_node: Any) -> None:
     node = make_node(nuke)
     holds = [nuke.nodes.FrameHold(inputs=[node.input(0)], firstFrame=frame) for frame in (1002, 1005, 1007, 1010, 1011)]
-    for entry in nuke.allNodes():
-        entry.setSelected(entry in (*holds, node))
+    holds.append(nuke.nodes.FrameHold(inputs=[node.input(1)], firstFrame=1009))  # the reference's, as Build stacks makes them
+    second = nuke.nodes.RecoveryTrain()
     from film_recovery_nuke import menus
 
+    for trainings in ([], [node, second]):
+        for entry in nuke.allNodes():
+            entry.setSelected(entry in (*holds, *trainings))
+        menus.train_from_selected()
+        assert "Select one RecoveryTrain" in _messages()[-1]
+    second.setSelected(False)
     menus.train_from_selected()
     assert (node["frames"].value(), node["heldOut"].value()) == ("1002,1005,1010-1011", "1007")
     assert _wait(node, ("finished", "failed")).state == "finished"
@@ -295,26 +303,31 @@ def test_knobs_become_options_of_the_command(nuke: Any, make_node: Any, tmp_path
     assert "--stop-when-level" in train.plan_of(node).options
 
 
-def test_a_reference_of_another_number_is_gathered_under_its_partners(nuke: Any, make_node: Any, tmp_path: Path) -> None:
-    import numpy as np
-    import OpenImageIO as oiio
-
+def test_the_worker_gets_every_pair_with_its_partner_and_its_reason(
+    nuke: Any, make_node: Any, tmp_path: Path, fake_worker: Any
+) -> None:
+    from film_recovery.cli.train import make_job
+    from film_recovery.cli.train import train as command
     from film_recovery.contract.errors import FilmRecoveryError
-
-    node = make_node(nuke, frames="1001,1004", heldOut="1006", referenceFrames="1001:1003, 1006:1003")
     from film_recovery_nuke.nodes import train
 
-    train.gather(node, tmp_path, train.plan_of(node))
-    place = tmp_path / "gathered"
-    names = [f"{side}.{frame}.exr" for side in ("reference", "source") for frame in (1001, 1004, 1006)]
-    assert sorted(path.name for path in place.iterdir()) == names
+    node = make_node(nuke, frames="1001,1004", heldOut="1006", referenceFrames="1001:1003, 1006:1003")
+    node["pairReasons"].setValue(json.dumps({"1001": "her hat"}))
+    fake_worker(f"import json; json.dump(sys.argv[4:], open({str(tmp_path / 'words')!r}, 'w'))")
+    folder = train.start(node)
+    names = ["reference.1003.exr", "reference.1004.exr", *(f"source.{frame}.exr" for frame in (1001, 1004, 1006))]
+    assert sorted(path.name for path in (folder / "gathered").iterdir()) == names
 
-    def pixels(path: Path) -> Any:
-        return oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT)
-
-    clip = Path(node.input(1)["file"].value()).parent
-    for frame, shown in ((1001, 1003), (1004, 1004), (1006, 1003)):
-        assert np.array_equal(pixels(place / f"reference.{frame}.exr"), pixels(clip / f"reference.{shown}.exr"))
+    end = time.monotonic() + 60.0
+    while not (tmp_path / "words").is_file() or not (tmp_path / "words").read_text().endswith("]"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    options = command.make_context("train", json.loads((tmp_path / "words").read_text())).params
+    assert options.pop("out") == folder
+    job = make_job(options)
+    assert (job.frames, job.held_out) == ([1001, 1004], [1006])
+    assert [job.partner(frame) for frame in (1001, 1004, 1006)] == [1003, 1004, 1003]
+    assert job.reasons == {"1001": "her hat", "1004": "given by hand", "1006": "given by hand"}
     for text, words in (("1001:1999", "frame 1999 lies outside"), ("1001-1003", "no pair of frames")):
         node["referenceFrames"].setValue(text)
         with pytest.raises(FilmRecoveryError, match=words):

@@ -3,63 +3,59 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import re
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
 import nuke
-from film_recovery.contract.atomic import storage_errors, write_json
-from film_recovery.contract.errors import FilmRecoveryError
+from film_recovery.contract.atomic import make_folder, storage_errors, write_json
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import frames as frame_tools
-from film_recovery_nuke import graph, preferences, worker
+from film_recovery_nuke import graph, pair_list, preferences, worker
 from film_recovery_nuke.cache import picture_hash
 from film_recovery_nuke.errors import CancelledError, HostError, show, shown
 from film_recovery_nuke.graph import Pair
 from film_recovery_nuke.nodes import inference
 from film_recovery_nuke.nodes.tasks import task
-from film_recovery_nuke.run_state import GATHERED, RunState, read_run
+from film_recovery_nuke.run_state import GATHERED, RunState, read_run, runs_of
 
 CLASS = "RecoveryTrain"
-_SIDES = ("source", "reference", "preview")
 _LABELS = {"source": "Source", "reference": "Reference", "preview": "Preview"}
 _PATTERN = "{side}.%04d.exr"
-REQUEST = "request.json"
+REQUEST, PAIRS = "request.json", "pairs.json"
 _GATHER_SECONDS = 600.0
 _PARTNERS = re.compile(r"^(-?\d+):(-?\d+)$")
-_VERSION = re.compile(r"_v(\d{3,})$")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a node asks for: options of the worker's command, and the frames to render for it.
-
-    ``partners`` holds the reference's frame for each source frame that is paired with another number.
-    """
+    """What a node asks for: options of the worker's command, the pairs by source frame, and the frame to watch."""
 
     task: str
-    frames: list[int]
-    held_out: list[int]
+    pairs: list[Pair]
     preview: int | None
     options: list[str]
-    partners: dict[int, int] = field(default_factory=dict)
 
     @property
-    def wanted(self) -> list[int]:
-        """Every frame that is rendered from source and reference."""
-        return sorted({*self.frames, *self.held_out})
+    def wanted(self) -> dict[str, list[int]]:
+        """The frames that are rendered of each input, ascending."""
+        return {
+            "source": [pair.source for pair in self.pairs],
+            "reference": sorted({pair.reference for pair in self.pairs}),
+            "preview": [] if self.preview is None else [self.preview],
+        }
 
 
 def plan_of(node: Any) -> Plan:
     """Read a node's knobs.
 
     Raises:
-        HostError: no frames, a frame on both sides of the held-out line, an input that is not connected, a preview from
-            within the set, a number that is none.
+        HostError: no frames, a frame on both sides of the held-out line, an input that is not connected or has not such a
+            frame, a preview from within the set, a number that is none.
     """
     kind = str(node["task"].value())
     chosen = frame_tools.parse_frames(node["frames"].value())
@@ -69,10 +65,6 @@ def plan_of(node: Any) -> Plan:
     both = sorted(set(chosen) & set(held_out))
     if both:
         raise HostError(f"{node.name()}: frame {both[0]} is to be trained on and held out; take it out of one of the two.")
-    partners = _partners(node)
-    numbers = {*chosen, *held_out}
-    for branch, wanted in zip(branches_of(node), (numbers, {partners.get(frame, frame) for frame in numbers})):
-        _check_range(node, branch, sorted(wanted))
     preview = None
     if node["previewOn"].value():
         preview = int(node["previewFrame"].value())
@@ -80,7 +72,10 @@ def plan_of(node: Any) -> Plan:
             raise HostError(f"{node.name()}: connect the input Preview, or switch the preview off.")
         if preview in {*chosen, *held_out}:
             raise HostError(f"{node.name()}: the preview's frame {preview} is in the set; choose one that is not.")
-    return Plan(kind, chosen, held_out, preview, _options(node, kind, chosen, held_out, preview), partners)
+    plan = Plan(kind, pairs_of(node), preview, _options(node, kind, preview))
+    for branch, wanted in zip((*branches_of(node), node.input(2)), plan.wanted.values()):
+        frame_tools.check_range(node, branch, wanted)
+    return plan
 
 
 def branches_of(node: Any) -> tuple[Any, Any]:
@@ -119,20 +114,8 @@ def _partners(node: Any) -> dict[int, int]:
     return found
 
 
-def _check_range(node: Any, branch: Any, frames: Sequence[int]) -> None:
-    """Outside of a clip's range Nuke repeats its last picture; trained on, that would be a pair which does not exist."""
-    first, last = branch.firstFrame(), branch.lastFrame()
-    outside = [frame for frame in frames if not first <= frame <= last]
-    if outside:
-        raise HostError(
-            f"{node.name()}: frame {outside[0]} lies outside of {branch.name()}, which has {first}-{last}; name other frames."
-        )
-
-
-def _options(node: Any, kind: str, chosen: Sequence[int], held_out: Sequence[int], preview: int | None) -> list[str]:
-    words = ["--task", kind, "--frames", frame_tools.format_frames(chosen)]
-    if held_out:
-        words += ["--held-out", frame_tools.format_frames(held_out)]
+def _options(node: Any, kind: str, preview: int | None) -> list[str]:
+    words = ["--task", kind]
     minutes = node["trainFor"].value() == "minutes"
     words += ["--minutes", f"{node['minutes'].value():g}"] if minutes else ["--steps", str(int(node["steps"].value()))]
     balance = str(node["balance"].value())
@@ -191,7 +174,8 @@ def gather(
     cancelled: Callable[[], bool] | None = None,
     progress: frame_tools.Progress | None = None,
 ) -> None:
-    """Render the node's frames into ``folder/gathered``: EXR, 32-bit float, raw, at full scale, numbered as in the project.
+    """Render the node's frames into ``folder/gathered``: EXR, 32-bit float, raw, at full scale, numbered as in the project; and
+    write the pairs, with the reasons that the panel noted, as ``pairs.json``.
 
     Raises:
         HostError: a frame cannot be rendered, or the folder's name holds what Nuke would read as a pattern or as Tcl.
@@ -202,50 +186,32 @@ def gather(
     graph.check_plain(str(folder), "data directory")
     with storage_errors(place):
         place.mkdir(parents=True, exist_ok=True)
-    partners = [plan.partners.get(frame, frame) for frame in plan.wanted]
-    wanted = {
-        "source": plan.wanted,
-        "reference": sorted(set(partners)),
-        "preview": [] if plan.preview is None else [plan.preview],
-    }
-    count = sum(len(numbers) for numbers in wanted.values())
+    count = sum(len(numbers) for numbers in plan.wanted.values())
     before = 0
-    for side in _SIDES:
-        if not wanted[side]:
+    for side, wanted in plan.wanted.items():
+        if not wanted:
             continue
-        write = graph.inside(node, f"Gather{_LABELS[side]}")
-        # The preview is one more source frame for the worker, of whatever branch the artist chose to watch.
-        name = _PATTERN.format(side="source" if side == "preview" else side)
-        if side == "reference" and partners != plan.wanted:
-            name = _PATTERN.format(side="partner")
-        done = before
 
-        def told(index: int, _: int, what: str, done: int = done, label: str = _LABELS[side]) -> None:
+        def told(index: int, _: int, what: str, done: int = before, label: str = _LABELS[side]) -> None:
             if progress is not None:
                 progress(done + index, count, f"{label}, {what}")
 
-        frame_tools.render_frames(write, (place / name).as_posix(), wanted[side], cancelled, told)
-        before += len(wanted[side])
-    if partners != plan.wanted:
-        _renumber(place, dict(zip(plan.wanted, partners)))
+        write = graph.inside(node, f"Gather{_LABELS[side]}")
+        frame_tools.render_frames(write, _pattern(folder, side), wanted, cancelled, told)
+        before += len(wanted)
+    pairs = [dataclasses.replace(pair, reason=pair.reason or "given by hand") for pair in plan.pairs]
+    pair_list.to_record(pairs, None, _pattern(folder, "source"), _pattern(folder, "reference")).save(folder / PAIRS)
 
 
-def _renumber(place: Path, partners: dict[int, int]) -> None:
-    """Give the reference's frames the numbers of the source frames that they are paired with, as the worker expects them."""
-    rendered = {frame: Path(frame_tools.frame_path((place / _PATTERN.format(side="partner")).as_posix(), frame))
-                for frame in partners.values()}  # fmt: skip
-    with storage_errors(place):
-        for source, frame in partners.items():
-            pattern = (place / _PATTERN.format(side="reference")).as_posix()
-            shutil.copyfile(rendered[frame], frame_tools.frame_path(pattern, source))
-        for file in rendered.values():
-            file.unlink()
+def _pattern(folder: Path, side: str) -> str:
+    """The files of a side. The preview is one more source frame, of whatever branch the artist chose to watch."""
+    return (folder / GATHERED / _PATTERN.format(side="source" if side == "preview" else side)).as_posix()
 
 
 def request_of(
     folder: Path, plan: Plan, cancelled: Callable[[], bool] | None = None, progress: frame_tools.Progress | None = None
 ) -> dict[str, Any]:
-    """What a run was asked: the options and the pictures. Two equal requests give the same model.
+    """What a run was asked: the options, the pairs and the pictures. Two equal requests give the same model.
 
     Raises:
         CancelledError: ``cancelled`` said so.
@@ -258,7 +224,8 @@ def request_of(
         pictures[file.name] = picture_hash(file)
         if progress is not None:
             progress(number + 1, len(files), f"noting {file.name}")
-    return {"options": plan.options, "pictures": pictures}
+    pairs = [[pair.source, pair.reference, pair.held_out] for pair in plan.pairs]
+    return {"options": plan.options, "pairs": pairs, "pictures": pictures}
 
 
 def train_arguments(folder: Path, plan: Plan) -> list[str]:
@@ -281,7 +248,7 @@ def ensure_trained(node: Any, say: Callable[[str], None]) -> Path:
         gather(node, folder, plan)
         request = request_of(folder, plan)
         write_json(folder / REQUEST, request)
-    except FilmRecoveryError:
+    except BaseException:  # a farm's stop, too
         _remove(folder)
         raise
     earlier = _equal_run(node, folder, request)
@@ -316,7 +283,9 @@ def _take_model(node: Any, model: Path) -> None:
 
 def _equal_run(node: Any, own: Path, request: dict[str, Any]) -> Path | None:
     """The newest other run of the node with an equal request."""
-    for folder in sorted(data_directory(node).glob(f"{node.name()}_v*"), reverse=True):
+    home, named = data_directory(node), str(node["run"].value())  # under its former name where the node was renamed
+    for name in dict.fromkeys([*runs_of(home, node.name()), *([named] if named else [])]):
+        folder = home / name
         if folder == own or not (folder / REQUEST).is_file():
             continue
         try:
@@ -331,8 +300,8 @@ def _equal_run(node: Any, own: Path, request: dict[str, Any]) -> Path | None:
 def worker_inputs(folder: Path, plan: Plan) -> list[str]:
     """The options that name the gathered files."""
     second = "--target" if plan.task == "as-is" else "--reference"
-    place = folder / GATHERED
-    return ["--source", (place / "source.####.exr").as_posix(), second, (place / "reference.####.exr").as_posix()]
+    source, reference = (_pattern(folder, side).replace("%04d", "####") for side in ("source", "reference"))
+    return ["--source", source, second, reference, "--pairs", str(folder / PAIRS)]
 
 
 @shown
@@ -352,8 +321,9 @@ def verify(node: Any) -> list[dict[str, Any]]:
         raise worker.failed(f"{node.name()}: the frames could not be looked over", code, tail)
     findings: list[dict[str, Any]] = said.get("findings", [])
     text = "\n".join(f"{finding['severity']}: {finding['message']}" for finding in findings)
-    held = f", {len(plan.held_out)} held out" if plan.held_out else ""
-    show(f"{len(plan.frames)} pairs to train on{held}.\n" + (text or "Nothing stands against training."))
+    many = sum(pair.held_out for pair in plan.pairs)
+    held = f", {many} held out" if many else ""
+    show(f"{len(plan.pairs) - many} pairs to train on{held}.\n" + (text or "Nothing stands against training."))
     return findings
 
 
@@ -369,10 +339,9 @@ def start(node: Any) -> Path | None:
         folder = _new_run(node)
         try:
             gather(node, folder, plan, cancelled, progress)
-            write_json(folder / "pairs.json", _reasons(node))
             write_json(folder / REQUEST, request_of(folder, plan, cancelled, progress))
             worker.start_detached(train_arguments(folder, plan), folder)
-        except FilmRecoveryError:
+        except BaseException:
             _remove(folder)
             raise
     node["run"].setValue(folder.name)
@@ -430,7 +399,7 @@ def train_from_selected(node: Any, selected: Sequence[int]) -> Path | None:
     """Set the node's frames to the selected ones, hold out one in four if there are enough, and start."""
     chosen = sorted(set(selected))
     if len(chosen) < 2:
-        raise HostError("Select at least two frames; four to nine serve a shot.")
+        raise HostError("Select the FrameHolds of at least two frames of the source; four to nine serve a shot.")
     held_out = chosen[2::4] if len(chosen) >= 4 else []
     node["frames"].setValue(frame_tools.format_frames(frame for frame in chosen if frame not in held_out))
     node["heldOut"].setValue(frame_tools.format_frames(held_out))
@@ -459,11 +428,19 @@ def _refreshed(node: Any) -> RunState:
 
 def on_create(node: Any) -> None:
     """When a node is made or a script is opened: tell how its run stands. Never raises."""
+    nuke.addOnScriptLoad(show_runs)  # kept once; while a script is being opened it may still have the name of where it was
     with contextlib.suppress(HostError, RuntimeError):
         if nuke.GUI and _others_of_run(node):  # a copy; headless nobody copies nodes
             for knob in ("run", "model"):
                 node[knob].setValue("")
         _refreshed(node)
+
+
+def show_runs() -> None:
+    """When a script is open, and its name is known: tell of every node how its run stands."""
+    for node in nuke.allNodes(CLASS, nuke.root(), recurseGroups=True):
+        with contextlib.suppress(HostError, RuntimeError):
+            _refreshed(node)
 
 
 def _others_of_run(node: Any) -> list[Any]:
@@ -513,13 +490,14 @@ def _new_run(node: Any) -> Path:
     """A new folder ``<node>_v###``; versions are never used twice."""
     home = data_directory(node)
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        with storage_errors(home):
+            make_folder(home)
     except OSError as error:
         raise HostError(f"The data directory {home} cannot be made: {error.strerror or error}; choose another.") from error
     with storage_errors(home):
         while True:
-            taken = [int(match.group(1)) for entry in home.glob(f"{node.name()}_v*") if (match := _VERSION.search(entry.name))]
-            folder = home / f"{node.name()}_v{max(taken, default=0) + 1:03d}"
+            newest = next(iter(runs_of(home, node.name())), "_v0")
+            folder = home / f"{node.name()}_v{int(newest.rpartition('_v')[2]) + 1:03d}"
             try:
                 folder.mkdir()
             except FileExistsError:

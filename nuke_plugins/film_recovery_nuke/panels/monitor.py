@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from film_recovery_nuke.panels.findings import FindingsView
 from film_recovery_nuke.panels.loss_graph import LossGraph
 from film_recovery_nuke.panels.picture import PictureLabel
 from film_recovery_nuke.panels.qt import Qt, QtCore, QtWidgets
-from film_recovery_nuke.run_state import RunReader, RunState, read_run
+from film_recovery_nuke.run_state import RunReader, RunState, read_run, runs_of
 
 _EVERY_MS = 1000
 _RUNNING = ("running", "starting")
@@ -21,7 +22,7 @@ class TrainingMonitor(QtWidgets.QWidget):
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self._home: Path | None = None
-        self._prefix = ""
+        self._prefix = self._current = ""
         self._reader: RunReader | None = None
         self._build()
         self._timer = QtCore.QTimer(self)
@@ -29,8 +30,9 @@ class TrainingMonitor(QtWidgets.QWidget):
         self._timer.timeout.connect(self.refresh)
 
     def watch(self, home: Path | None, prefix: str = "", current: str = "") -> None:
-        """Follow the runs ``<prefix>_v###`` of a folder; ``current`` is chosen, else the newest."""
-        self._home, self._prefix, self._reader = home, prefix, None
+        """Follow the runs ``<prefix>_v###`` of a folder, and ``current``, which is chosen: a node that was renamed has it under
+        its former name. Without one the newest is."""
+        self._home, self._prefix, self._current, self._reader = home, prefix, current, None
         self._fill_table(current)
         self.refresh()
         self._timer.start()
@@ -125,10 +127,12 @@ class TrainingMonitor(QtWidgets.QWidget):
         layout.addWidget(self._warnings)
 
     def _names(self) -> list[str]:
-        if self._home is None or not self._home.is_dir():
+        if self._home is None:
             return []
-        found = [entry.name for entry in self._home.iterdir() if entry.is_dir() and entry.name.startswith(f"{self._prefix}_v")]
-        return sorted(found, reverse=True)
+        found: list[str] = []
+        with contextlib.suppress(OSError):  # not there yet, or not to be looked into
+            found = runs_of(self._home, self._prefix)
+        return found if self._current in ("", *found) else [self._current, *found]
 
     def _fill_table(self, current: str) -> None:
         names = self._names()

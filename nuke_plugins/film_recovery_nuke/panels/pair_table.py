@@ -33,6 +33,7 @@ class PairTable(QtWidgets.QWidget):
         super().__init__(parent)
         self._filling = False
         self._record: SelectionRecord | None = None
+        self._shown = ("", "")  # the elements whose pictures the thumbnails are
         self._table = QtWidgets.QTableWidget(0, len(_HEADERS), self)
         self._table.setHorizontalHeaderLabels(list(_HEADERS))
         self._table.setIconSize(QtCore.QSize(*_THUMBNAIL))
@@ -112,16 +113,19 @@ class PairTable(QtWidgets.QWidget):
     @shown
     def render_thumbnails(self, source: Any, reference: Any, folder: Path) -> int:
         """Render the missing thumbnails, with a progress bar that can be cancelled; returns how many were made."""
-        made = 0
+        made, sides = 0, (source.fullName(), reference.fullName())
+        if sides != self._shown:
+            self._forget_thumbnails()
+            self._shown = sides
         task = nuke.ProgressTask("Film Recovery: thumbnails")
         pairs = self._rows()
         for row, pair in enumerate(pairs):
             for column, (branch, frame) in enumerate(((source, pair.source), (reference, pair.reference))):
                 if task.isCancelled():
                     return made
-                if branch is None or not self._icon(row, column).isNull():
+                if not self._icon(row, column).isNull():
                     continue
-                path = folder / f"{branch.name()}.{frame}.png"
+                path = folder / f"{sides[column]}.{frame}.png"
                 graph.write_thumbnail(branch, frame, path, 2 * _THUMBNAIL[0])
                 self._filling = True
                 self._table.item(row, column).setIcon(QtGui.QIcon(str(path)))
@@ -129,6 +133,13 @@ class PairTable(QtWidgets.QWidget):
                 made += 1
             task.setProgress(int(100 * (row + 1) / len(pairs)))
         return made
+
+    def _forget_thumbnails(self) -> None:
+        self._filling = True
+        for row in range(self._table.rowCount()):
+            for column in (0, 1):
+                self._table.item(row, column).setIcon(QtGui.QIcon())
+        self._filling = False
 
     def _rows(self) -> list[Pair]:
         """The pairs as the rows stand."""

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import nuke
+from film_recovery.contract.job import ENCODINGS, MATRICES, TASKS
+from film_recovery_nuke import curation, graph, needs, pair_list, worker
 from film_recovery_nuke import frames as frame_tools
-from film_recovery_nuke import graph, needs, pair_list, worker
 from film_recovery_nuke.errors import HostError, shown
 from film_recovery_nuke.graph import Pair
 from film_recovery_nuke.nodes import balance, train
@@ -85,12 +86,7 @@ class ElementsPage(QtWidgets.QWidget):
     @shown
     def analyse(self) -> None:
         """Let the worker measure both elements."""
-        files = []
-        for side in ("source", "reference"):
-            node = self._state.node(side)
-            if node.Class() != "Read":
-                raise HostError(f"The {side} is a {node.Class()}; an analysis reads files, so set a Read node.")
-            files.append(graph.resolved(node["file"].getEvaluatedValue()).as_posix())
+        files = [curation.files_of(self._state.node(side), side) for side in ("source", "reference")]
         self._advice.setPlainText("Measuring …")
 
         def measure(cancelled: Any, say: Any) -> Any:
@@ -201,8 +197,7 @@ class PairsPage(QtWidgets.QWidget):
     def write_file(self, path: Path) -> None:
         """Write the pairs."""
         found, sides = self.table.found(), self._sides()
-        names = [graph.resolved(node["file"].getEvaluatedValue() or "").as_posix() if node.Class() == "Read" else node.name()
-                 for node in sides]  # fmt: skip
+        names = [graph.files_of(node) if node.Class() == "Read" else node.name() for node in sides]
         pair_list.save(PairList(to_files(found.pairs, *sides), found.record) if sides else found, path, *names)
 
     def stop(self) -> None:
@@ -265,12 +260,7 @@ class TargetPage(QtWidgets.QWidget):
         self._state = state
         layout = QtWidgets.QVBoxLayout(self)
         form = QtWidgets.QFormLayout()
-        texts = {
-            "task": ("chroma", "spatial", "as-is"),
-            "encoding": ("display", "log", "none"),
-            "matrix": ("709", "601", "2020"),
-        }
-        for name, values in texts.items():
+        for name, values in (("task", TASKS), ("encoding", ENCODINGS), ("matrix", MATRICES)):
             box = QtWidgets.QComboBox()
             box.addItems(list(values))
             box.currentTextChanged.connect(lambda text, name=name: self._set(name, text))
@@ -372,12 +362,12 @@ class InferPage(QtWidgets.QWidget):
         """List the nodes."""
         from film_recovery_nuke.nodes import inference
 
-        nodes = nuke.allNodes(inference.CLASS)
+        nodes = nuke.allNodes(inference.CLASS, nuke.root(), recurseGroups=True)
         self._hint.setVisible(not nodes)
         self._table.setVisible(bool(nodes))
         self._table.setRowCount(len(nodes))
         for row, node in enumerate(nodes):
-            texts = (node.name(), Path(str(node["modelFile"].value())).name, inference.refresh(node))
+            texts = (node.fullName(), Path(str(node["modelFile"].value())).name, inference.refresh(node))
             for column, text in enumerate(texts):
                 self._table.setItem(row, column, QtWidgets.QTableWidgetItem(text))
         self._table.resizeColumnsToContents()

@@ -8,6 +8,7 @@ from typing import Any
 
 import nuke
 from film_recovery.contract.errors import FilmRecoveryError
+from film_recovery.contract.job import SIZES
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph
 from film_recovery_nuke.errors import HostError, shown
@@ -30,7 +31,7 @@ class TrainPage(QtWidgets.QWidget):
         self._nodes = QtWidgets.QComboBox()
         self._nodes.currentTextChanged.connect(self._follow)
         self._size = QtWidgets.QComboBox()
-        self._size.addItems(["Small", "Medium", "Large"])
+        self._size.addItems([size.capitalize() for size in SIZES])
         self._size.setCurrentText("Medium")
         self._minutes = QtWidgets.QDoubleSpinBox()
         self._minutes.setRange(0.1, 1440.0)
@@ -64,7 +65,7 @@ class TrainPage(QtWidgets.QWidget):
     def refresh(self) -> None:
         """List the nodes and follow the chosen one."""
         chosen = self._nodes.currentText()
-        names = [node.name() for node in nuke.allNodes(train.CLASS)]
+        names = [node.fullName() for node in nuke.allNodes(train.CLASS, nuke.root(), recurseGroups=True)]
         self._nodes.blockSignals(True)
         self._nodes.clear()
         self._nodes.addItems([*names, _NEW])
@@ -117,8 +118,8 @@ class TrainPage(QtWidgets.QWidget):
     def _make(self, source: Any, reference: Any) -> Any:
         made = nuke.nodes.RecoveryTrain(inputs=[source, reference])
         made.setXYpos(source.xpos(), source.ypos() + 240)
-        self._nodes.insertItem(0, made.name())
-        self._nodes.setCurrentText(made.name())
+        self._nodes.insertItem(0, made.fullName())
+        self._nodes.setCurrentText(made.fullName())
         return made
 
     def _follow(self, *text: Any) -> None:

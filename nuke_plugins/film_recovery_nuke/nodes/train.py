@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -244,13 +244,10 @@ def ensure_trained(node: Any, say: Callable[[str], None]) -> Path:
     plan = plan_of(node)
     worker.check(worker.find_python())
     folder = _new_run(node)
-    try:
+    with _whole_or_gone(folder):
         gather(node, folder, plan)
         request = request_of(folder, plan)
         write_json(folder / REQUEST, request)
-    except BaseException:  # a farm's stop, too
-        _remove(folder)
-        raise
     earlier = _equal_run(node, folder, request)
     if earlier is not None:
         _remove(folder)
@@ -337,13 +334,10 @@ def start(node: Any) -> Path | None:
     with task("Film Recovery: gathering frames") as (cancelled, progress):
         worker.check(python, cancelled=cancelled)
         folder = _new_run(node)
-        try:
+        with _whole_or_gone(folder):
             gather(node, folder, plan, cancelled, progress)
             write_json(folder / REQUEST, request_of(folder, plan, cancelled, progress))
             worker.start_detached(train_arguments(folder, plan), folder)
-        except BaseException:
-            _remove(folder)
-            raise
     node["run"].setValue(folder.name)
     _refreshed(node)
     return folder
@@ -503,6 +497,18 @@ def _new_run(node: Any) -> Path:
             except FileExistsError:
                 continue  # another Nuke was faster
             return folder
+
+
+@contextlib.contextmanager
+def _whole_or_gone(folder: Path) -> Iterator[None]:
+    """Gather into a folder and begin its run; what does not come to its end, also for a farm's stop, leaves nothing behind."""
+    done = False
+    try:
+        yield
+        done = True
+    finally:
+        if not done:
+            _remove(folder)
 
 
 def _remove(folder: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from film_recovery.contract.atomic import storage_errors, write_json
+from film_recovery.contract.hashes import file_sha256
 from film_recovery.contract.processes import is_living, this_machine
 from film_recovery_nuke.errors import HostError
 from film_recovery_nuke.frames import frame_path
@@ -21,7 +22,6 @@ SCHEMA = "film-recovery/baked-frame/1"
 INPUT, RECOVERED = "input.%04d.exr", "recovered.%04d.exr"
 _INPUTS = ".input_"
 _OWNER, _OWNER_SCHEMA = "owner.json", "film-recovery/baked-frames-owner/1"
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -185,14 +185,10 @@ def _is_left(name: str) -> bool:
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file; empty when it is not there."""
-    digest = hashlib.sha256()
     try:
-        with open(path, "rb") as stream:
-            for block in iter(lambda: stream.read(_BLOCK), b""):
-                digest.update(block)
+        return file_sha256(path)
     except OSError:
         return ""
-    return digest.hexdigest()
 
 
 def picture_hash(path: Path) -> str:

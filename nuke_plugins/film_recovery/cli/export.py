@@ -9,6 +9,7 @@ import click
 
 from film_recovery.cli.console import PATH, single_output
 from film_recovery.contract.errors import InputError, UsageError
+from film_recovery.contract.hashes import file_sha256
 from film_recovery.contract.run_folder import RunFolder
 
 
@@ -26,7 +27,7 @@ def export(run: Path, torchscript: bool, out: Path | None) -> dict[str, Any]:
         raise UsageError("Name the form: --torchscript. The .onnx file is in RUN/export already.")
     if not run.is_dir():
         raise InputError(f"{run} is no run's folder; the checkpoint that TorchScript is made from lies there.")
-    from film_recovery.modelfile.load import file_sha256, load_model
+    from film_recovery.modelfile.load import load_model
     from film_recovery.modelfile.torchscript import write_torchscript
     from film_recovery.training.checkpoint import graph_from_checkpoint
     from film_recovery.training.scripted import scripted

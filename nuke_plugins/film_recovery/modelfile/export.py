@@ -21,8 +21,9 @@ from torch import nn
 from film_recovery.contract.atomic import atomic_path
 from film_recovery.contract.card import METADATA_KEY, ModelCard
 from film_recovery.contract.errors import ModelFileError
+from film_recovery.contract.hashes import file_sha256
 from film_recovery.modelfile.check import check_model
-from film_recovery.modelfile.load import INPUT, OPSET, OUTPUT, file_sha256
+from film_recovery.modelfile.load import INPUT, OPSET, OUTPUT
 
 _HALF_OPS = ("Conv", "ConvTranspose", "Relu")  # rounding commutes with the last, which saves casts
 

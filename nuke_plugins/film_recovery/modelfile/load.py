@@ -79,11 +79,6 @@ def judge(content: bytes, path: Path) -> ModelCard:
     return _card(model, path)
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def find_model(path: Path) -> Path:
     """The model file that ``path`` names: itself, or the one exported by the run in that folder. Raises :class:`OSError` where
     the folder cannot be looked into."""

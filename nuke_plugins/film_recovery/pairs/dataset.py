@@ -7,7 +7,6 @@ The source is stored as it is in the element: the balance is applied when target
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from film_recovery.contract.atomic import remove_partials
 from film_recovery.contract.errors import InputError, StoppedError
+from film_recovery.contract.hashes import file_sha256
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.images.encodings import from_linear, to_linear
@@ -225,21 +225,16 @@ def _write(folder: Path, pair: Pair, found: GatheredPair) -> PairRecord:
     for part in PARTS:
         path = folder / record.file(part)
         write_frame(path, Frame.from_rgb(getattr(pair, part), pixel_type="float"), pixel_type="float", compression="zip")
-        record.sha256[part] = _sha256(path)
+        record.sha256[part] = file_sha256(path)
     return record
 
 
 def _read(path: Path, expected: str | None) -> FloatArray:
     if not path.is_file():
         raise InputError(f"{path} of the dataset is gone; restore it, or build the dataset again.")
-    if expected is not None and _sha256(path) != expected:
+    if expected is not None and file_sha256(path) != expected:
         raise InputError(f"{path} was changed since the dataset was built; restore it, or build the dataset again.")
     return read_frame(path).rgb
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _manifest(

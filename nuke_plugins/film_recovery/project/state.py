@@ -16,6 +16,7 @@ import msgspec
 from film_recovery.contract.atomic import write_json
 from film_recovery.contract.curation import Moment, load_match
 from film_recovery.contract.errors import InputError, ProjectError
+from film_recovery.contract.hashes import file_sha256
 from film_recovery.contract.records import load_record, save_record
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.sequence import Sequence, open_sequence
@@ -194,8 +195,7 @@ class Hashes:
             mark = f"{status.st_size}:{status.st_mtime_ns}"
             known = self._known.get(str(path))
             if known is None or known[0] != mark:
-                with open(path, "rb") as stream:
-                    known = [mark, hashlib.file_digest(stream, "sha256").hexdigest()]
+                known = [mark, file_sha256(path)]
                 self._known[str(path)] = known
         except FileNotFoundError:
             return ""

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from film_recovery.cli.console import frames_option, stoppable
+from film_recovery.contract.job import ENCODINGS, TrainingJob
 
 
 @click.command()
@@ -17,7 +18,7 @@ from film_recovery.cli.console import frames_option, stoppable
 @click.option("--offset", type=int, default=0, show_default=True, help="Reference frame minus source frame.")
 @click.option(
     "--encoding",
-    type=click.Choice(["auto", "display", "log", "none"]),
+    type=click.Choice(["auto", *ENCODINGS]),
     default="auto",
     show_default=True,
     help="What the files hold: display and log are linear light, none is coded.",
@@ -36,7 +37,6 @@ def balance(source: str, reference: str, frames: str | None, offset: int, encodi
     film-recovery balance --source "neg.####.exr" --reference "print.####.exr" --frames 1001,1030
     """
     wanted = frames_option(frames) or []
-    from film_recovery.contract.job import TrainingJob
     from film_recovery.pairs.dataset import fit_job_balance
 
     job = TrainingJob("chroma", source, reference, wanted, reference_offset=offset, encoding=encoding, align=align, steps=1)

@@ -14,7 +14,7 @@ from film_recovery.contract.curation import load_match, load_selection
 from film_recovery.contract.errors import InputError, UsageError, VerificationError
 from film_recovery.contract.events import read_events
 from film_recovery.contract.exit_codes import ExitCode
-from film_recovery.contract.job import PRECISIONS, SIZES, TASKS, TrainingJob, load_job
+from film_recovery.contract.job import ENCODINGS, MATRICES, PRECISIONS, SIZES, TASKS, TrainingJob, load_job
 from film_recovery.contract.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--patch", type=int, default=128, show_default=True, help="Crop side in pixels, a multiple of 16."),
         click.option("--batch", type=int, default=8, show_default=True, help="Crops a step."),
         click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same bits on a CPU."),
-        click.option("--encoding", type=click.Choice(["auto", "display", "log", "none"]), default="auto", show_default=True,
+        click.option("--encoding", type=click.Choice(["auto", *ENCODINGS]), default="auto", show_default=True,
                      help="Domain of learning: display for display-referred light, log for scene-linear, none for coded."),
-        click.option("--matrix", type=click.Choice(["601", "709", "2020"]), default="709", show_default=True, help="Of YCbCr."),
+        click.option("--matrix", type=click.Choice(MATRICES), default="709", show_default=True, help="Of YCbCr."),
         click.option("--balance", default="auto", show_default=True, help="fit, none, or 12 numbers with commas (density)."),
         click.option("--align", type=click.Choice(["affine", "none"]), default="affine", show_default=True,
                      help="Register each reference frame to its source frame."),
@@ -134,7 +134,7 @@ def _curated(
             raise InputError(f"{pairs_file} holds no pairs to train on; select some, or name frames with --frames.")
         chosen.frames = [pair.source for pair in selection.training]
         chosen.held_out = [pair.source for pair in selection.held_out]
-        chosen.reasons = {str(pair.source): pair.reason for pair in selection.pairs}
+        chosen.reasons = {str(pair.source): pair.reason for pair in selection.pairs if pair.reason}
         chosen.partners.update({str(pair.source): pair.reference for pair in selection.pairs})
     return chosen
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -199,8 +198,7 @@ def gather(
         write = graph.inside(node, f"Gather{_LABELS[side]}")
         frame_tools.render_frames(write, _pattern(folder, side), wanted, cancelled, told)
         before += len(wanted)
-    pairs = [dataclasses.replace(pair, reason=pair.reason or "given by hand") for pair in plan.pairs]
-    pair_list.to_record(pairs, None, _pattern(folder, "source"), _pattern(folder, "reference")).save(folder / PAIRS)
+    pair_list.to_record(plan.pairs, None, _pattern(folder, "source"), _pattern(folder, "reference")).save(folder / PAIRS)
 
 
 def _pattern(folder: Path, side: str) -> str:

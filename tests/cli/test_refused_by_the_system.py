@@ -36,6 +36,15 @@ def plainly(variables: dict[str, str]) -> Plain:
     return call
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device here")
+def test_a_result_that_nobody_can_read_is_told_and_no_crash(variables: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "film_recovery.cli.main", "doctor", "--json"]
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=variables, timeout=300, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (8, False)
+    assert "cannot be written to standard output (No space left on device)." in done.stderr.splitlines()[-1]
+
+
 @pytest.fixture
 def run(finished_run: Path, tmp_path: Path) -> Path:
     """A copy of the finished run to spoil."""

@@ -73,9 +73,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     state = Globals(as_json="--json" in given)
     with _interruptible(), _json_only(state.as_json):
         result, code = _run(given, state)
-    if state.as_json and isinstance(result, dict):
-        print(json.dumps(_plain(result), allow_nan=False), flush=True)
+    if state.as_json and isinstance(result, dict) and not _told(json.dumps(_plain(result), allow_nan=False)):
+        return int(ExitCode.STORAGE)
     return int(code)
+
+
+def _told(text: str) -> bool:
+    """Whether the result reached standard output; who reads it may be gone, and its disk full. What was done is done."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            print(f"The result cannot be written to standard output ({error.strerror}).", file=sys.stderr, flush=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer must not fail once more at the exit
+        return False
+    return True
 
 
 def _run(given: list[str], state: Globals) -> tuple[Any, int]:

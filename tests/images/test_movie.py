@@ -9,10 +9,12 @@ from typing import Any
 
 import av
 import numpy as np
+import OpenEXR
 import pytest
 
 from film_recovery.contract.errors import InputError, MissingFrameError, StorageError, UnreadableImageError
 from film_recovery.images.colour import rgb_to_ycbcr
+from film_recovery.images.io import write_frame
 from film_recovery.images.movie import Movie, write_movie
 from film_recovery.images.sequence import open_sequence
 
@@ -206,6 +208,43 @@ def test_a_full_disk_while_writing_a_movie_is_told(
     with full_disk_after(4000), pytest.raises(StorageError, match=r"Cannot write .*a\.mp4.*free some space"):
         write_movie(tmp_path / "a.mp4", noise, 24)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate", "start", "second", "drops"),
+    [
+        ("scan.mov", "prores_ks", Fraction(24), "01:00:59:23", (1, 1, 0, 0), False),
+        ("scan.mp4", "libx264", Fraction(24000, 1001), "23:59:59:23", (0, 0, 0, 0), False),
+        ("tape.mov", "prores_ks", Fraction(30000, 1001), "01:00:59;29", (1, 1, 0, 2), True),
+        ("tape.mov", "prores_ks", Fraction(30000, 1001), "01:09:59;29", (1, 10, 0, 0), True),
+        ("server.mxf", "mpeg2video", Fraction(25), "10:00:00:24", (10, 0, 1, 0), False),
+    ],
+)
+def test_every_frame_of_a_movie_has_its_time_code(
+    name: str, codec: str, rate: Fraction, start: str, second: tuple[int, ...], drops: bool, tmp_path: Path
+) -> None:
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 96, 48, "yuv420p" if codec == "libx264" else "yuv422p"
+        if codec == "prores_ks":
+            stream.pix_fmt = "yuv422p10le"
+        stream.metadata["timecode"] = start
+        for frame in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(frame), format="rgb24")))
+        container.mux(stream.encode())
+    sequence = open_sequence(tmp_path / name)
+    codes = []
+    for frame in (1, 2):
+        write_frame(tmp_path / f"{frame}.exr", sequence.read(frame))
+        codes.append(OpenEXR.File(str(tmp_path / f"{frame}.exr")).header()["timeCode"])
+    told = [(code.hours, code.minutes, code.seconds, code.frame) for code in codes]
+    assert told == [tuple(int(part) for part in start.replace(";", ":").split(":")), second]
+    assert [bool(code.dropFrame) for code in codes] == [drops, drops]
+
+
+def test_a_movie_without_a_time_code_has_none(tmp_path: Path) -> None:
+    encode(tmp_path / "plain.mov", "prores_ks", "yuv422p10le", [numbered(1)])
+    assert "smpte:TimeCode" not in Movie(tmp_path / "plain.mov").read(1).metadata
 
 
 def test_no_frames_make_no_movie(tmp_path: Path) -> None:

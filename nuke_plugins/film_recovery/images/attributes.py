@@ -7,7 +7,7 @@ from typing import Any
 
 import OpenImageIO as oiio
 
-FPS = "FramesPerSecond"
+FPS, TIME_CODE = "FramesPerSecond", "smpte:TimeCode"
 # They describe how the old file was laid out, and would be wrong in the new one.
 _LAYOUT = {
     "channels", "chunkCount", "compression", "dataWindow", "displayWindow", "fovcot", "lineOrder", "name", "planarconfig",
@@ -68,6 +68,11 @@ def frames_per_second(metadata: dict[str, Any]) -> float | None:
     if isinstance(value, (tuple, list)):
         return float(value[0]) / float(value[1]) if len(value) == 2 and value[1] else None
     return float(value) if value else None
+
+
+def packed_time(hours: int, minutes: int, seconds: int, frame: int) -> int:
+    """A time as SMPTE ST 12-1 packs it, two decimal digits a byte, frames lowest, flags 0; ``frame`` is 0 to 39."""
+    return sum((part // 10 << 4 | part % 10) << 8 * place for place, part in enumerate((frame, seconds, minutes, hours)))
 
 
 def rational(rate: float | Fraction) -> tuple[oiio.TypeDesc, tuple[int, int]]:

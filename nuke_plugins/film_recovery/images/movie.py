@@ -10,8 +10,10 @@ thinks it in the middle of its pixels: half a pixel, of 4:1:1 one and a half, to
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -20,10 +22,11 @@ import av
 import av.error
 import numpy as np
 import numpy.typing as npt
+import OpenImageIO as oiio
 
 from film_recovery.contract.atomic import atomic_path
 from film_recovery.contract.errors import InputError, MissingFrameError, StorageError, UnreadableImageError
-from film_recovery.images.attributes import FPS, rational
+from film_recovery.images.attributes import FPS, TIME_CODE, packed_time, rational
 from film_recovery.images.colour import ycbcr_to_rgb
 from film_recovery.images.frame import FloatArray, Frame, Window
 from film_recovery.images.subsampled import full_size
@@ -35,6 +38,9 @@ _MATRICES = {1: "709", 4: "601", 5: "601", 6: "601", 9: "2020", 10: "2020"}
 _YCGCO = 8
 _HD_LINES = 720
 _AHEAD = 24  # frames that are quicker decoded than sought
+_TIME_CODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d)", re.ASCII)
+_MOST_COUNTED = 30  # frames a second that a time code counts as they are; of more rates it counts pairs
+_DROP_FRAME = 1 << 6  # of the packed time
 _ENCODERS = ("libx264", "h264", "libopenh264", "mpeg4")
 
 
@@ -54,6 +60,7 @@ class Movie:
                 stream = container.streams.video[0]
                 self.fps = float(stream.average_rate) if stream.average_rate else None
                 self._metadata = _metadata(stream)
+                self._clock = _clock(container.metadata | stream.metadata, self.fps)
                 # Other containers only estimate how many frames they hold; the index goes by the edit list, if there is one.
                 promised = len(stream.index_entries) if "mp4" in container.format.name else 0
                 packets = [(packet.pts, packet.is_discard) for packet in container.demux(stream) if packet.size]
@@ -86,8 +93,10 @@ class Movie:
                 self._close()
                 raise UnreadableImageError(self._damaged(frame)) from error
         window = Window(0, 0, rgb.shape[1], rgb.shape[0])
-        source = f"{self.path}#{frame}"
-        return Frame(rgb, window, window, metadata=dict(self._metadata), pixel_type=f"uint{bits}", source=source)
+        metadata = dict(self._metadata)
+        if self._clock is not None:
+            metadata[TIME_CODE] = (oiio.TypeDesc("timecode"), (self._clock.packed(frame - 1), 0))
+        return Frame(rgb, window, window, metadata=metadata, pixel_type=f"uint{bits}", source=f"{self.path}#{frame}")
 
     def _damaged(self, frame: int) -> str:
         return f"{self.path} is damaged at frame {frame}; copy the movie again."
@@ -164,6 +173,41 @@ def _metadata(stream: Any) -> dict[str, Any]:
     if stream.sample_aspect_ratio:
         metadata["PixelAspectRatio"] = float(stream.sample_aspect_ratio)
     return metadata
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """The time code of a movie: frame 0 is the ``start``-th since midnight, ``rate`` are counted a second, and with ``drops``
+    the first two numbers of every minute that ten does not divide are left out (SMPTE ST 12-1)."""
+
+    start: int
+    rate: int
+    drops: bool
+
+    def packed(self, index: int) -> int:
+        """The time code of a frame, see :func:`packed_time`."""
+        count = self.start + index
+        if self.drops:
+            tens, rest = divmod(count, 600 * self.rate - 18)
+            count += 18 * tens + 2 * (max(rest - 2, 0) // (60 * self.rate - 2))
+        seconds, frame = divmod(count, self.rate)
+        time = packed_time(seconds // 3600 % 24, seconds // 60 % 60, seconds % 60, frame)
+        return time | _DROP_FRAME if self.drops else time
+
+
+def _clock(entries: dict[str, str], fps: float | None) -> _Clock | None:
+    """By the file's own time code; None without one, or where frames are counted in pairs."""
+    found = _TIME_CODE.fullmatch(entries.get("timecode", ""))
+    rate = round(fps or 0.0)
+    if found is None or not 1 <= rate <= _MOST_COUNTED:
+        return None
+    hours, minutes, seconds, frame = (int(found[place]) for place in (1, 2, 3, 5))
+    if frame >= rate:
+        return None
+    drops = found[4] != ":" and rate == _MOST_COUNTED
+    whole = 60 * hours + minutes
+    start = (60 * whole + seconds) * rate + frame
+    return _Clock(start - 2 * (whole - whole // 10) if drops else start, rate, drops)
 
 
 def _to_rgb(picture: av.VideoFrame) -> tuple[FloatArray, int]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import OpenImageIO as oiio
 
 from film_recovery.contract.errors import UnreadableImageError
-from film_recovery.images.attributes import rational
+from film_recovery.images.attributes import FPS, TIME_CODE, packed_time, rational
 from film_recovery.images.frame import Window
 
 FloatArray = npt.NDArray[np.float32]
@@ -72,11 +72,11 @@ def _metadata(header: dict[str, Any]) -> dict[str, Any]:
         kept["PixelAspectRatio"] = kept.pop("pixelAspectRatio")
     rate = header.get("framesPerSecond")
     if rate is not None:
-        kept["FramesPerSecond"] = rational(float(rate))
+        kept[FPS] = rational(float(rate))
     if "chromaticities" in header:
         kept["chromaticities"] = (oiio.TypeDesc("float[8]"), tuple(float(value) for value in header["chromaticities"]))
     if "timeCode" in header:
-        kept["smpte:TimeCode"] = (oiio.TypeDesc("timecode"), _time_code(header["timeCode"]))
+        kept[TIME_CODE] = (oiio.TypeDesc("timecode"), _time_code(header["timeCode"]))
     if "keyCode" in header:
         key = tuple(int(getattr(header["keyCode"], name)) for name in _KEY_CODE)
         kept["smpte:KeyCode"] = (oiio.TypeDesc("keycode"), key)
@@ -85,7 +85,6 @@ def _metadata(header: dict[str, Any]) -> dict[str, Any]:
 
 def _time_code(code: Any) -> tuple[int, int]:
     """Time and flags as SMPTE ST 12-1 packs them for 60 fields, as EXR files hold them, and user data."""
-    parts = (code.frame, code.seconds, code.minutes, code.hours)
-    time = sum((part // 10 << 4 | part % 10) << 8 * place for place, part in enumerate(parts))
+    time = packed_time(code.hours, code.minutes, code.seconds, code.frame)
     flags = {6: code.dropFrame, 7: code.colorFrame, 15: code.fieldPhase, 23: code.bgf0, 30: code.bgf1, 31: code.bgf2}
     return time | sum(int(flag) << bit for bit, flag in flags.items()), code.userData

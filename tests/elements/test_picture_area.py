@@ -7,7 +7,7 @@ import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from film_recovery.elements.picture_area import LARGEST_BORDER, picture_area
+from film_recovery.elements.picture_area import find_edges, picture_area
 from film_recovery.images.frame import Window
 
 PICTURE = cv2.resize(skimage.data.coffee().astype(np.float32) / 255.0, (480, 270), interpolation=cv2.INTER_AREA)
@@ -72,11 +72,20 @@ def test_a_night_scene_that_fades_to_black_keeps_its_edges() -> None:
     assert picture_area([night]).x == 0
 
 
-def test_a_letterbox_deeper_than_the_limit_is_not_cropped() -> None:
-    true = Window(0, 60, 480, 150)
-    found = picture_area([framed(PICTURE, true, softness=0.6)])
-    assert found.height >= 270 * (1 - 2 * LARGEST_BORDER)
-    assert (found.y, found.height) == (0, 270)
+@pytest.mark.parametrize("true", [Window(0, 59, 480, 151), Window(105, 0, 270, 270)])
+def test_the_bars_of_another_format_are_found(true: Window) -> None:
+    """2.39:1 in 4:3 has 22 % above and below, a narrow picture in a wide frame as much at its sides."""
+    found, unsure = find_edges([framed(PICTURE, true, softness=0.6)])
+    assert_close_inside(found, true)
+    assert not unsure
+
+
+def test_a_dark_part_of_the_picture_is_not_cropped_but_told() -> None:
+    """Deeper than a gate's border, and on one side alone."""
+    found, unsure = find_edges([framed(PICTURE, Window(0, 60, 480, 210), softness=0.6)])
+    assert found == Window(0, 0, 480, 270)
+    assert unsure == ["top"]
+    assert find_edges([PICTURE])[1] == []
 
 
 def test_a_weaving_picture_is_cropped_to_what_every_frame_has() -> None:

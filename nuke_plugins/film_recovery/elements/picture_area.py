@@ -13,9 +13,11 @@ from film_recovery.images.frame import Window
 FloatArray = npt.NDArray[np.float32]
 
 LARGEST_BORDER = 0.15  # of a side; beyond it is taken for a dark part of the picture
+_LARGEST_BAR = 0.30  # but for two bars of one depth: 2.39:1 in 4:3 has 0.22 above and below
 _ANALYSED_SIDE = 2048  # longest side in pixels at which borders are looked for
 _STRAIGHT = 0.45  # share of an edge's length that must step from border to picture
 _EDGE_LINES = 5  # lines within which a gate's edge rises, besides 0.4 % of the side
+_SIDES = ("left", "right", "top", "bottom")
 _AGREEING = 0.02  # of a side: frames whose edges lie further apart do not speak of the same gate
 
 
@@ -29,8 +31,15 @@ def picture_area(frames: Sequence[npt.ArrayLike]) -> Window:
     Returns:
         A window in pixels of the arrays, inside the picture of every frame even when the film weaves. Each side is judged
         alone, and left whole when it is not sure: when there is no straight step along most of its length, or one deeper
-        than 15 % of the side. Without frames of any size there is nothing to say and :class:`ValueError` is raised.
+        than 15 % of the side. Bars of equal depth on opposite sides, as of a letterbox, may have 30 % each. Without frames of
+        any size there is nothing to say and :class:`ValueError` is raised.
     """
+    return find_edges(frames)[0]
+
+
+def find_edges(frames: Sequence[npt.ArrayLike]) -> tuple[Window, list[str]]:
+    """:func:`picture_area`, and the sides (``left``, ``right``, ``top``, ``bottom``) where the picture's edge was not found,
+    though what lies there, dark or even, may be a border."""
     pictures = [np.asarray(frame, dtype=np.float32) for frame in frames]
     if not pictures:
         raise ValueError("picture_area needs at least one frame")
@@ -39,7 +48,8 @@ def picture_area(frames: Sequence[npt.ArrayLike]) -> Window:
     insets = np.array([_insets(_prepared(picture, shrink)) for picture in pictures], dtype=np.float64)
     left, right = (_agreed(insets[:, side], width, shrink) for side in (0, 1))
     top, bottom = (_agreed(insets[:, side], height, shrink) for side in (2, 3))
-    return Window(left, top, width - left - right, height - top - bottom)
+    unsure = [name for side, name in enumerate(_SIDES) if np.isnan(insets[:, side]).all()]
+    return Window(left, top, width - left - right, height - top - bottom), unsure
 
 
 def _prepared(picture: FloatArray, shrink: float) -> FloatArray:
@@ -56,16 +66,26 @@ def _prepared(picture: FloatArray, shrink: float) -> FloatArray:
 
 def _insets(planes: FloatArray) -> list[float]:
     """Left, right, top, bottom border in pixels; NaN where this frame cannot tell."""
-    across = planes.transpose(1, 0, 2)
-    return [_border(across), _border(across[::-1]), _border(planes), _border(planes[::-1])]
+    return [*_opposite(planes.transpose(1, 0, 2)), *_opposite(planes)]
 
 
-def _border(lines: FloatArray) -> float:
-    """Depth of the border before the first line of picture; ``lines`` (N, length, C) run inwards from the edge.
+def _opposite(lines: FloatArray) -> list[float]:
+    """The borders at the first and the last of ``lines``, see :func:`_border`."""
+    both = [lines, lines[::-1]]
+    found = [_border(side, LARGEST_BORDER) for side in both]
+    if np.isnan(found).all():
+        bars = [_border(side, _LARGEST_BAR) for side in both]
+        if abs(bars[0] - bars[1]) <= max(_AGREEING * len(lines), 3.0):  # not so when either is NaN
+            return bars
+    return found
+
+
+def _border(lines: FloatArray, largest: float) -> float:
+    """Depth of the border before the first line of picture, up to a share of all; ``lines`` (N, length, C) run inwards.
 
     0 when the picture reaches the edge, NaN when it cannot be told.
     """
-    most = int(LARGEST_BORDER * len(lines))
+    most = int(largest * len(lines))
     ends = lines.shape[1] // 8  # the corners belong to the neighbouring borders
     core = lines[:, ends : lines.shape[1] - ends]
     if most < 3 or core.shape[1] < 8:
@@ -113,4 +133,4 @@ def _agreed(insets: npt.NDArray[np.float64], side: int, shrink: float) -> int:
         return 0
     near = certain[np.abs(certain - np.median(certain)) <= max(_AGREEING * side, 3.0)]
     deepest = int(np.ceil(near.max())) if len(near) else 0
-    return min(deepest + (1 if deepest else 0), int(LARGEST_BORDER * side))
+    return min(deepest + (1 if deepest else 0), int(_LARGEST_BAR * side))

@@ -322,6 +322,12 @@ def _notes(work: _Work, verdicts: dict[int, Verdict], crop: Window, overlays: in
     notes = []
     if work.elements.mirrored:
         notes.append("The reference is mirrored; the matrices turn it round.")
+    for sequence, sides in zip((work.elements.source, work.elements.reference), work.elements.unsure, strict=True):
+        if sides:
+            notes.append(
+                f"No edge of the picture of {sequence.name} was found on the {' and '.join(sides)}, though it is dark or even "
+                f"there: if that is a border, it was taken for picture. Crop it off, or mask it."
+            )
     if overlays:
         one = overlays == 1
         notes.append(

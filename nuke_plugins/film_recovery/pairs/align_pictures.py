@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from film_recovery.contract.errors import InputError, MissingFrameError, UnreadableImageError
-from film_recovery.elements.picture_area import picture_area
+from film_recovery.elements.picture_area import find_edges
 from film_recovery.elements.selection import spread_frames
 from film_recovery.images.encodings import encode
 from film_recovery.images.frame import Window
@@ -34,6 +34,7 @@ class Elements:
 
     ``sizes`` are the stored (width, height) of source and reference, ``ratios`` the working pixels in a stored one. ``start``
     (2x3) takes source pixels to those of the reference the right way round, both at working size; None where it is not known.
+    ``unsure`` are the sides of each, as stored, where what looks like a border has no edge that was found.
     """
 
     source: Sequence
@@ -44,6 +45,7 @@ class Elements:
     mirrored: bool
     start: Matrix | None
     masks: list[list[int]]
+    unsure: tuple[list[str], list[str]]
     lock: threading.Lock = field(default_factory=threading.Lock, compare=False)
 
     @property
@@ -123,15 +125,17 @@ def open_elements(
     if not looks:
         raise UnreadableImageError(f"Not one pair of {source.name} and {reference.name} can be read: {problem}")
     ratios = [working_ratio(size) for size in sizes]
-    areas = [_area([look[index] for look in looks]) for index in (0, 1)]
+    edges = [_edges([look[index] for look in looks]) for index in (0, 1)]
+    areas = [area for area, _ in edges]
     small_masks = [[round(value * ratios[0]) for value in mask] for mask in masks]
     side, start = _framing(looks, (areas[0], areas[1]), mirrored, small_masks)
     if side:
         width = looks[0][1].shape[1]
         areas[1] = Window(width - areas[1].x - areas[1].width, areas[1].y, areas[1].width, areas[1].height)
     return Elements(
-        source, reference, (sizes[0], sizes[1]), (ratios[0], ratios[1]), (areas[0], areas[1]), side, start, small_masks
-    )
+        source, reference, (sizes[0], sizes[1]), (ratios[0], ratios[1]), (areas[0], areas[1]), side, start, small_masks,
+        (edges[0][1], edges[1][1]),
+    )  # fmt: skip
 
 
 def coded(rgb: npt.ArrayLike, is_coded: bool, ratio: float) -> FloatArray:
@@ -159,10 +163,11 @@ def _scaling(ratio: float, size: tuple[int, int]) -> Matrix:
     return np.array([[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5], [0.0, 0.0, 1.0]])
 
 
-def _area(pictures: list[FloatArray]) -> Window:
-    """Of the pictures that show something; of all where none does."""
+def _edges(pictures: list[FloatArray]) -> tuple[Window, list[str]]:
+    """Of the pictures that show something; where none does, the whole."""
     showing = [picture for picture in pictures if float(picture.std()) > 0.01]
-    return picture_area(showing or pictures)
+    height, width = pictures[0].shape[:2]
+    return find_edges(showing) if showing else (Window(0, 0, width, height), [])
 
 
 def _framing(

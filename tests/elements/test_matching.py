@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -22,8 +23,8 @@ from film_recovery.contract.progress import SilentReporter
 from film_recovery.elements import monotone
 from film_recovery.elements.framing import find_framing, plain_framing
 from film_recovery.elements.matching import match_frames
-from film_recovery.elements.overlap import match_elements, write_table, write_timeline
-from film_recovery.elements.survey import DETAIL, detail_plane, small_pictures, survey_element
+from film_recovery.elements.overlap import match_elements, match_surveys, write_table, write_timeline
+from film_recovery.elements.survey import DETAIL, Survey, detail_plane, small_pictures, survey_element
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import write_frame
 from film_recovery.images.sequence import open_sequence
@@ -99,6 +100,52 @@ def test_a_stretch_that_only_one_element_has_gets_no_partner(truth: list[FloatAr
     assert len(found.rows) >= 0.95 * len(a.shown)
 
 
+def survey_of(name: str, pictures: list[FloatArray]) -> Survey:
+    small = [small_pictures(Frame.from_rgb(picture)) for picture in pictures]
+    planes = [np.stack(part) for part in zip(*small, strict=True)]
+    return Survey(name, np.arange(1, len(pictures) + 1), planes[0], planes[1], {}, pictures[0].shape[1::-1])
+
+
+@pytest.mark.parametrize(("size", "boxed"), [((384, 288), "reference"), ((512, 216), "reference"), ((384, 288), "source")])
+def test_bars_of_one_element_alone_do_not_hide_its_picture(truth: list[FloatArray], size: tuple[int, int], boxed: str) -> None:
+    """A wide picture in a 4:3 frame, and in a wider one."""
+    a, b = two_reels(12, SIZE, 5, lost=0.0)
+    scans = [[reel.scan(truth[shown], place).scan for place, shown in enumerate(reel.shown)] for reel in (a, b)]
+    corner = (size[0] - SIZE[0]) // 2, (size[1] - SIZE[1]) // 2
+
+    def in_bars(scan: FloatArray) -> FloatArray:
+        frame = np.full((size[1], size[0], 3), 0.001, np.float32)
+        frame[corner[1] : corner[1] + SIZE[1], corner[0] : corner[0] + SIZE[0]] = scan
+        return frame
+
+    which = 1 if boxed == "reference" else 0
+    plain = match_surveys(survey_of("a", scans[0]), survey_of("b", scans[1])).record
+    scans[which] = [in_bars(scan) for scan in scans[which]]
+    found = match_surveys(survey_of("a", scans[0]), survey_of("b", scans[1])).record
+    assert [(part.first_a, part.first_b, part.length) for part in found.segments] == [(1, 1, 12)]
+    points = np.array([[100.0, 60.0, 1.0], [300.0, 170.0, 1.0]])
+    moved = np.array([*corner, 0.0])
+    true = points @ np.array(plain.framing).T + (moved if which else 0.0)
+    there = (points + (0.0 if which else moved)) @ np.array(found.framing).T
+    assert np.abs(there - true).max() < 1.0
+
+
+@pytest.mark.parametrize("kept", [[7], [3, 20, 40]])
+def test_a_few_frames_are_found_in_a_whole_reel_whichever_is_named_first(truth: list[FloatArray], kept: list[int]) -> None:
+    a, b = two_reels(len(truth), SIZE, 5, lost=0.0)
+    reel, few = details(a, truth), details(b, truth)[kept]
+    assert match_frames(reel, few).rows.tolist() == kept
+    assert match_frames(few, reel).columns.tolist() == kept
+
+
+def test_an_element_that_runs_backwards_is_told(truth: list[FloatArray]) -> None:
+    pictures = truth[:12]
+    notes = match_surveys(survey_of("a", pictures), survey_of("b", pictures[::-1])).record.notes
+    assert any("b runs backwards against a" in note for note in notes)
+    notes = match_surveys(survey_of("a", pictures), survey_of("b", pictures)).record.notes
+    assert not any("backwards" in note for note in notes)
+
+
 def test_nothing_to_match_is_said() -> None:
     with pytest.raises(InputError, match="no frames"):
         match_frames(np.zeros((0, 108, 192), np.int8), np.zeros((3, 108, 192), np.int8))
@@ -161,7 +208,8 @@ def every_path(score: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.fl
 @hypothesis.settings(deadline=None, max_examples=25)
 def test_posteriors_are_those_of_all_paths(rows: int, columns: int, seed: int) -> None:
     score = np.random.default_rng(seed).normal(0.0, 2.0, (rows, columns))
-    band = monotone.Band(np.zeros(rows, np.int64), np.full(rows, columns - 1, np.int64), score.astype(np.float32), columns)
+    every = list(score.astype(np.float32))
+    band = monotone.Band(np.zeros(rows, np.int64), np.full(rows, columns - 1, np.int64), every, columns)
     _, posterior = every_path(score)
     np.testing.assert_allclose(monotone.most_probable_path(band).probability, posterior, atol=1e-5)
 
@@ -175,20 +223,34 @@ def test_a_band_along_the_truth_gives_what_the_whole_matrix_gives(seed: int) -> 
     last = np.minimum(np.arange(count) + 2, count - 1)
     whole = chance.normal(-14.0, 1.0, (count, count)).astype(np.float32)
     whole[np.arange(count), np.arange(count)] = 8.0
-    narrow = np.full((count, 5), -np.inf, np.float32)
-    for row in range(count):
-        narrow[row, : last[row] - first[row] + 1] = whole[row, first[row] : last[row] + 1]
-    full = monotone.Band(np.zeros(count, np.int64), np.full(count, count - 1, np.int64), whole, count)
+    narrow = [whole[row, first[row] : last[row] + 1] for row in range(count)]
+    full = monotone.Band(np.zeros(count, np.int64), np.full(count, count - 1, np.int64), list(whole), count)
     everything, banded = (
         monotone.most_probable_path(full),
         monotone.most_probable_path(monotone.Band(first, last, narrow, count)),
     )
     assert everything.columns.tolist() == banded.columns.tolist() == list(range(count))
     for row in range(count):
-        width = last[row] - first[row] + 1
-        np.testing.assert_allclose(
-            banded.probability[row, :width], everything.probability[row, first[row] : last[row] + 1], atol=1e-3
-        )
+        wide = everything.probability[row][first[row] : last[row] + 1]
+        np.testing.assert_allclose(banded.probability[row], wide, atol=1e-3)
+
+
+def test_a_long_loss_does_not_make_every_row_of_a_band_wide() -> None:
+    """1200 frames beside 2600, of which 1400 are missing in the middle: a rectangle would take 75 MB."""
+    count, missing, reach = 1200, 1400, 12
+    true = np.arange(count) + missing * (np.arange(count) >= count // 2)
+    first, last = np.maximum(true - reach, 0), np.minimum(true + reach, count + missing - 1)
+    first[count // 2 : count // 2 + reach] = count // 2 - reach
+    last[count // 2 - reach : count // 2] = count // 2 + missing
+    score = [np.full(width, -20.0, np.float32) for width in last - first + 1]
+    for row in range(count):
+        score[row][true[row] - first[row]] = 8.0
+    tracemalloc.start()
+    found = monotone.most_probable_path(monotone.Band(first, last, score, count + missing))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.columns.tolist() == true.tolist()
+    assert peak < 8e6
 
 
 @pytest.fixture(scope="module")

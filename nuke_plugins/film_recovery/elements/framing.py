@@ -23,7 +23,7 @@ _ZOOMS = (0.86, 0.89, 0.92, 0.95, 0.975, 1.0, 1.025, 1.05, 1.08, 1.12, 1.16)
 _SHIFTS = np.arange(-0.10, 0.101, 0.02)
 _SEARCH_GRID, _SEARCH_MARGIN, _SEARCH_BLUR = (24, 14), 0.16, 3.0  # columns and rows; share of the frame; detail pixels
 _REFINE_GRID, _REFINE_MARGIN = (64, 36), 0.10
-_KEYS_A, _KEYS_B = 48, 500
+_KEYS, _AMONG = 48, 500  # frames of the shorter element, and those of the longer one among which they are looked for
 _RELUCTANCE = 0.5  # correlation per share of the frame
 
 
@@ -42,11 +42,21 @@ class Framing:
         """(P, 2) positions in b of (P, 2) positions in a."""
         return np.asarray(positions @ self.matrix[:, :2].T + self.matrix[:, 2])
 
+    def between(self, box_a: Framing, box_b: Framing) -> Framing:
+        """The same for whole frames, where this is of a box of each (:func:`box_framing`)."""
+        boxes = [np.vstack([box.matrix, [0.0, 0.0, 1.0]]) for box in (self, box_a, box_b)]
+        return Framing((boxes[2] @ boxes[0] @ np.linalg.inv(boxes[1]))[:2])
+
     def in_pixels(self, size_a: tuple[int, int], size_b: tuple[int, int]) -> Matrix:
         """3x3: pixels of a (centres at whole numbers) to pixels of b; sizes are (width, height)."""
         into = np.array([[1.0 / size_a[0], 0.0, 0.5 / size_a[0]], [0.0, 1.0 / size_a[1], 0.5 / size_a[1]], [0.0, 0.0, 1.0]])
         out = np.array([[size_b[0], 0.0, -0.5], [0.0, size_b[1], -0.5], [0.0, 0.0, 1.0]])
         return np.asarray(out @ np.vstack([self.matrix, [0.0, 0.0, 1.0]]) @ into)
+
+
+def box_framing(left: float, top: float, width: float, height: float) -> Framing:
+    """From positions within a box, as shares of it, to those in the frame; the box is given as shares of the frame."""
+    return Framing(np.array([[width, 0.0, left], [0.0, height, top]]))
 
 
 def plain_framing(zoom: float = 1.0, right: float = 0.0, down: float = 0.0, mirrored: bool = False) -> Framing:
@@ -90,21 +100,26 @@ def unit_vectors(values: FloatArray) -> FloatArray:
 
 
 def find_framing(details_a: npt.NDArray[np.int8], details_b: npt.NDArray[np.int8]) -> tuple[Framing, float]:
-    """The framing under which most frames of a find a likeness in b, among zooms from 0.86 to 1.16 and shifts of 10 %, also
-    mirrored.
+    """The framing under which most frames of the shorter element find a likeness in the longer one, among zooms from 0.86 to
+    1.16 and shifts of 10 %, also mirrored.
 
     Returns:
-        The framing and the mean correlation (-1 to 1) of the better half of a's key frames with their best partners. In a
-        steady pan another framing looks like another moment; between such equals the smaller shift is taken.
+        The framing and the mean correlation (-1 to 1) of the better half of the shorter one's key frames with their best
+        partners: of a long element most have none where the other is a few frames. In a steady pan another framing looks like
+        another moment; between such equals the smaller shift is taken.
     """
-    keys_a = details_a[np.unique(np.linspace(0, len(details_a) - 1, _KEYS_A).astype(np.int64))]
-    keys_b = details_b[np.unique(np.linspace(0, len(details_b) - 1, _KEYS_B).astype(np.int64))]
+    is_a_longer = len(details_a) > len(details_b)
+    counts = (_AMONG, _KEYS) if is_a_longer else (_KEYS, _AMONG)
+    keys_a, keys_b = (
+        details[np.unique(np.linspace(0, len(details) - 1, count).astype(np.int64))]
+        for details, count in zip((details_a, details_b), counts, strict=True)
+    )
     positions = grid_positions(*_SEARCH_GRID, _SEARCH_MARGIN)
     ours = unit_vectors(sample(_quartered(blurred(keys_a, _SEARCH_BLUR)), positions))
     theirs = _quartered(blurred(keys_b, _SEARCH_BLUR))
 
     def score(framing: Framing) -> float:
-        likeness = (ours @ unit_vectors(sample(theirs, framing.apply(positions))).T).max(axis=1)
+        likeness = (ours @ unit_vectors(sample(theirs, framing.apply(positions))).T).max(axis=0 if is_a_longer else 1)
         return float(np.sort(likeness)[len(likeness) // 2 :].mean())
 
     best, best_score, best_worth = plain_framing(), -2.0, -2.0

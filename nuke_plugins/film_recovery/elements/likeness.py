@@ -98,16 +98,16 @@ def banded_unlikeness(
     last: IntArray,
     known: tuple[IntArray, IntArray] | None = None,
     go_on: Callable[[], None] = lambda: None,
-) -> tuple[FloatArray, FloatArray]:
-    """Unlikeness of the pairs of a band, (R, W) float32 each: as they are, and less what partners nearby usually differ by.
+) -> tuple[list[FloatArray], list[FloatArray]]:
+    """Unlikeness of the pairs of a band, row by row: as they are, and less what partners nearby usually differ by.
 
-    Column ``first[i] + k`` of row ``i`` stands at ``k``; beyond ``last[i]`` it is infinite. ``known`` are pairs found before,
+    Column ``first[i] + k`` of row ``i``, up to ``last[i]``, stands at ``k``. ``known`` are pairs found before,
     rows and columns ascending, to learn from; without them both results are the same. A few dozen frames are in memory at once.
     ``go_on`` is called again and again; what it raises ends the work.
     """
     rows = len(first)
-    plain = np.full((rows, int((last - first).max()) + 1), np.inf, np.float32)
-    learnt = plain if known is None else plain.copy()
+    plain = [np.full(int(width) + 1, np.inf, np.float32) for width in last - first]
+    learnt = plain if known is None else [row.copy() for row in plain]
     for begin in range(0, rows, _ROWS):
         go_on()
         end = min(begin + _ROWS, rows)
@@ -124,7 +124,7 @@ def banded_unlikeness(
                 for row in range(begin, end):
                     left, right = max(int(first[row]), start), min(int(last[row]) + 1, stop)
                     if left < right:
-                        result[row, left - first[row] : right - first[row]] = block[row - begin, left - start : right - start]
+                        result[row][left - first[row] : right - first[row]] = block[row - begin, left - start : right - start]
     return plain, learnt
 
 

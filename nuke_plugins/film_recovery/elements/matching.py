@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,30 +107,31 @@ def _coarse_path(details_a: Details, details_b: Details, framing: Framing) -> Pa
     distance = np.maximum(2.0 - 2.0 * (ours @ theirs.T), 1e-5)
     rows, columns = distance.shape
     first, last = np.zeros(rows, np.int64), np.full(rows, columns - 1, np.int64)
-    return most_probable_path(Band(first, last, _evidence(distance, _COARSE_EVIDENCE), columns))
+    return most_probable_path(Band(first, last, _evidence(list(distance), _COARSE_EVIDENCE), columns))
 
 
-def _evidence(distance: FloatArray, places: float) -> FloatArray:
-    """How much more likely a pair is one picture than two neighbouring ones, natural logarithm, for a band of distances.
+def _evidence(distance: Sequence[FloatArray], places: float) -> list[FloatArray]:
+    """How much more likely a pair is one picture than two neighbouring ones, natural logarithm, for a band of distances, row by
+    row.
 
     Both are Gaussian: partners differ by what they usually do around there, strangers by as much as the best partner's own
     neighbours do. So a frame that moves is told sharply, one that stands still hardly at all, and a frame whose true partner
     is lost is not given to the next best one.
     """
-    best = distance.argmin(axis=1)
-    every = np.arange(len(distance))
-    least = distance[every, best].astype(np.float64)
+    best = [int(row.argmin()) for row in distance]
+    least = np.array([row[place] for row, place in zip(distance, best, strict=True)], np.float64)
     related = least < _RELATED
     if not related.any():
-        return np.full_like(distance, -np.inf)
+        return [np.full_like(row, -np.inf) for row in distance]
     usual = percentile_filter(least, 40, min(_WINDOW, max(len(least), 1)), mode="nearest")
     usual = np.minimum(usual, 3.0 * np.median(least[related]))
-    padded = np.pad(distance, ((0, 0), (1, 1)), constant_values=np.inf).astype(np.float64)
-    beside = np.minimum(padded[every, best], padded[every, best + 2])
-    beside = np.where(np.isfinite(beside), beside, 2.0 * usual)
-    strange = np.maximum(beside, 1.05 * usual)
-    score = 0.5 * places * (np.log(strange / usual)[:, None] - distance / usual[:, None] + 1.0)
-    return np.asarray(np.where(distance < _RELATED, score, -np.inf), np.float32)
+    scores = []
+    for row, place, common in zip(distance, best, usual.tolist(), strict=True):
+        beside = [float(row[other]) for other in (place - 1, place + 1) if 0 <= other < len(row) and np.isfinite(row[other])]
+        strange = max(min(beside, default=2.0 * common), 1.05 * common)
+        score = 0.5 * places * (np.log(strange / common) - row.astype(np.float64) / common + 1.0)
+        scores.append(np.where(row < _RELATED, score, -np.inf).astype(np.float32))
+    return scores
 
 
 def _band_around(rows: IntArray, columns: IntArray, count_a: int, count_b: int, reach: int) -> tuple[IntArray, IntArray]:
@@ -157,15 +159,17 @@ def _refined(
     return refine_framing(details_a, details_b, framing, [(int(rows[at]), int(columns[at])) for at in chosen], blur)
 
 
-def _found(path: Path, band: Band, distance: FloatArray, framing: Framing) -> Found:
+def _found(path: Path, band: Band, distance: Sequence[FloatArray], framing: Framing) -> Found:
     """Confidence and uncertainty of every pair; runs that nothing speaks for are dropped."""
     keep = np.zeros(len(path.rows), bool)
     at = path.columns - band.first[path.rows]
-    evidence, sure = band.score[path.rows, at], path.probability[path.rows, at]
+    evidence, sure, own = (
+        np.array([values[row][place] for row, place in zip(path.rows, at, strict=True)])
+        for values in (band.score, path.probability, distance)
+    )
     breaks = np.flatnonzero((np.diff(path.rows) != 1) | (np.diff(path.columns) != 1)) + 1
     for run in np.split(np.arange(len(path.rows)), breaks):
         keep[run] = sure[run].mean() >= 0.5 or evidence[run].sum() >= _LEAST_EVIDENCE
-    own = distance[path.rows, at]
     half = _WINDOW // 2  # a cut changes what is usual, so either side may speak for a pair
     usual = np.maximum(*(percentile_filter(own, 50, half, mode="nearest", origin=side * (half // 2)) for side in (-1, 1)))
     limit = _STRANGER * usual
@@ -174,24 +178,23 @@ def _found(path: Path, band: Band, distance: FloatArray, framing: Framing) -> Fo
     at = columns - band.first[rows]
     confidence, plus_minus = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.int64)
     for index, (row, place) in enumerate(zip(rows, at, strict=True)):
-        count = int(band.last[row] - band.first[row]) + 1
-        off = _indistinct(distance[row, :count], int(place))
+        off = _indistinct(distance[row], int(place))
         plus_minus[index] = off
-        confidence[index] = min(float(path.probability[row, max(place - off, 0) : min(place + off + 1, count)].sum()), 1.0)
+        confidence[index] = min(float(path.probability[row][max(place - off, 0) : place + off + 1].sum()), 1.0)
     return Found(rows, columns, confidence, plus_minus, framing)
 
 
 def _with_overlooked(
-    rows: IntArray, columns: IntArray, limit: FloatArray, band: Band, distance: FloatArray
+    rows: IntArray, columns: IntArray, limit: FloatArray, band: Band, distance: Sequence[FloatArray]
 ) -> tuple[IntArray, IntArray]:
     """Pairs between the others that the path left out, though each is the other's nearest and no stranger to it."""
     if not len(rows):
         return rows, columns
-    nearest = distance.argmin(axis=1) + band.first
+    nearest = np.array([row.argmin() for row in distance]) + band.first
     nearest_row: dict[int, tuple[float, int]] = {}
     for row, (first, last) in enumerate(zip(band.first, band.last, strict=True)):
         for place in range(int(last - first) + 1):
-            entry = (float(distance[row, place]), row)
+            entry = (float(distance[row][place]), row)
             column = int(first) + place
             if entry < nearest_row.get(column, (np.inf, 0)):
                 nearest_row[column] = entry

@@ -2,11 +2,13 @@
 
 A pair hidden Markov model (Durbin, Eddy, Krogh, Mitchison 1998, *Biological Sequence Analysis*, chapter 4) with three states:
 two frames match, a frame of a has no partner, a frame of b has none. Both series keep their order. Only a band of the matrix
-of all pairs is looked at, so that a reel of 10 000 frames stays small.
+of all pairs is looked at, every row as wide as it is, so that a reel of 10 000 frames stays small, also where it lost half of
+them at one place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,23 +27,23 @@ _NEVER = -np.inf
 class Band:
     """Which pairs may match: for row ``i`` the columns ``first[i]`` to ``last[i]``, both included, ascending with the rows.
 
-    ``score`` (R, W) float32 holds the logarithm of how much more likely a pair shows one picture than two, for column
-    ``first[i] + k``; what lies beyond ``last[i]`` is ignored. ``columns`` is how many columns there are altogether.
+    ``score`` holds for each row, ``last[i] - first[i] + 1`` float32, the logarithm of how much more likely a pair shows one
+    picture than two, for column ``first[i] + k``. ``columns`` is how many columns there are altogether.
     """
 
     first: IntArray
     last: IntArray
-    score: npt.NDArray[np.float32]
+    score: Sequence[npt.NDArray[np.float32]]
     columns: int
 
 
 @dataclass(frozen=True)
 class Path:
-    """Matched pairs in order: ``rows`` and ``columns`` (P,), and ``probability`` (R, W), that of every pair of the band."""
+    """Matched pairs in order: ``rows`` and ``columns`` (P,), and ``probability``, row by row that of every pair of the band."""
 
     rows: IntArray
     columns: IntArray
-    probability: npt.NDArray[np.float32]
+    probability: Sequence[npt.NDArray[np.float32]]
 
 
 def most_probable_path(band: Band) -> Path:
@@ -50,26 +52,25 @@ def most_probable_path(band: Band) -> Path:
     The chain maximises the sum of posterior probabilities; this is steadier than the single most probable path where the
     picture stands still.
     """
-    forward = _sweep(band)
-    backward = _reversed(_sweep(_mirrored(band)), band)
-    total = forward.total
-    with np.errstate(invalid="ignore"):
-        log = forward.match + backward.match - np.where(np.isfinite(band.score), band.score, 0.0) - total
-    probability = np.where(np.isfinite(log), np.exp(np.minimum(log, 0.0)), 0.0).astype(np.float32)
+    forward, backward = _sweep(band), _sweep(_mirrored(band))
+    probability = []
+    for score, there, back in zip(band.score, forward.match, reversed(backward.match), strict=True):
+        with np.errstate(invalid="ignore"):
+            log = there + back[::-1] - np.where(np.isfinite(score), score, 0.0) - forward.total
+        probability.append(np.where(np.isfinite(log), np.exp(np.minimum(log, 0.0)), 0.0).astype(np.float32))
     rows, columns = _best_chain(band, probability)
     return Path(rows, columns, probability)
 
 
 @dataclass(frozen=True)
 class _Sweep:
-    match: Array  # (R, W) log-probability of all ways up to and with this pair
+    match: list[Array]  # row by row: log-probability of all ways up to and with this pair
     total: float
 
 
 def _sweep(band: Band) -> _Sweep:
     """Forward algorithm. State rows are kept for all columns of the band's row, one to the left of it included."""
-    rows, width = band.score.shape
-    match = np.full((rows, width), _NEVER)
+    match: list[Array] = []
     before_first, before_last = 0, int(band.columns)
     # Before the first row: nothing matched yet, some frames of b may have been passed over. What begins as after a match ends
     # as before one, so that the sweep from the other end sees the same probabilities.
@@ -77,7 +78,7 @@ def _sweep(band: Band) -> _Sweep:
     m_before = np.where(consumed == 0, 0.0, _NEVER)
     x_before = np.full(band.columns + 1, _NEVER)
     y_before = np.where(consumed > 0, _BEGIN_GAP + _GO_ON * (consumed - 1), _NEVER)
-    for row in range(rows):
+    for row, score in enumerate(band.score):
         first, last = int(band.first[row]), int(band.last[row])
         # Columns are counted as "consumed": a state at c has used up c frames of b. This row spans first .. last + 1.
         m_here = np.full(last - first + 2, _NEVER)
@@ -85,8 +86,8 @@ def _sweep(band: Band) -> _Sweep:
             _cut(part, before_first, before_last, first - 1, last + 1) for part in (m_before, x_before, y_before)
         )
         entering = np.logaddexp(np.logaddexp(m_old[:-1] + _STAY, x_old[:-1] + _END_GAP), y_old[:-1] + _END_GAP)
-        m_here[1:] = entering[1:] + band.score[row, : last - first + 1]
-        match[row, : last - first + 1] = m_here[1:]
+        m_here[1:] = entering[1:] + score
+        match.append(m_here[1:])
         x_here = np.logaddexp(m_old[1:] + _BEGIN_GAP, x_old[1:] + _GO_ON)
         y_here = _run_along(np.logaddexp(m_here + _BEGIN_GAP, x_here + _TURN))
         m_before, x_before, y_before, before_first, before_last = m_here, x_here, y_here, first, last + 1
@@ -120,32 +121,19 @@ def _cut(part: Array, first: int, last: int, new_first: int, new_last: int) -> A
 def _mirrored(band: Band) -> Band:
     """The same band seen from the end."""
     first, last = band.columns - 1 - band.last[::-1], band.columns - 1 - band.first[::-1]
-    score = np.full_like(band.score, -np.inf)
-    for row, (old_first, old_last) in enumerate(zip(band.first[::-1], band.last[::-1], strict=True)):
-        count = old_last - old_first + 1
-        score[row, :count] = band.score[::-1][row, :count][::-1]
-    return Band(first, last, score, band.columns)
+    return Band(first, last, [score[::-1] for score in reversed(band.score)], band.columns)
 
 
-def _reversed(sweep: _Sweep, band: Band) -> _Sweep:
-    match = np.full_like(sweep.match, _NEVER)
-    for row, (first, last) in enumerate(zip(band.first, band.last, strict=True)):
-        count = last - first + 1
-        match[row, :count] = sweep.match[::-1][row, :count][::-1]
-    return _Sweep(match, sweep.total)
-
-
-def _best_chain(band: Band, probability: npt.NDArray[np.float32]) -> tuple[IntArray, IntArray]:
+def _best_chain(band: Band, probability: Sequence[npt.NDArray[np.float32]]) -> tuple[IntArray, IntArray]:
     """The ascending chain of pairs with the largest sum of probabilities (maximum expected accuracy)."""
     rows = len(band.first)
-    gain = probability.astype(np.float64)
     came_from: list[npt.NDArray[np.int8]] = []
     best_before, before_first, before_last = np.zeros(band.columns + 1), 0, int(band.columns)
     for row in range(rows):
         first, last = int(band.first[row]), int(band.last[row])
         old = _held(best_before, before_first, before_last, first, last + 1)
         diagonal = np.full(last - first + 2, _NEVER)
-        diagonal[1:] = old[:-1] + gain[row, : last - first + 1]
+        diagonal[1:] = old[:-1] + probability[row]
         here = np.maximum(old, diagonal)
         running = np.maximum.accumulate(here)
         choice = np.where(running > here, 2, np.where(diagonal > old, 1, 0)).astype(np.int8)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import opentimelineio as otio
@@ -15,13 +16,18 @@ import opentimelineio as otio
 from film_recovery.contract.atomic import atomic_path, write_text
 from film_recovery.contract.curation import MatchRecord, Segment
 from film_recovery.contract.progress import Reporter, SilentReporter
-from film_recovery.elements.matching import Found, match_frames
-from film_recovery.elements.survey import Survey, survey_element
+from film_recovery.elements.framing import Framing, box_framing, find_framing
+from film_recovery.elements.matching import Details, Found, match_frames
+from film_recovery.elements.shots import inside_of
+from film_recovery.elements.survey import DETAIL, THUMBNAIL, Survey, survey_element
 from film_recovery.images.ranges import counted, format_frames
 from film_recovery.images.sequence import Sequence as FrameSequence
 
 _REPEATED = 0.15  # mean difference of detail planes, in their units: less than the grain of any film
-IntArray = npt.NDArray[np.int64]
+_OTHER_SHAPE = 0.08  # of a side: pictures that differ by more are also compared without their borders
+_CLEARLY = 0.05  # correlation by which that has to be better
+_FEW = 0.25  # of the shorter element's frames: with fewer partners it is seen whether one element runs backwards
+_WHOLE = box_framing(0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -54,15 +60,17 @@ def match_elements(a: FrameSequence, b: FrameSequence, folder: Path, reporter: R
 
 def match_surveys(a: Survey, b: Survey, reporter: Reporter = SilentReporter()) -> Overlap:
     """Match two elements that were surveyed before."""
-    found = match_frames(a.details, b.details, reporter)
+    (details_a, details_b), boxes = _pictures(a, b)
+    found = match_frames(details_a, details_b, reporter)
+    framing = found.framing.between(*boxes)
     segments = _segments(found, a, b)
     taken_a = {part.first_a + k for part in segments for k in range(part.length)}
     taken_b = {part.first_b + k for part in segments for k in range(part.length)}
     record = MatchRecord(
         a=a.name,
         b=b.name,
-        mirrored=found.framing.is_mirrored and bool(segments),
-        framing=[[round(float(value), 8) for value in row] for row in found.framing.in_pixels(a.size, b.size)],
+        mirrored=framing.is_mirrored and bool(segments),
+        framing=[[round(float(value), 8) for value in row] for row in framing.in_pixels(a.size, b.size)],
         segments=segments,
         only_a=_stretches([frame for frame in a.frames.tolist() if frame not in taken_a and frame not in a.broken]),
         only_b=_stretches([frame for frame in b.frames.tolist() if frame not in taken_b and frame not in b.broken]),
@@ -70,7 +78,41 @@ def match_surveys(a: Survey, b: Survey, reporter: Reporter = SilentReporter()) -
         duplicates_b=repeated_frames(b),
     )
     record.notes.extend(_notes(record, a, b))
+    fewest = min(len(details_a), len(details_b))
+    if len(found.rows) < _FEW * fewest and len(match_frames(details_a, details_b[::-1], reporter).rows) > fewest / 2:
+        record.notes.append(f"{b.name} runs backwards against {a.name}: number its files the other way round, and match again.")
     return Overlap(record, a, b)
+
+
+def _pictures(a: Survey, b: Survey) -> tuple[tuple[Details, Details], tuple[Framing, Framing]]:
+    """The detail planes to match, and the boxes of the frames that they show: the whole frames, or what is inside of borders
+    where one element has bars that the other lacks and its picture alone is more like the other's."""
+    whole = (a.details, b.details), (_WHOLE, _WHOLE)
+    insides = [inside_of(survey.thumbnails) for survey in (a, b)]
+    shares = [[(part.stop - part.start) / full for part, full in zip(inside, survey.thumbnails.shape[1:3], strict=True)]
+              for inside, survey in zip(insides, (a, b), strict=True)]  # fmt: skip
+    if max(abs(ours / theirs - 1.0) for ours, theirs in zip(*shares, strict=True)) < _OTHER_SHAPE:
+        return whole
+    cut = tuple(_cut(survey.details, inside) for survey, inside in zip((a, b), insides, strict=True))
+    if find_framing(*cut)[1] < find_framing(*whole[0])[1] + _CLEARLY:
+        return whole
+    boxes = []
+    for (rows, columns), (height, width) in zip(insides, shares, strict=True):
+        boxes.append(box_framing(columns.start / THUMBNAIL[0], rows.start / THUMBNAIL[1], width, height))
+    return (cut[0], cut[1]), (boxes[0], boxes[1])
+
+
+def _cut(details: Details, inside: tuple[slice, slice]) -> Details:
+    """Detail planes of what is inside (rows and columns of a thumbnail), enlarged to whole ones."""
+    rows, columns = (
+        slice(part.start * full // small, part.stop * full // small)
+        for part, full, small in zip(inside, DETAIL[::-1], THUMBNAIL[::-1], strict=True)
+    )
+    cut = np.empty(details.shape, np.int8)
+    for index, plane in enumerate(details):
+        part = np.asarray(plane[rows, columns], np.float32)
+        cut[index] = np.rint(cv2.resize(part, DETAIL, interpolation=cv2.INTER_LINEAR))
+    return cut
 
 
 def repeated_frames(survey: Survey) -> list[int]:
@@ -121,7 +163,8 @@ def _notes(record: MatchRecord, a: Survey, b: Survey) -> list[str]:
     matched = sum(part.length for part in record.segments)
     if not matched:
         return [
-            f"No frame of {a.name} was found in {b.name}; they show different pictures, or one of them is too damaged to tell."
+            f"No frame of {a.name} was found in {b.name}; they show different pictures, they are framed too differently (more "
+            f"than 14 % in size or 10 % in place), or one of them is too damaged to tell."
         ]
     still = sum(off > 0 for part in record.segments for off in part.plus_minus)
     notes = [

@@ -30,7 +30,8 @@ class Session:
         version: as ``16.0v1``.
         formats: the known formats by name.
         generation: counts every change of a knob or a connection, so that caches can notice.
-        panels: widgets registered for panes, by id: name and class as text.
+        answers: what ``nuke.ask`` and modal panels will say, first to last; False when there is none left.
+        panels: what was registered for panes, by id: name and class of a widget as text, or "" and what makes the panel.
         viewer_inputs: the input that each Viewer node was told to show.
         executing: whether a render runs.
         messages: everything that was shown or printed by Nuke itself.
@@ -58,7 +59,8 @@ class Session:
     formats: dict[str, Format] = field(default_factory=standard_formats)
     reading: list[tuple[int, float]] = field(default_factory=list)
     generation: int = 0
-    panels: dict[str, tuple[str, str]] = field(default_factory=dict)
+    answers: list[bool] = field(default_factory=list)
+    panels: dict[str, tuple[str, Any]] = field(default_factory=dict)
     viewer_inputs: dict[Node, int] = field(default_factory=dict)
     executing: bool = False
     menus: Any = None
@@ -75,6 +77,12 @@ class Session:
         """Raise :class:`RuntimeError` off the main thread: in Nuke this crashes or corrupts, sooner or later."""
         if threading.get_ident() != self.main_thread:
             raise RuntimeError(f"{what} was called off the main thread; go through nuke.executeInMainThread.")
+
+    def was_changed(self, script: bool = True) -> None:
+        """Note a change of the graph; ``script`` says whether it is one that saving keeps."""
+        self.generation += 1
+        if script:
+            self.root.is_modified = True
 
     def process_events(self) -> int:
         """Serve what other threads asked the main thread to do, as Nuke's event loop does; returns how many requests.

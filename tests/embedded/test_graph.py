@@ -206,7 +206,8 @@ def test_groups_clones_and_stacks_come_back(nuke: Any, tmp_path: Any) -> None:
     "text",
     ["push $N1\n", "push Blur1\n", "set N1 5\n", "Group {\n}\n", "end_group\n", "Blurr {\n}\n", "Blur {\n size {}\n}\n",
      "Blur {", "Blur { inputs 0 name B }\n", "Crop {\n box {0 0 9}\n}\n", "Crop {\n box {0 0 9 9 9}\n}\n",
-     "ColorMatrix {\n matrix {\n {1 0}\n {0 1}\n }\n}\n", "Blur {\n channels {{parent.A.channels}}\n}\n"],
+     "ColorMatrix {\n matrix {\n {1 0}\n {0 1}\n }\n}\n", "Blur {\n channels {{parent.A.channels}}\n}\n",
+     "push 0\nConstant {\n inputs 1\n}\n", "push 0\npush 0\npush 0\nBlur {\n inputs 2+1\n}\n"],
 )  # fmt: skip
 def test_scripts_that_make_no_graph_are_refused_with_their_line(nuke: Any, tmp_path: Any, text: str) -> None:
     (tmp_path / "bad.nk").write_text(text)
@@ -289,6 +290,62 @@ def test_a_pasted_clone_is_selected_too(nuke: Any, tmp_path: Any) -> None:
     nuke.scriptClear()
     assert nuke.nodePaste(str(tmp_path / "copied.nk")).isClone()
     assert [node.isClone() for node in nuke.selectedNodes()] == [True, False]
+
+
+def test_more_inputs_than_the_class_has_are_told_with_both_numbers(nuke: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"line 2: 'inputs 3': Blur has 2 at most"):
+        nuke.scriptReadText("push 0\nBlur {\n inputs 3\n}\n")
+    nuke.scriptReadText("push 0\npush 0\nBlur {\n inputs 1+1\n}\nConstant {\n color 1\n}\n")
+
+
+def _twins(nuke: Any) -> tuple[Any, Any]:
+    """A group that adds its ``amount`` to one input and multiplies the other, with a group inside, and its clone."""
+    group = nuke.nodes.Group(name="G")
+    group.addKnob(nuke.Double_Knob("amount"))
+    group["amount"].setValue(2)
+    with group:
+        ends = [nuke.nodes.Input(number=number) for number in (1, 0)]
+        inner = nuke.nodes.Group(name="Inner")
+        with inner:
+            nuke.nodes.Output(inputs=[nuke.nodes.Add(name="Plus", inputs=[nuke.nodes.Input()], value=0.25)])
+        inner.setInput(0, ends[1])
+        scaled = nuke.nodes.Multiply(name="Times", inputs=[ends[0]])
+        scaled["value"].setExpression("parent.amount")
+        nuke.nodes.Output(inputs=[nuke.nodes.Merge2(inputs=[inner, scaled], operation="plus")])
+    return group, nuke.clone(group)
+
+
+def _red(nuke: Any, group: Any, first: float, second: float) -> float:
+    for index, value in enumerate((first, second)):
+        group.setInput(index, nuke.nodes.Constant(channels="rgb", color=value))
+    return float(group.sample("red", 1, 1))
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_clone_of_a_group_has_what_the_group_has(nuke: Any, tmp_path: Any, saved: bool) -> None:
+    pytest.importorskip("OpenImageIO")
+    _twins(nuke)
+    if saved:
+        _again(nuke, tmp_path)
+    group, twin = nuke.toNode("G"), nuke.toNode("Group1")
+    assert (twin.isClone(), twin.maxInputs(), group.clones()) == (True, 2, 1)
+    assert [node.name() for node in twin.nodes()] == [node.name() for node in group.nodes()]
+    assert all(node.isClone() for node in twin.nodes())
+    assert (_red(nuke, group, 1, 10), _red(nuke, twin, 2, 20)) == (21.25, 42.25)
+    group["amount"].setValue(3)
+    nuke.toNode("G.Inner.Plus")["value"].setValue(0.5)
+    assert (_red(nuke, group, 1, 10), _red(nuke, twin, 2, 20)) == (31.5, 62.5)
+
+
+def test_a_clone_of_a_group_that_is_copied_alone_keeps_its_nodes(nuke: Any, tmp_path: Any) -> None:
+    pytest.importorskip("OpenImageIO")
+    twin = _twins(nuke)[1]
+    twin.setSelected(True)
+    nuke.nodeCopy(str(tmp_path / "copied.nk"))
+    nuke.scriptClear()
+    pasted = nuke.nodePaste(str(tmp_path / "copied.nk"))
+    assert not pasted.isClone()
+    assert _red(nuke, pasted, 1, 10) == 21.25
 
 
 @given(

@@ -129,6 +129,10 @@ class FrameRanges:
         """How many ranges there are."""
         return len(self._ranges)
 
+    def getRange(self, index: int) -> FrameRange:
+        """One of them."""
+        return self._ranges[index]
+
     def toFrameList(self) -> list[int]:
         """All frames, ascending, each once."""
         return sorted({frame for entry in self._ranges for frame in entry})

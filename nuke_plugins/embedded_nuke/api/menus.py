@@ -110,6 +110,10 @@ class Menu:
         found = self.findItem(name)
         return found if isinstance(found, Menu) else None
 
+    def removeItem(self, name: str) -> None:
+        """Remove the item of that name."""
+        self._items = [item for item in self._items if item.name() != name]
+
 
 class Menus:
     """The menus of a session."""

@@ -18,7 +18,9 @@ from embedded_nuke.graph.formats import Format, parse_format
 from embedded_nuke.graph.group import Gizmo, Group
 from embedded_nuke.graph.node import Node
 from embedded_nuke.graph.root import Root
-from embedded_nuke.script.expression import Expression
+from embedded_nuke.graph.scope import NodeScope
+from embedded_nuke.script.expression import Expression, ExpressionError
+from embedded_nuke.script.tcl import TclError, substitute
 
 _FLAGS = {
     "INVISIBLE": 0x400, "STARTLINE": 0x1000, "ENDLINE": 0x2000, "DISABLED": 0x80, "NO_ANIMATION": 0x100, "DO_NOT_WRITE": 0x200,
@@ -35,15 +37,32 @@ class _NukeModule(ModuleType):
 
 
 class Undo:
-    """``nuke.Undo.begin("name")`` and the others; nothing is undone here, the calls are accepted."""
+    """``with nuke.Undo("name"):``; nothing is undone here, the calls are accepted."""
+
+    def __init__(self, name: str = "") -> None:
+        self._name = name
+
+    def __enter__(self) -> Undo:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        return None
 
     @staticmethod
     def begin(name: str = "") -> None:
         """Begin a step."""
 
     @staticmethod
+    def name(name: str) -> None:
+        """Name the step."""
+
+    @staticmethod
     def end() -> None:
         """End the step."""
+
+    @staticmethod
+    def cancel() -> None:
+        """Give the step up."""
 
     @staticmethod
     def disable() -> None:
@@ -61,6 +80,12 @@ def message(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _ask(text: str) -> bool:
+    session = sessions.current()
+    session.messages.append(text)
+    return session.answers.pop(0) if session.answers else False
+
+
 def tprint(*words: Any) -> None:
     """Print in the terminal."""
     print(*words, flush=True)
@@ -69,8 +94,17 @@ def tprint(*words: Any) -> None:
 def _expression(text: str) -> float:
     session = sessions.current()
     session.check_main_thread("nuke.expression")
-    group = session.groups[-1]
-    return float(Expression(text).evaluate(group.scope(session.root.frame(), None)))
+    return float(Expression(text).evaluate(NodeScope(session.groups[-1], None, session.root.frame(), inside=True)))
+
+
+def _tcl(*words: Any) -> str:
+    text = " ".join(str(word) for word in words)
+    session = sessions.current()
+    session.check_main_thread("nuke.tcl")
+    try:
+        return substitute(f"[{text}]", NodeScope(session.groups[-1], None, session.root.frame(), inside=True))
+    except (TclError, ExpressionError) as error:
+        raise RuntimeError(str(error)) from error
 
 
 def _add_format(text: str) -> Format:
@@ -87,6 +121,27 @@ def _context(position: int) -> Callable[[], Any]:
         return context[-1][position]
 
     return get
+
+
+def _this_group() -> Group:
+    session = sessions.current()
+    if session.context and session.context[-1][0] is not None:
+        node = session.context[-1][0]
+        return node if isinstance(node, Group) else node.group or session.root
+    return session.groups[-1]
+
+
+def _this_parent() -> Any:
+    return _context(0)().group
+
+
+def _filename(node: Node, mode: int = 0) -> str | None:
+    """The file that a node reads or writes, Tcl resolved and the frame's number left open; None without one."""
+    found = node.knob("file")
+    if isinstance(node, Group) and found is None:
+        inside = [child for child in node.nodes() if child.knob("file") is not None]
+        found = inside[0]["file"] if inside else None
+    return (found.text_at(sessions.current().root.frame()) or None) if found is not None else None
 
 
 def _env(session: sessions.Session) -> dict[str, Any]:
@@ -118,21 +173,26 @@ def build(session: sessions.Session) -> ModuleType:
         "executing": render.executing, "activeViewer": viewer.activeViewer, "ViewerWindow": viewer.ViewerWindow,
         "executeInMainThread": threads.executeInMainThread,
         "executeInMainThreadWithResult": threads.executeInMainThreadWithResult,
-        "message": message, "error": message, "warning": tprint, "tprint": tprint, "expression": _expression,
-        "addFormat": _add_format, "thisNode": _context(0), "thisKnob": _context(1), "root": lambda: session.root,
+        "message": message, "alert": message, "critical": message, "error": message, "warning": tprint, "debug": tprint,
+        "tprint": tprint, "ask": _ask, "expression": _expression, "tcl": _tcl, "addFormat": _add_format,
+        "formats": lambda: list(session.formats.values()), "thisNode": _context(0), "thisKnob": _context(1),
+        "thisGroup": _this_group, "thisParent": _this_parent, "root": lambda: session.root, "filename": _filename,
         "frame": lambda *frame: session.root.setFrame(frame[0]) if frame else session.root.frame(),
-        "menu": session.menus.menu, "views": lambda: ["main"],
+        "menu": session.menus.menu, "toolbar": lambda name, create=True: session.menus.menu(name), "views": lambda: ["main"],
+        "modified": lambda *state: session.root.setModified(state[0]) if state else session.root.modified(),
+        "thisView": lambda: "main",
     }  # fmt: skip
     for name, kind in knob_types.knob_classes():
         offered.setdefault(name, kind)
     offered.update({"Int_Knob": number_knobs.IntKnob, "Link_Knob": knob_types.LinkKnob, "PyCustom_Knob": knobs.CustomKnob,
                     "Multiline_Eval_String_Knob": knobs.MultilineKnob, "Unsigned_Knob": number_knobs.IntKnob})  # fmt: skip
     for function in (
-        scripts.scriptClear, scripts.scriptOpen, scripts.scriptSave, scripts.scriptSaveAs,
+        scripts.scriptClear, scripts.scriptOpen, scripts.scriptSave, scripts.scriptSaveAs, scripts.scriptName,
         scripts.script_directory, scripts.scriptReadFile, scripts.scriptReadText, scripts.nodePaste, scripts.nodeCopy,
-        scripts.delete, scripts.createNode, scripts.toNode, scripts.allNodes,
+        scripts.nodeDelete, scripts.delete, scripts.createNode, scripts.toNode, scripts.exists, scripts.allNodes,
         scripts.selectedNodes, scripts.selectedNode, scripts.selectAll, scripts.clone,
     ):  # fmt: skip
         offered[function.__name__] = function
+    offered.update({"scriptClose": scripts.scriptClear, "scriptSource": scripts.scriptReadFile})
     module.__dict__.update(offered)
     return module

@@ -9,7 +9,7 @@ from typing import Any
 
 from embedded_nuke import sessions
 from embedded_nuke.graph.group import Group, everything
-from embedded_nuke.graph.load import Loader, apply_lines, lines_of, load_file, make_node
+from embedded_nuke.graph.load import Loader, apply_lines, lines_of, load_file, make_clone, make_node
 from embedded_nuke.graph.node import Node
 from embedded_nuke.graph.root import Root
 from embedded_nuke.graph.save import commands_of, script_commands
@@ -38,6 +38,9 @@ def scriptClear() -> None:
     new_root()
 
 
+scriptClose = scriptClear
+
+
 def scriptOpen(file: str) -> bool:
     """Open a script. Raises :class:`RuntimeError` when it cannot be read or makes no graph."""
     session = sessions.current()
@@ -54,6 +57,7 @@ def scriptOpen(file: str) -> bool:
     finally:
         root._loading = before
     root.set_file_name(os.path.abspath(path).replace("\\", "/"))
+    root.is_modified = False
     session.run_callbacks("onScriptLoad", root)
     return True
 
@@ -79,7 +83,16 @@ def scriptSaveAs(filename: str | None = None, overwrite: int = -1) -> bool:
         write_text(Path(filename), format_script(script_commands(root, session.version)))
     except OSError as error:
         raise RuntimeError(f"{filename} cannot be written: {error.strerror or error}.") from error
+    root.is_modified = False
     return True
+
+
+def scriptName() -> str:
+    """The script's file. Raises :class:`RuntimeError` when it was never saved, as Nuke does."""
+    name = sessions.current().root.file_name
+    if not name:
+        raise RuntimeError("no such script: it was never saved")
+    return name
 
 
 def script_directory() -> str:
@@ -97,6 +110,9 @@ def scriptReadText(text: str) -> None:
     """Read nodes from text into the current group."""
     sessions.current().check_main_thread("nuke.scriptReadText")
     _guarded(lambda: Loader(current_group(), "<text>", trusted=True).load(parse_script(text)))
+
+
+scriptSource = scriptReadFile
 
 
 def nodePaste(file: str) -> Node | None:
@@ -127,6 +143,14 @@ def nodeCopy(file: str | None = None) -> bool:
     return True
 
 
+def nodeDelete(popupOnError: bool = False) -> bool:
+    """Delete the selected nodes of the current group; False when none is selected."""
+    nodes = current_group().selectedNodes()
+    for node in nodes:
+        delete(node)
+    return bool(nodes)
+
+
 def delete(node: Node) -> None:
     """Delete a node."""
     session = sessions.current()
@@ -136,7 +160,7 @@ def delete(node: Node) -> None:
     session.run_callbacks("onDestroy", node)
     node.run_hook("onDestroy")
     node.group.remove(node)
-    session.generation += 1
+    session.was_changed()
 
 
 def createNode(node: str, knobs: str = "", inpanel: bool = True) -> Node:
@@ -153,6 +177,8 @@ def createNode(node: str, knobs: str = "", inpanel: bool = True) -> Node:
     for other in group.node_list:
         other.setSelected(other is made)
     session.run_callbacks("onUserCreate", made)
+    if inpanel and session.gui:
+        made.showControlPanel()
     return made
 
 
@@ -214,6 +240,18 @@ def toNode(name: str) -> Node | None:
     return current_group().node(path) or session.root.node(path)
 
 
+def exists(name: str) -> bool:
+    """Whether there is a node, or a knob, of that name."""
+    if toNode(name) is not None:
+        return True
+    words = name.split(".")
+    for length in range(len(words) - 1, 0, -1):  # names such as 'input.first' hold a dot themselves
+        found = toNode(".".join(words[:length]))
+        if found is not None:
+            return found.knob(".".join(words[length:])) is not None
+    return False
+
+
 def allNodes(filter: str | None = None, group: Group | None = None, recurseGroups: bool = False) -> list[Node]:
     """The nodes of a class, or all, of a group."""
     sessions.current().check_main_thread("nuke.allNodes")
@@ -243,9 +281,8 @@ def selectAll() -> None:
 
 def clone(node: Node, *arguments: Any) -> Node:
     """A clone of a node: another place, the same knobs."""
-    made = make_node(node.Class(), current_group(), quiet=True)
-    made.clone_of = node.clone_of or node
-    return made
+    sessions.current().check_main_thread("nuke.clone")
+    return make_clone(node, current_group())
 
 
 _clipboard = {"text": ""}

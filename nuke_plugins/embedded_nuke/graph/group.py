@@ -37,6 +37,7 @@ class Group(Node):
     def add(self, node: Node) -> None:
         """Take a new node in; the constructor of nodes does so."""
         self.node_list.append(node)
+        self.session.was_changed()
 
     def remove(self, node: Node) -> None:
         """Take a node out, with all its connections."""
@@ -61,7 +62,7 @@ class Group(Node):
     def input_nodes(self) -> list[Node]:
         """The Input nodes in the order of the group's inputs: by their ``number``, then as they were made."""
         found = [node for node in self.node_list if node.Class() == "Input"]
-        return sorted(found, key=lambda node: node._knobs["number"].number_at(0.0))
+        return sorted(found, key=lambda node: node["number"].number_at(0.0))
 
     def output_node(self) -> Node | None:
         """The Output node, or None."""
@@ -72,6 +73,10 @@ class Group(Node):
     def maxInputs(self) -> int:
         """As many as it has Input nodes."""
         return len(self.input_nodes())
+
+    def minInputs(self) -> int:
+        """As many as it has Input nodes."""
+        return self.maxInputs()
 
     def begin(self) -> Group:
         """Make nodes inside from here on."""
@@ -94,6 +99,10 @@ class Group(Node):
         """Call something with this group as the one that nodes are made in."""
         with self:
             return call()
+
+    def numNodes(self) -> int:
+        """How many children it has."""
+        return len(self.node_list)
 
     def selectedNodes(self) -> list[Node]:
         """The selected children."""

@@ -36,6 +36,7 @@ class Knob:
         self._words: tuple[str, ...] = ()
         self.default_words: tuple[str, ...] = ()
         self.is_user = False
+        self.definition = ""  # what stood after ``addUserKnob``, as long as it still describes the knob
         self.kind = self.nuke_name
         self.from_script = False
 
@@ -74,6 +75,11 @@ class Knob:
     def label(self) -> str:
         """What the panel shows; the name if nothing else was set."""
         return self._name if self._label is None else self._label
+
+    def setLabel(self, label: str) -> None:
+        """Change what the panel shows."""
+        self._label = label
+        self.definition = ""
 
     def tooltip(self) -> str:
         """The help that hovering shows."""
@@ -207,6 +213,10 @@ class TextKnob(Knob):
         self._check("value")
         return self.text_at(sessions.current().root.frame()) if self._link is not None else self._text
 
+    def getText(self) -> str:
+        """The text as it stands."""
+        return self.value()
+
     def setValue(self, value: Any, *view: Any) -> bool:
         """Set the text; takes text only, as Nuke does."""
         self._check("setValue")
@@ -327,6 +337,26 @@ class EnumerationKnob(TextKnob):
         """All names."""
         return list(self._values)
 
+    def setValues(self, values: Sequence[str]) -> None:
+        """Change the names; the value stays if it is still among them, else it is the first."""
+        self._check("setValues")
+
+        def change() -> None:
+            self._values = [str(value) for value in values]
+            if self._link is None and self._formula is None and self._text not in self._values:
+                self._text = self._values[0] if self._values else ""
+
+        self.definition = ""
+        self._assign(change)
+
+    def numValues(self) -> int:
+        """How many names there are."""
+        return len(self._values)
+
+    def enumName(self, number: int) -> str:
+        """The name of a number."""
+        return self._named(number)
+
     def getValue(self) -> float:
         """The number of the value."""
         return self.number_at(sessions.current().root.frame())
@@ -390,6 +420,10 @@ class ButtonKnob(TextKnob):
         """The code."""
         return self._text
 
+    def setCommand(self, code: str) -> None:
+        """Change the code."""
+        self.setValue(code)
+
     def execute(self) -> None:
         """Press it. Raises :class:`RuntimeError` when the code came with a script that is not trusted."""
         self._check("execute")
@@ -415,6 +449,10 @@ class TabKnob(TextKnob):
 
 class CustomKnob(TextKnob):
     """A knob drawn by Python: its text is an expression whose value has ``makeUI()``. Only a panel evaluates it."""
+
+    def getObject(self) -> Any:
+        """The object, once a panel has made it; here nothing makes one by itself."""
+        return None
 
 
 def _is_formula(word: str) -> bool:

@@ -21,7 +21,15 @@ class LinkKnob(text.Knob):
 
     def setLink(self, target: str) -> None:
         """Name the knob it stands for."""
-        self.target = target
+        self.target, self.definition = target, ""
+
+    def makeLink(self, node: str, knob: str) -> None:
+        """Name node and knob it stands for."""
+        self.setLink(f"{node}.{knob}")
+
+    def getLink(self) -> str:
+        """What it stands for."""
+        return self.target
 
     def getLinkedKnob(self) -> text.Knob | None:
         """The knob it stands for; None if there is none of that name."""

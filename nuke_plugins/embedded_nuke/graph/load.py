@@ -101,8 +101,7 @@ class Loader:
             original = self._variables.get(first[1:])
             if original is None:
                 raise ScriptLoadError(f"{self._name}, line {command.line}: {first} names no node")
-            clone = make_node(original.Class(), self._groups[-1], quiet=True)
-            clone.clone_of, clone.is_trusted = original, original.is_trusted
+            clone = make_clone(original, self._groups[-1])
             if len(self._groups) == 1:
                 self.made.append(clone)
             self._wire(clone, command.knobs())
@@ -129,6 +128,9 @@ class Loader:
 
     def _wire(self, node: Node, lines: Sequence[KnobLine]) -> None:
         count = _inputs_of(lines)
+        is_said = any(line.name == "inputs" for line in lines)
+        if is_said and count > node.maxInputs() and not isinstance(node, Group):  # a group's Input nodes are still to come
+            raise ValueError(f"'inputs {count}': {node.Class()} has {node.maxInputs()} at most")
         stack = self._stacks[-1]
         for index in range(count):
             other = stack.pop() if stack else None
@@ -197,7 +199,7 @@ def apply_lines(node: Node, lines: Sequence[KnobLine], *, strict: bool, from_scr
 
 def _add_user_knob(node: Node, line: KnobLine) -> None:
     made = user_knob(line.words[0] if line.words else "{}")
-    made.definition = line.words[0]  # type: ignore[attr-defined]
+    made.definition = line.words[0] if line.words else ""
     name = made.name()
     while name in node._knobs:  # tabs and dividers are often nameless
         if made.kind not in ("Tab_Knob", "Text_Knob"):
@@ -227,6 +229,23 @@ def make_node(class_name: str, group: Group, name: str = "", *, quiet: bool = Fa
     if not quiet:
         _finish(node)
     return node
+
+
+def make_clone(original: Node, group: Group) -> Node:
+    """A clone: another place, the same knobs. That of a group holds clones of what the group holds at this moment."""
+    clone = make_node(original.Class(), group, quiet=True)
+    clone.clone_of, clone.is_trusted = original.clone_of or original, original.is_trusted
+    if isinstance(original, Group) and isinstance(clone, Group):
+        clone.node_list.clear()  # a gizmo's are those of its file
+        twins = {id(child): make_clone(child, clone) for child in original.node_list}
+        for child in original.node_list:
+            twin = twins[id(child)]
+            for key in ("name", "xpos", "ypos"):
+                if key in twin._knobs:
+                    twin._knobs[key].read_words(child._knobs[key].words())
+            for index, other in enumerate(child._inputs):
+                twin.connect(index, None if other is None else twins[id(other)])
+    return clone
 
 
 def _fill_gizmo(gizmo: Gizmo, file_name: str) -> None:

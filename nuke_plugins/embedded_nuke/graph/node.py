@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _NAME = KnobSpec("name", "String_Knob", "")
 _TRIGGERED_BY_FILE_TYPE = "file_type"
 _OF_A_CLONE = ("name", "selected", "xpos", "ypos")  # all other knobs of a clone are its original's
+_INPUTS, _HIDDEN_INPUTS = 0x1, 0x2
+_NOT_OF_THE_SCRIPT = ("frame", "selected")  # nobody is asked to save a script because of them
 
 
 class Node:
@@ -38,6 +40,7 @@ class Node:
         self.is_trusted = True
         self._loading = False
         self._changing: list[str] = []
+        self._shows_panel = False
         self._knobs: dict[str, Knob] = {}
         self._knobs["name"] = self._adopt(make_knob(class_name, _NAME))
         for spec in self._spec.knobs.values():
@@ -134,20 +137,39 @@ class Node:
             return dict(self._knobs)
         return {**self.clone_of._knobs, **{name: self._knobs[name] for name in _OF_A_CLONE if name in self._knobs}}
 
+    def allKnobs(self) -> list[Knob]:
+        """All knobs."""
+        return list(self.knobs().values())
+
+    def numKnobs(self) -> int:
+        """How many knobs there are."""
+        return len(self.knobs())
+
     def addKnob(self, knob: Knob) -> None:
         """Add a knob of one's own. Raises :class:`ValueError` when the name is taken."""
         self._check("Node.addKnob")
-        if knob.name() in self._knobs and not isinstance(knob, TabKnob):
+        home = self.clone_of or self
+        if knob.name() in home._knobs and not isinstance(knob, TabKnob):
             raise ValueError(f"{self.fullName()} has a knob '{knob.name()}' already.")
         knob.is_user = True
         knob.default_words = knob.words()
-        self._knobs[knob.name()] = self._adopt(knob)
+        home._knobs[knob.name()] = home._adopt(knob)
+        self.session.was_changed()
+
+    def removeKnob(self, knob: Knob) -> None:
+        """Remove a knob of one's own. Raises :class:`ValueError` for a knob of the class."""
+        self._check("Node.removeKnob")
+        home = self.clone_of or self
+        if not knob.is_user or home._knobs.get(knob.name()) is not knob:
+            raise ValueError(f"{self.fullName()}.{knob.name()} is no knob that could be removed.")
+        del home._knobs[knob.name()]
+        self.session.was_changed()
 
     def knob_was_changed(self, knob: Knob) -> None:
         """Run what follows a change: file type knobs appear, callbacks are called. Not while a script is read."""
         if knob.name() == _TRIGGERED_BY_FILE_TYPE and self._spec.file_type_knobs:
             self._show_file_type(str(knob._text))  # type: ignore[attr-defined]
-        self.session.generation += 1
+        self.session.was_changed(script=knob.name() not in _NOT_OF_THE_SCRIPT)
         if self._loading or knob.name() in self._changing:
             return
         self._changing.append(knob.name())
@@ -201,6 +223,14 @@ class Node:
         found: Knob | None = node.own_knob(knob)
         return found
 
+    def readKnobs(self, text: str) -> None:
+        """Set knobs from a script's lines. Raises :class:`NameError` for a knob that is not there."""
+        from embedded_nuke.graph.load import apply_lines, lines_of
+
+        self._check("Node.readKnobs")
+        apply_lines(self, lines_of(text), strict=True)
+        self.session.was_changed()
+
     def writeKnobs(self, flags: int = 8) -> str:
         """The knobs that are not default, as a script's lines."""
         from embedded_nuke.graph.save import knob_lines
@@ -221,6 +251,14 @@ class Node:
         """The most inputs it can have."""
         return self._spec.inputs[1]
 
+    def minInputs(self) -> int:
+        """The inputs it shows when fresh."""
+        return self._spec.inputs[0]
+
+    def maximumInputs(self) -> int:
+        """The most inputs it can have."""
+        return self.maxInputs()
+
     def input(self, index: int) -> Node | None:
         """The node connected to an input, or None."""
         self._check("Node.input")
@@ -234,7 +272,7 @@ class Node:
         if node is not None and self in _upstream(node):
             return False  # it would feed itself
         self.connect(index, node)
-        self.session.generation += 1
+        self.session.was_changed()
         return True
 
     def connect(self, index: int, node: Node | None) -> None:
@@ -248,10 +286,37 @@ class Node:
         if node is not None and self not in node._dependents:
             node._dependents.append(self)
 
+    def connectInput(self, index: int, node: Node | None) -> bool:
+        """Connect the first free input from ``index`` on; False if there is none."""
+        while self.input(index) is not None:
+            index += 1
+        return self.setInput(index, node)
+
+    def optionalInput(self) -> int:
+        """The number of the first optional input: the mask where the class has one, else the first beyond the least."""
+        return self.minInputs() - ("maskChannelMask" in self._spec.knobs)
+
+    def dependencies(self, what: int = 0xFF) -> list[Node]:
+        """The nodes that it reads through connections, each once; ``what`` as for :meth:`dependent`."""
+        self._check("Node.dependencies")
+        found = dict.fromkeys(node for node in self._inputs if node is not None)
+        return list(found) if self._is_asked(what) else []
+
     def dependent(self, what: int = 0xFF, forceEvaluate: bool = True) -> list[Node]:
-        """The nodes that read it through connections."""
+        """The nodes that read it through connections: ``nuke.INPUTS`` for those drawn, ``HIDDEN_INPUTS`` for those hidden.
+
+        Raises:
+            ValueError: only expressions or links are asked for, which are not looked through here.
+        """
         self._check("Node.dependent")
-        return list(self._dependents)
+        return [node for node in self._dependents if node._is_asked(what)]
+
+    def _is_asked(self, what: int) -> bool:
+        """Whether its connections, drawn or hidden, are among ``what``."""
+        if not what & (_INPUTS | _HIDDEN_INPUTS):
+            raise ValueError("The stand-in follows connections only; ask for nuke.INPUTS or nuke.HIDDEN_INPUTS too.")
+        hidden = self.own_knob("hide_input")
+        return bool(what & (_HIDDEN_INPUTS if hidden is not None and hidden.bool_at(self._now()) else _INPUTS))
 
     def disconnect_all(self) -> None:
         """Take it out of every connection."""
@@ -273,6 +338,19 @@ class Node:
         if "selected" in self._knobs:
             self._knobs["selected"].setValue(bool(selected))
 
+    def showControlPanel(self, forceFloat: bool = False) -> None:
+        """Open its panel; there is none to see."""
+        self._check("Node.showControlPanel")
+        self._shows_panel = True
+
+    def hideControlPanel(self) -> None:
+        """Close its panel."""
+        self._shows_panel = False
+
+    def shown(self) -> bool:
+        """Whether its panel is open."""
+        return self._shows_panel
+
     def isClone(self) -> bool:
         """Whether it is a clone."""
         return self.clone_of is not None
@@ -287,8 +365,18 @@ class Node:
         from embedded_nuke.graph.pictures import fails
 
         self._check("Node.error")
-
         return fails(self)
+
+    def hasError(self) -> bool:
+        """Whether it cannot be rendered at the current frame."""
+        return self.error()
+
+    def treeHasError(self) -> bool:
+        """Whether it, or something it reads, cannot be rendered at the current frame."""
+        return self.error()
+
+    def forceValidate(self) -> None:
+        """Nothing is stale here, so there is nothing to do."""
 
     # Pictures: see graph.pictures.
 
@@ -305,6 +393,10 @@ class Node:
     def height(self) -> int:
         """Height of its format in pixels."""
         return int(self.image_value("height", self._now()))
+
+    def pixelAspect(self) -> float:
+        """Pixel aspect of its format."""
+        return self.image_value("pixel_aspect", self._now())
 
     def format(self) -> Any:
         """Its format, a ``Format``."""
@@ -344,6 +436,12 @@ class Node:
     def lastFrame(self) -> int:
         """Last frame of its range."""
         return int(self.image_value("last_frame", self._now()))
+
+    def frameRange(self) -> Any:
+        """Its range, a ``FrameRange``."""
+        from embedded_nuke.api.frame_ranges import FrameRange
+
+        return FrameRange(self.firstFrame(), self.lastFrame(), 1)
 
     def _now(self) -> float:
         return float(self.session.root.frame())

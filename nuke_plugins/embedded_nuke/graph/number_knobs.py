@@ -57,6 +57,14 @@ class ArrayKnob(Knob):
         """How many rows it has."""
         return 1
 
+    def notDefault(self) -> bool:
+        """Whether the value is not the default."""
+        return not self.is_default()
+
+    def singleValue(self, *view: Any) -> bool:
+        """Whether one number stands for all components."""
+        return len(self._components) == 1
+
     def value(self, index: int | None = None, view: Any = None) -> Any:
         """The number, or a list of all components; one component if ``index`` is given."""
         self._check("value")
@@ -68,6 +76,8 @@ class ArrayKnob(Knob):
         """The same at another frame."""
         self._check("getValueAt")
         return self._at(frame, index)
+
+    valueAt = getValueAt
 
     def setValue(self, value: Any, index: int = -1, time: float | None = None, view: Any = None) -> bool:
         """Set all components (a number or a list), or the one with ``index``. Raises :class:`TypeError`."""
@@ -158,6 +168,16 @@ class ArrayKnob(Knob):
         """Whether a component holds an expression."""
         return any(isinstance(part, Formula) for part in self._parts(where))
 
+    def isKey(self, index: int = -1, view: Any = None) -> bool:
+        """Whether there is a key at the current frame."""
+        now = sessions.current().root.frame()
+        return any(isinstance(part, Curve) and any(key.frame == now for key in part.keys) for part in self._parts((index,)))
+
+    def getNumKeys(self, index: int = 0) -> int:
+        """How many keys a component has."""
+        part = self._spread()[max(index, 0)]
+        return len(part.keys) if isinstance(part, Curve) else 0
+
     def setRange(self, low: float, high: float) -> None:
         """The slider's range."""
         self._low, self._high = float(low), float(high)
@@ -185,7 +205,7 @@ class ArrayKnob(Knob):
 
     def text_at(self, frame: float) -> str:
         """The components at a frame, with blanks between them."""
-        return " ".join(repr(number) if number != int(number) else str(int(number)) for number in self.numbers_at(frame))
+        return " ".join(str(int(number)) if number.is_integer() else repr(number) for number in self.numbers_at(frame))
 
     def bool_at(self, frame: float) -> bool:
         """Whether the first component is not 0."""
@@ -233,6 +253,14 @@ class XYKnob(ArrayKnob):
 
     size = 2
 
+    def x(self) -> float:
+        """The first component."""
+        return float(self.value(0))
+
+    def y(self) -> float:
+        """The second component."""
+        return float(self.value(1))
+
 
 class WHKnob(ArrayKnob):
     """A size; one number if both are the same."""
@@ -270,6 +298,22 @@ class BBoxKnob(ArrayKnob):
     """A box: x, y, r, t."""
 
     size = 4
+
+    def x(self) -> float:
+        """Left edge."""
+        return float(self.value(0))
+
+    def y(self) -> float:
+        """Lower edge."""
+        return float(self.value(1))
+
+    def r(self) -> float:
+        """Right edge."""
+        return float(self.value(2))
+
+    def t(self) -> float:
+        """Upper edge."""
+        return float(self.value(3))
 
 
 class MatrixKnob(ArrayKnob):
@@ -328,6 +372,10 @@ class FormatKnob(Knob):
         """The format."""
         self._check("value")
         return self._format or sessions.current().root.format()
+
+    def actualValue(self) -> Format:
+        """The format."""
+        return self.value()
 
     def name(self) -> str:
         """The knob's name."""

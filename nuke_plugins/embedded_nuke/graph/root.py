@@ -12,6 +12,7 @@ class Root(Group):
     """The outermost group. Its name is the script's file, empty when it was never saved."""
 
     def __init__(self) -> None:
+        self.is_modified = False
         self.layers: list[tuple[str, ...]] = []  # what follows ``add_layer`` in the script, kept for saving
         super().__init__("Root", None)
         self._knobs["name"].read_words(("{}",))
@@ -59,10 +60,26 @@ class Root(Group):
         """Frames per second."""
         return float(self["fps"].value())
 
+    def proxy(self) -> bool:
+        """Whether proxy mode is on."""
+        return bool(self["proxy"].value())
+
+    def setProxy(self, on: bool) -> None:
+        """Switch proxy mode."""
+        self["proxy"].setValue(bool(on))
+
     def format(self) -> Format:
         """The project's format."""
         found = self["format"]
         return found._format or Format(2048, 1556)  # type: ignore[attr-defined]
+
+    def modified(self) -> bool:
+        """Whether something changed since the script was saved."""
+        return self.is_modified
+
+    def setModified(self, modified: bool) -> None:
+        """Say whether something changed."""
+        self.is_modified = bool(modified)
 
     def image_value(self, what: str, frame: float) -> float:
         """The project's own values, which no picture gives."""

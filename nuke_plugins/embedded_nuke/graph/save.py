@@ -25,7 +25,7 @@ def knob_lines(node: Node) -> list[KnobLine]:
         if key in _LAST or key in _NOT_SAVED:
             continue
         if knob.is_user and not from_gizmo:
-            word = getattr(knob, "definition", None) or definition_of(knob)
+            word = knob.definition or definition_of(knob)
             lines.append(KnobLine("addUserKnob", (word,)))
         if not knob.is_default() and knob.kind not in ("Tab_Knob",):
             lines.append(KnobLine(key, knob.words()))

@@ -21,15 +21,19 @@ _DEEPEST = 50
 class NodeScope:
     """The scope of one component of one knob at a frame.
 
-    A chain of links that leads back to itself is refused: ``depth`` counts how many scopes led here.
+    A chain of links that leads back to itself is refused: ``depth`` counts how many scopes led here. ``inside`` looks for names
+    among the children of ``node``, a group, as ``nuke.tcl`` and ``nuke.expression`` do, instead of beside it.
     """
 
-    def __init__(self, node: Node, knob: Knob | None, frame: float, index: int = 0, depth: int = 0) -> None:
+    def __init__(
+        self, node: Node, knob: Knob | None, frame: float, index: int = 0, depth: int = 0, inside: bool = False
+    ) -> None:
         self.node = node
         self.knob = knob
         self.frame = frame
         self.index = index
         self.depth = depth
+        self.inside = inside
         self.trusted = node.session.trusted or node.is_trusted
 
     def lookup(self, path: str, at: float | None) -> float:
@@ -115,7 +119,7 @@ class NodeScope:
             if found is None:
                 raise ExpressionError(f"{self._where()}: '{word}' is not connected.")
             return found
-        home = node.group if first else node
+        home: Node | None = node if self.inside or not first else node.group
         while home is not None:
             child = home.child(word) if hasattr(home, "child") else None
             if child is not None or not first:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable
 
 from embedded_nuke.render.image import DEFAULT_FORMAT, Format, Image, black
-from embedded_nuke.render.operation import RenderError
+from embedded_nuke.render.operation import RenderError, fail
 
 RenderFunction = Callable[[Any, float], Image]
 RangeFunction = Callable[[Any], tuple[int, int]]
@@ -73,10 +74,16 @@ class NodeOperation:
         return found
 
     def number(self, knob: str, index: int = 0) -> float:
-        return float(self._knob(knob).number_at(self._frame, index))
+        return self._finite(knob, float(self._knob(knob).number_at(self._frame, index)))
+
+    def _finite(self, knob: str, value: float) -> float:
+        """No picture is made of an expression that divides by 0."""
+        if not math.isfinite(value):
+            raise fail(self, f"{knob} is {value}; change the knob, or what its expression divides by.")
+        return value
 
     def numbers(self, knob: str, count: int) -> list[float]:
-        values = [float(value) for value in self._knob(knob).numbers_at(self._frame)]
+        values = [self._finite(knob, float(value)) for value in self._knob(knob).numbers_at(self._frame)]
         if len(values) == 1:
             return values * count
         if len(values) < count:

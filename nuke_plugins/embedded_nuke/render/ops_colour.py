@@ -1,7 +1,11 @@
-"""Colour nodes with a documented formula: Grade, Add, Multiply, ColorMatrix, Colorspace."""
+"""Colour nodes with a documented formula.
+
+Grade, Gamma, Add, Multiply, Invert, Clamp, Saturation, Premult, Unpremult, ColorMatrix, Colorspace.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -64,6 +68,18 @@ def _power(values: Pixels, exponents: Pixels) -> Pixels:
     return np.where(exponents == 1, values, raised).astype(np.float32)
 
 
+@op("Gamma")
+def gamma(o: Operation) -> Image:
+    """``v^(1/value)`` per channel (reference guide). Assumption: values of 0 and below are left alone."""
+
+    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
+        exponent = component_values(o, "value", names)
+        with np.errstate(all="ignore"):
+            return _power(values, 1.0 / np.where(exponent == 0, np.nan, exponent))
+
+    return per_pixel(o, run)
+
+
 @op("Add")
 def add(o: Operation) -> Image:
     """``v + value`` per channel (reference guide)."""
@@ -74,6 +90,111 @@ def add(o: Operation) -> Image:
 def multiply(o: Operation) -> Image:
     """``v · value`` per channel (reference guide)."""
     return per_pixel(o, lambda values, names: values * component_values(o, "value", names).astype(np.float32))
+
+
+@op("Invert")
+def invert(o: Operation) -> Image:
+    """``1 - v`` (reference guide); ``clamp`` then holds it within 0 and 1."""
+
+    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
+        result = np.float32(1) - values
+        return np.clip(result, 0, 1) if o.flag("clamp") else result
+
+    return per_pixel(o, run)
+
+
+@op("Clamp")
+def clamp(o: Operation) -> Image:
+    """Values below ``minimum`` become it, or ``MinClampTo`` if that is on; above ``maximum`` likewise (reference guide)."""
+
+    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
+        result = values
+        for end, below in (("minimum", True), ("maximum", False)):
+            if not o.flag(f"{end}_enable"):
+                continue
+            limit = component_values(o, end, names).astype(np.float32)
+            other = "MinClampTo" if below else "MaxClampTo"
+            target = component_values(o, other, names).astype(np.float32) if o.flag(f"{other}_enable") else limit
+            result = np.where(values < limit if below else values > limit, target, result)
+        return result.astype(np.float32)
+
+    return per_pixel(o, run)
+
+
+_LUMA = {"Rec 709": (0.2125, 0.7154, 0.0721), "Ccir 601": (0.299, 0.587, 0.114), "Average": (1 / 3, 1 / 3, 1 / 3)}
+
+
+@op("Saturation")
+def saturation(o: Operation) -> Image:
+    """``luma + (v - luma)·saturation`` on red, green and blue of each layer (reference guide).
+
+    Assumption: ``Rec 709`` weighs with 0.2125, 0.7154, 0.0721, the numbers of Nuke's ``y_convert_rec709`` in the NDK.
+    """
+
+    def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
+        mode, amount = o.text("mode"), np.float32(o.number("saturation"))
+        result = np.array(values)
+        for colours in _colours(o, values, names, "a luma"):
+            planes = list(colours.values())
+            with np.errstate(all="ignore"):
+                if mode == "Maximum":
+                    luma = np.maximum(np.maximum(planes[0], planes[1]), planes[2])
+                else:
+                    luma = sum(np.float32(weight) * plane for weight, plane in zip(_LUMA[mode], planes))
+                for name, plane in colours.items():
+                    if name in names:
+                        result[..., names.index(name)] = luma + (plane - luma) * amount
+        return result
+
+    return per_pixel(o, run)
+
+
+def _colours(o: Operation, values: Pixels, names: tuple[str, ...], what: str) -> Iterator[dict[str, Pixels]]:
+    """Red, green and blue of each layer that has one of them among ``names``; what the picture lacks is 0.
+
+    Raises:
+        RenderError: the picture has one that is not among ``names``.
+    """
+    for layer in dict.fromkeys(channel_names.layer_of(name) for name in names):
+        wanted = [f"{layer}.{part}" for part in ("red", "green", "blue")]
+        if not any(name in names for name in wanted):
+            continue
+        if any(o.input(0).has(name) and name not in names for name in wanted):
+            raise fail(o, f"{what} needs all of red, green and blue of '{layer}'; choose the whole layer.")
+        yield {name: values[..., names.index(name)] if name in names else np.zeros_like(values[..., 0]) for name in wanted}
+
+
+def _premultiplied(o: Operation, multiply_by: bool) -> Image:
+    image, alpha = o.input(0), channel_names.one(o.text("alpha"))
+    if o.flag("invert"):
+        multiply_by = not multiply_by
+    names = tuple(name for name in channel_names.chosen(o.text("channels"), image.channels) if name != alpha)
+    if not alpha or not names or (not image.has(alpha) and not multiply_by):
+        return image
+    factor = image.plane(alpha)
+    constants = dict(zip(image.channels, image.outside or ()))
+    beyond = constants.get(alpha, 0.0)
+    planes, outside = {}, {}
+    for name in names:
+        plane = image.plane(name)
+        with np.errstate(all="ignore"):
+            divided = np.where(factor == 0, plane, plane / np.where(factor == 0, 1, factor))
+            planes[name] = plane * factor if multiply_by else divided
+        value = constants.get(name, 0.0)
+        outside[name] = value * beyond if multiply_by else value / (beyond or 1.0)
+    return image.with_channels(planes, outside)
+
+
+@op("Premult")
+def premult(o: Operation) -> Image:
+    """Colour times alpha; ``invert`` divides (reference guide)."""
+    return _premultiplied(o, True)
+
+
+@op("Unpremult")
+def unpremult(o: Operation) -> Image:
+    """Colour over alpha; ``invert`` multiplies. Assumption: where the alpha is 0 colour stays."""
+    return _premultiplied(o, False)
 
 
 @op("ColorMatrix")
@@ -92,16 +213,10 @@ def color_matrix(o: Operation) -> Image:
 
     def run(values: Pixels, names: tuple[str, ...]) -> Pixels:
         result = np.array(values)
-        for layer in dict.fromkeys(channel_names.layer_of(name) for name in names):
-            wanted = [f"{layer}.{part}" for part in ("red", "green", "blue")]
-            present = [name for name in wanted if name in names]
-            if not present:
-                continue
-            if any(o.input(0).has(name) and name not in names for name in wanted):
-                raise fail(o, f"the matrix needs all of red, green and blue of '{layer}'; choose the whole layer.")
-            planes = [values[..., names.index(name)] if name in names else np.zeros_like(values[..., 0]) for name in wanted]
+        for colours in _colours(o, values, names, "the matrix"):
+            planes = list(colours.values())
             with np.errstate(all="ignore"):
-                for row, name in enumerate(wanted):
+                for row, name in enumerate(colours):
                     if name in names:
                         total = rows[row, 0] * planes[0] + rows[row, 1] * planes[1] + rows[row, 2] * planes[2]
                         result[..., names.index(name)] = total

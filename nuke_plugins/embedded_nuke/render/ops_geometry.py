@@ -1,4 +1,4 @@
-"""Nodes that change box or format: Crop, Reformat, CopyBBox, AdjBBox, Mirror2."""
+"""Nodes that change box or format: Crop, Reformat, CopyBBox, AdjBBox, BlackOutside, Mirror2, Position."""
 
 from __future__ import annotations
 
@@ -79,6 +79,12 @@ def adjust_bbox(o: Operation) -> Image:
     return result if box.contains(image.box) else replace(result, outside=None)
 
 
+@op("BlackOutside")
+def black_outside(o: Operation) -> Image:
+    """Black instead of repeated edges (reference guide)."""
+    return o.input(0).black_outside()
+
+
 @op("Mirror2")
 def mirror(o: Operation) -> Image:
     """``flip`` turns the picture upside down, ``flop`` left to right, about the middle of the format (reference guide)."""
@@ -89,6 +95,14 @@ def mirror(o: Operation) -> Image:
     if o.flag("flop"):
         box, pixels = Box(image.format.width - box.r, box.y, image.format.width - box.x, box.t), pixels[:, ::-1]
     return replace(image, box=box, pixels=np.ascontiguousarray(pixels))
+
+
+@op("Position")
+def position(o: Operation) -> Image:
+    """Moved by whole pixels, without filtering (reference guide). Fractions are rounded to the nearest pixel."""
+    across, up = (math.floor(value + 0.5) for value in o.numbers("translate", 2))
+    image = o.input(0)
+    return replace(image, box=image.box.moved(across, up))
 
 
 def _target_format(o: Operation, image: Image) -> tuple[Format, bool]:

@@ -13,6 +13,7 @@ from embedded_nuke.render.merge_operations import ALPHA_MASKED, OPERATIONS
 from embedded_nuke.render.operation import Operation, Request, fail, op, refuse, requests
 from embedded_nuke.render.ops_channels import joined_base, merged_metadata
 from embedded_nuke.render.ops_time import mixed
+from embedded_nuke.render.ranges import switched
 
 
 def _a_inputs(o: Operation) -> list[int]:
@@ -181,19 +182,14 @@ def _chosen_over(o: Operation, base: Image, picture: Image, names: tuple[str, ..
 
 @requests("Switch")
 def _switch_requests(o: Operation) -> list[Request]:
-    index = _switched(o)
+    index = switched(o)
     return [(index, o.frame)] if o.has_input(index) else []
-
-
-def _switched(o: Operation) -> int:
-    """Assumption: beyond the last input Nuke shows the last, below 0 the first; fractions are cut off."""
-    return min(max(0, int(o.number("which"))), max(0, o.input_count - 1))
 
 
 @op("Switch")
 def switch(o: Operation) -> Image:
     """Input number ``which``; the others are not asked for anything."""
-    return o.input(_switched(o))
+    return o.input(switched(o))
 
 
 @op("Keymix")

@@ -1,8 +1,9 @@
-"""ModifyMetaData."""
+"""ModifyMetaData and CopyMetaData."""
 
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -52,3 +53,26 @@ def modify_metadata(o: Operation) -> Image:
             for key in [key for key in values if fnmatch.fnmatchcase(key, change[1])]:
                 del values[key]
     return replace(image, metadata=values)
+
+
+def _filtered(values: Mapping[str, Any], pattern: str, mode: str) -> dict[str, Any]:
+    if not pattern:
+        return dict(values)
+    wanted = f"*{pattern}*" if not any(letter in pattern for letter in "*?[") else pattern
+    return {
+        key: value
+        for key, value in values.items()
+        if (mode != "values only" and fnmatch.fnmatchcase(key, wanted))
+        or (mode != "keys only" and fnmatch.fnmatchcase(str(value), wanted))
+    }
+
+
+@op("CopyMetaData")
+def copy_metadata(o: Operation) -> Image:
+    """Metadata of input 1 joined to that of input 0; assumption: the side named last in ``mergeMode`` wins."""
+    image, other = o.input(0), o.input(1)
+    own = _filtered(image.metadata, o.text("imageMetadatafilter"), o.text("imageMetadatafilterMode"))
+    theirs = _filtered(other.metadata, o.text("metadatafilter"), o.text("metadatafilterMode"))
+    mode = o.text("mergeMode")
+    merged = {"Image+Meta": {**own, **theirs}, "Meta+Image": {**theirs, **own}, "Meta only": theirs, "Image only": own}
+    return replace(image, metadata=merged[mode])

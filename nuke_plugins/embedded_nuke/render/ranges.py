@@ -159,8 +159,14 @@ def _append(o: NodeOperation) -> Range:
     return int(o.number("firstFrame")), start + length - 1
 
 
+def switched(o: Any) -> int:
+    """The input that a Switch shows. Assumption: beyond the last the last, below 0 the first; fractions are cut off."""
+    last = max(0, int(o.input_count) - 1)
+    return min(max(0, int(o.number("which"))), last)
+
+
 def _switch(o: NodeOperation) -> Range:
-    return o.input_range(int(o.number("which")))
+    return o.input_range(switched(o))
 
 
 def _by_range_input(o: NodeOperation) -> Range:

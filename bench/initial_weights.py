@@ -1,10 +1,10 @@
 """Make the initial weights that are shipped: ``.venv/bin/python bench/initial_weights.py`` trains them on simulated pairs.
 
-Many simulated elements, of stills that permissive packages carry and that ``learning.py`` does not judge by as it is usually
-run, with fades, gauges and colours drawn by chance; each keeps its own closed-form start, and one network learns to correct
-them all. What it has learned to look at is written to ``models/initial_chroma_<size>.safetensors``, which a training of that
-task and size begins with; what it made of it is not: a new film begins with its own start and no correction.
+One network learns to correct the closed-form starts of many simulated films (``initial_films.py``). What it has learned to look
+at is written to ``models/initial_<task>_<size>.safetensors``, which a training of that task and size begins with; what it made
+of it is not: a new film begins with its own start and no correction.
 
+    --task chroma      or spatial
     --sizes medium     which networks
     --minutes 10       of training for each
     --judge            instead: how soon a new film gets as good as it does without them; writes ``initial_weights.md``
@@ -14,51 +14,57 @@ from __future__ import annotations
 
 import argparse
 import copy
-import dataclasses
 import datetime
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import matplotlib.cbook
 import numpy as np
 import numpy.typing as npt
-import skimage.data
+import spatial_cases
 import torch
-from learning_cases import PAIRS, PRETRAINED_ON, USUAL, laid, made_once, simulated
+from initial_films import films
+from learning_cases import USUAL, simulated
 from learning_figures import judge
-from learning_methods import closed_form, trained
-from selection import STILLS, processor
-from tolerance import CACHE, INNER, SIZE
+from learning_methods import Method, Recover, trained
+from selection import processor
+from spatial import figures
+from spatial_methods import coded_luma
 from torch import nn
 
-from film_elements.clip import moving_still
-from film_elements.elements import ElementSimulator
-from film_elements.parameters import Element, ElementPair, Fading, internegative_35mm, print_16mm
 from film_recovery.contract.atomic import write_text
 from film_recovery.contract.job import TrainingJob
-from film_recovery.images.encodings import decode
-from film_recovery.pairs.balance import fit_balance
-from film_recovery.pairs.dataset import Dataset, Pair
-from film_recovery.pairs.manifest import Manifest
-from film_recovery.pairs.targets import make_target
+from film_recovery.pairs.dataset import Dataset
 from film_recovery.training.build import build_graph
 from film_recovery.training.checkpoint import CheckpointInfo, save_checkpoint
 from film_recovery.training.data import PreparedPair, cut, draw_crops, levelled, prepare
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.initial import SHIPPED, with_share
 from film_recovery.training.losses import recovery_loss
-from film_recovery.training.network import SIZES
+from film_recovery.training.monitor import run_graph
+from film_recovery.training.network import SIZES, make_network
 
 PAGE = Path(__file__).with_suffix(".md")
-_VARIANTS = 6  # simulated films of each still
-_FRAMES = 24
-_PATCH, _BATCH, _RATE, _EMA, _WARM_UP = 128, 8, 1e-3, 0.999, 200
-FloatArray = npt.NDArray[np.float32]
+_EMA, _WARM_UP = 0.999, 200
+_LEAST_CHANGE = 0.3  # mean square, in usual changes: crops of less do not count as much as others
+_TRAININGS = {"none, 20 s": ("none", 20.0), "shipped, 20 s": ("auto", 20.0), "none, 60 s": ("none", 60.0)}
+_SPATIAL_PAIRS = 5
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """``crops`` a step, of ``patch`` pixels, from each of so many ``films``; the learning ``rate``."""
+
+    films: int
+    crops: int
+    patch: int
+    rate: float
+
+
+SCHEDULES = {"chroma": Schedule(1, 8, 128, 1e-3), "spatial": Schedule(12, 1, 96, 4e-3)}
 
 
 @dataclass(frozen=True)
@@ -69,106 +75,39 @@ class Film:
     pairs: list[PreparedPair]
 
 
-def stills() -> dict[str, FloatArray]:
-    """Coded RGB, none of them judged by in the usual run of ``learning.py``."""
-    with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as stream:
-        portrait = cv2.cvtColor(cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    found = {name: STILLS[name]() for name in PRETRAINED_ON}
-    found |= {"tissue": skimage.data.immunohistochemistry(), "portrait": portrait}
-    return {name: np.asarray(picture[..., :3], np.float32) / np.float32(255.0) for name, picture in found.items()}
-
-
-def other_colours(picture: FloatArray, random: np.random.Generator) -> FloatArray:
-    """The picture with its channels exchanged and their contrast changed, so that colours stand for nothing."""
-    exchanged = picture[..., random.permutation(3)]
-    return np.asarray(exchanged ** random.uniform(0.7, 1.4, 3).astype(np.float32), np.float32)
-
-
-def elements(random: np.random.Generator) -> ElementPair:
-    """A faded element and one that kept its colour, either way round."""
-    kept = tuple(float(share) for share in random.uniform(0.1, 0.95, 3))
-    if random.random() < 0.6:
-        return ElementPair(internegative_35mm(kept), print_16mm())  # type: ignore[arg-type]
-    stain = tuple(float(density) for density in random.uniform(0.0, 0.06, 3))
-    uneven = float(random.uniform(0.0, 0.05))
-    faded = dataclasses.replace(print_16mm(), fading=Fading(kept, stain, uneven), name="faded")  # type: ignore[arg-type]
-    kept_well: Element = dataclasses.replace(internegative_35mm(), fading=Fading((0.98, 0.99, 0.985), (0.003, 0.005, 0.008)))
-    return ElementPair(faded, kept_well)
-
-
-def films() -> Iterator[Dataset]:
-    """Simulated pairs, balanced, on each other by the true geometry; made once."""
-    for name, picture in stills().items():
-        for variant in range(_VARIANTS):
-            seed = _number(name) % 10_000 + variant
-            path = CACHE / "learning" / "initial" / f"{name}-{variant}.npz"
-            parts = made_once(path, lambda picture=picture, seed=seed: _simulate(picture, seed))
-            balance = fit_balance(parts["source"], parts["reference"])
-            pairs = []
-            for number, (source, reference) in enumerate(zip(parts["source"], parts["reference"], strict=True)):
-                target = make_target("chroma", balance.apply(source), reference, "display", "709")
-                pairs.append(Pair(number, False, source, reference, target))
-            height, width = pairs[0].source.shape[:2]
-            manifest = Manifest(
-                "chroma", "display", "709", "luma", balance.numbers, [0, 0, width, height], "", "", 0, {}, [], []
-            )
-            yield Dataset(manifest, pairs)
-
-
-def _number(name: str) -> int:
-    """A number of a name, the same in every process."""
-    return int.from_bytes(name.encode()[:6], "big")
-
-
-def _simulate(picture: FloatArray, seed: int) -> dict[str, npt.NDArray[np.float16]]:
-    random = np.random.default_rng(seed)
-    linear = np.asarray(decode(other_colours(picture, random), "display"), np.float32)
-    pair, places = elements(random), range(0, _FRAMES, _FRAMES // PAIRS)
-    faded, colourful = (ElementSimulator(one, SIZE, seed) for one in (pair.sharp, pair.colourful))
-    parts: dict[str, list[FloatArray]] = {"source": [], "reference": []}
-    for index, frame in enumerate(moving_still(linear, SIZE, _FRAMES, float(random.uniform(0.4, 0.9)))):
-        if index in places:
-            ours, theirs = faded.simulate(frame, index), colourful.simulate(frame, index)
-            parts["source"].append(ours.scan[INNER])
-            parts["reference"].append(laid(ours, theirs)[INNER])
-    return {name: np.stack(part).astype(np.float16) for name, part in parts.items()}
-
-
-def make_weights(size: str, seconds: float) -> None:
-    """Train one network on all films, and write it."""
-    job, made = TrainingJob("chroma", "", "", size=size, steps=1, device="cpu", initial_weights="none"), []
-    torch.manual_seed(0)  # the first film's network is the one that is trained
-    for dataset in films():
+def prepared(task: str) -> list[Film]:
+    """All films, with their starts."""
+    job, made = TrainingJob(task, "", "", steps=1, device="cpu", initial_weights="none"), []
+    for dataset in films(task):
         graph = build_graph(job, dataset)
         pairs = [prepare(graph, pair, torch.device("cpu")) for pair in dataset.pairs]
-        made.append(Film(graph, levelled(pairs)))
-    print(f"{size}: {len(made)} films", flush=True)
-    network = copy.deepcopy(made[0].graph.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    steps, averaged = _train(network, made, seconds)
-    info = CheckpointInfo("chroma", size, "display", "709", None, steps)
+        made.append(Film(graph, levelled(pairs) if task == "chroma" else pairs))
+    print(f"{task}: {len(made)} films", flush=True)
+    return made
+
+
+def make_weights(task: str, size: str, made: Sequence[Film], seconds: float) -> None:
+    """Train one network on all films, and write it."""
+    torch.manual_seed(0)
+    shape = made[0].graph.network
+    network = make_network(task, shape.inputs, shape.outputs, size)
+    steps, averaged = _train(SCHEDULES[task], network.to(memory_format=torch.channels_last), made, seconds)  # type: ignore[call-overload]
+    info = CheckpointInfo(task, size, "display", "709", None, steps)
     weights = {name: tensor.to(torch.float16) for name, tensor in with_share(averaged.state_dict(), 0.0).items()}
-    path = SHIPPED / f"initial_chroma_{size}.safetensors"
+    path = SHIPPED / f"initial_{task}_{size}.safetensors"
     save_checkpoint(path, info, {"best": weights})
     print(f"{path}: {steps} steps, {path.stat().st_size / 1e6:.1f} MB", flush=True)
 
 
-def _train(network: nn.Module, made: list[Film], seconds: float) -> tuple[int, nn.Module]:
+def _train(schedule: Schedule, network: nn.Module, made: Sequence[Film], seconds: float) -> tuple[int, nn.Module]:
     """Steps done, and the averaged weights; the rate falls by a cosine over the time."""
     averaged = copy.deepcopy(network).requires_grad_(False)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=schedule.rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
     begin, step, losses = time.monotonic(), 0, []
     while (spent := (time.monotonic() - begin) / seconds) < 1.0:
-        film = made[int(np.random.Generator(np.random.Philox(key=[7, step])).integers(len(made)))]
-        graph, softness = film.graph, float(film.graph.start.softness)
-        crops = draw_crops(0, step, [pair.area for pair in film.pairs], _BATCH, _PATCH, True)
-        features, target, trust = cut(film.pairs, crops, _PATCH)
         for group in optimiser.param_groups:
-            group["lr"] = _RATE * min(1.0, (step + 1) / _WARM_UP) * 0.5 * (1.0 + float(np.cos(np.pi * spent)))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            standard = ((features - graph.mean) / graph.deviation).contiguous(memory_format=torch.channels_last)
-            correction = network(standard)
-        predicted = features[:, 3:] + graph.bounded(correction.float()) * graph.gain
-        loss = recovery_loss("chroma", predicted, features[:, 3:], target, graph.gain, softness, trust)
+            group["lr"] = schedule.rate * min(1.0, (step + 1) / _WARM_UP) * 0.5 * (1.0 + float(np.cos(np.pi * spent)))
+        loss = _loss(schedule, network, made, step)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -184,50 +123,97 @@ def _train(network: nn.Module, made: list[Film], seconds: float) -> tuple[int, n
     return step, averaged
 
 
-def judged() -> str:
-    """The page: how soon a film of ``learning.py`` is recovered as well with these weights as without them."""
-    trainings = {"none, 20 s": ("none", 20.0), "shipped, 20 s": ("auto", 20.0), "none, 60 s": ("none", 60.0)}
+def _loss(schedule: Schedule, network: nn.Module, made: Sequence[Film], step: int) -> torch.Tensor:
+    """Of crops of some films, each in its own usual changes, which go through the network together."""
+    random = np.random.Generator(np.random.Philox(key=[7, step]))
+    chosen = [made[int(number)] for number in random.integers(len(made), size=schedule.films)]
+    parts, standard = [], []
+    for place, film in enumerate(chosen):
+        areas = [pair.area for pair in film.pairs]
+        crops = draw_crops(0, step * schedule.films + place, areas, schedule.crops, schedule.patch, True)
+        parts.append(cut(film.pairs, crops, schedule.patch))
+        standard.append((parts[-1][0] - film.graph.mean) / film.graph.deviation)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        corrections = network(torch.cat(standard).contiguous(memory_format=torch.channels_last))
+    losses = []
+    for film, (features, target, trust), correction in zip(chosen, parts, corrections.split(schedule.crops), strict=True):
+        graph, start = film.graph, features[:, 3:]
+        predicted = start + graph.bounded(correction.float()) * graph.gain
+        loss = recovery_loss(graph.task, predicted, start, target, graph.gain, float(graph.start.softness), trust)
+        if len(chosen) > 1:  # crops in which there is much to change would outweigh the others
+            loss = loss / (((target - start) / graph.gain).square() * trust).mean().clamp_min(_LEAST_CHANGE)
+        losses.append(loss)
+    return torch.stack(losses).mean()
+
+
+def judged(task: str) -> list[str]:
+    """A table: how soon a film is recovered as well with these weights as without them."""
     rows, lines = [], []
+    for name, dataset, measure in _chroma_films() if task == "chroma" else _spatial_films():
+        start = build_graph(TrainingJob(task, "", "", steps=1, device="cpu", initial_weights="none"), dataset)
+        found = [measure(lambda rgb, graph=start: run_graph(graph, rgb))]  # type: ignore[misc]
+        for weights, seconds in _TRAININGS.values():
+            with tempfile.TemporaryDirectory() as folder:
+                found.append(measure(trained("ours", dataset, seconds, 0, Path(folder) / "run", weights).apply))
+        rows.append(found)
+        lines.append(_row(name, found))
+        print(lines[-1], flush=True)
+    head = [f"| {' | '.join(['case', 'start', *_TRAININGS])} |", "|---" * (2 + len(_TRAININGS)) + "|"]
+    return [*head, *lines, _row("mean", np.mean(rows, axis=0))]
+
+
+def _chroma_films() -> Iterator[tuple[str, Dataset, Callable[[Recover], float]]]:
     for recipe in USUAL:
         case = simulated(recipe)
-        figures = [float(str(judge("start", closed_form(case.dataset)["start"], case)["psnr"]))]
-        for weights, seconds in trainings.values():
-            with tempfile.TemporaryDirectory() as folder:
-                method = trained("ours", case.dataset, seconds, 0, Path(folder) / "run", weights)
-                figures.append(float(str(judge("ours", method, case)["psnr"])))
-        rows.append(figures)
-        lines.append(_row(recipe.name, figures))
-        print(lines[-1], flush=True)
+        yield case.name, case.dataset, lambda recover, case=case: float(str(judge("start", Method(recover), case)["psnr"]))
+
+
+def _spatial_films() -> Iterator[tuple[str, Dataset, Callable[[Recover], float]]]:
+    for recipe in spatial_cases.RECIPES:
+        case = spatial_cases.simulated(recipe)
+        yield case.name, case.dataset(_SPATIAL_PAIRS), lambda recover, case=case: _luma_psnr(case, recover)
+
+
+def _luma_psnr(case: spatial_cases.SpatialCase, recover: Recover) -> float:
+    return figures(case, lambda rgb: coded_luma(recover(rgb)))[0]
+
+
+def _row(name: str, found: Sequence[float] | npt.NDArray[np.float64]) -> str:
+    return f"| {' | '.join([name, *(f'{figure:.2f}' for figure in found)])} |"
+
+
+def page() -> str:
+    """What is published."""
     machine = f"{processor()}, {len(os.sched_getaffinity(0))} processors"
-    head = [
+    return "\n".join([
         "# Initial weights", "",
         f"{datetime.date.today().isoformat()}, {machine}. Written by `bench/initial_weights.py --judge`.", "",
-        "PSNR of colour, dB, on frames not learned from, single frames, of the cases of `learning.py`, none of whose footage",
-        "the weights have seen: the closed-form start, a training told 20 seconds without and with the weights in `models/`,",
-        "and one told 60 seconds without them.", "",
-        f"| {' | '.join(['case', 'start', *trainings])} |", "|---" * (2 + len(trainings)) + "|",
-    ]  # fmt: skip
-    return "\n".join([*head, *lines, _row("mean", np.mean(rows, axis=0))]) + "\n"
-
-
-def _row(name: str, figures: Sequence[float] | npt.NDArray[np.float64]) -> str:
-    return f"| {' | '.join([name, *(f'{figure:.2f}' for figure in figures)])} |"
+        "PSNR, dB, on frames not learned from, single frames, of the cases of `learning.py` and `spatial.py`, none of whose",
+        "footage the weights have seen: the closed-form start, a training told 20 seconds without and with the weights in",
+        "`models/`, and one told 60 seconds without them. Medium size.", "",
+        "## Chroma, of coded RGB with the same luma", "", *judged("chroma"), "",
+        "## Spatial, of coded luma", "", *judged("spatial"),
+    ]) + "\n"  # fmt: skip
 
 
 def main() -> None:
     """Make the weights, or judge those that are there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", choices=list(SCHEDULES), default="chroma")
     parser.add_argument("--sizes", default="medium", help="small, medium, large, divided by commas")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--judge", action="store_true")
     arguments = parser.parse_args()
     if arguments.judge:
-        write_text(PAGE, judged())
+        write_text(PAGE, page())
         return
-    for size in arguments.sizes.split(","):
+    sizes = arguments.sizes.split(",")
+    for size in sizes:
         if size not in SIZES:
             parser.error(f"'{size}' is not a size; choose of {', '.join(SIZES)}.")
-        make_weights(size, arguments.minutes * 60.0)
+    made = prepared(arguments.task)
+    for size in sizes:
+        make_weights(arguments.task, size, made, arguments.minutes * 60.0)
 
 
 if __name__ == "__main__":

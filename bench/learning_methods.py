@@ -76,7 +76,7 @@ def trained(
 
     The time is what the training is told; ``facts`` hold what it took with the start and the export.
     """
-    task = "chroma" if kind == "ours" else "as-is"
+    task = dataset.manifest.task if kind == "ours" else "as-is"
     job = TrainingJob(task, "", "", minutes=seconds / 60.0, seed=seed, device="cpu", initial_weights=initial_weights)
     begin = time.process_time()
     result = train_dataset(job, folder, dataset, make_graph=None if kind == "ours" else plain_graph)

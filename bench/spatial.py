@@ -82,11 +82,11 @@ def methods(case: SpatialCase, steps: int, losses: bool) -> tuple[dict[str, Row]
     other = plain(data, seconds, 0)
     found["plain U-Net"] = figures(case, of_graph(other))
     found["plain U-Net, steadied"] = figures(case, of_graph(other), steady=True)
+    for name, loss in LOSSES.items() if losses else [("ours", LOSSES["ours"])]:
+        graph = trained(data, steps, 0, loss, "none")
+        found[f"{name}, without initial weights, frame by frame"] = figures(case, of_graph(graph))
     found[f"ours, frame by frame ({seconds:.0f} s)"] = figures(case, of_graph(ours))
     found["**ours**"] = figures(case, of_graph(ours), steady=True)
-    for name, loss in LOSSES.items() if losses else ():
-        if name != "ours":
-            found[f"ours, {name}, frame by frame"] = figures(case, of_graph(trained(data, steps, 0, loss)))
     return found, ours
 
 
@@ -211,7 +211,8 @@ def main() -> int:
         f"{(time.process_time() - begin) / 60.0:.0f} minutes of one processor. Written by `{command}`.", "",
         f"A simulated 16 mm print learns luma from a 35 mm internegative, both with grain: {USUAL} pairs and one held out,",
         f"unless a table says otherwise, laid on each other by the true geometry; medium network, {given.steps} steps, in",
-        "brackets their processor time, and as long on such crops under the same loss for the plain U-Net. Judged",
+        "brackets their processor time, and as long on such crops under the same loss for the plain U-Net. Ours begins with",
+        "the weights in `models/`, learned by the same simulator on other footage; plain U-Net begins at random. Judged",
         "against the truth on frames not learned from. PSNR: coded luma. Detail: share of the reference's own signal energy",
         "from 1/16 cycle per pixel to where its grain is as strong. Made up: share of the result's energy from 1/16 to 1/2",
         "that no filter of the truth explains, grain that is left included. Halo: beyond the truth's own range beside",

@@ -5,6 +5,7 @@ The losses that are here and not in the product were measured and are no better;
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -69,10 +70,12 @@ def start(dataset: Dataset) -> RecoveryGraph:
     return build_graph(_job(1, 0), dataset)
 
 
-def trained(dataset: Dataset, steps: int, seed: int, loss: Loss = spatial_loss) -> RecoveryGraph:
+def trained(
+    dataset: Dataset, steps: int, seed: int, loss: Loss = spatial_loss, initial_weights: str = "auto"
+) -> RecoveryGraph:
     """Our network after its steps, the best weights by the held-out pair, under a loss."""
     torch.manual_seed(seed)
-    job = _job(steps, seed)
+    job = dataclasses.replace(_job(steps, seed), initial_weights=initial_weights)
     return _after(job, build_graph(job, dataset), dataset, loss)
 
 

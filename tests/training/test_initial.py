@@ -9,9 +9,10 @@ import pytest
 import skimage.data
 import torch
 from safetensors.torch import save
+from skimage.filters import gaussian
 
 from film_recovery.contract.errors import InputError, ModelFileError
-from film_recovery.contract.job import TrainingJob
+from film_recovery.contract.job import KEPT, TrainingJob
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import write_frame
 from film_recovery.pairs.dataset import Dataset, Pair
@@ -19,6 +20,7 @@ from film_recovery.pairs.manifest import Manifest
 from film_recovery.training.build import build_graph
 from film_recovery.training.initial import SHIPPED, initial_weights
 from film_recovery.training.loop import train
+from film_recovery.training.network import DETAIL_SIZES
 
 _SHIPPED = sorted(SHIPPED.glob("initial_*.safetensors"))
 
@@ -27,22 +29,24 @@ def _job(size: str = "medium", task: str = "chroma", weights: str = "auto") -> T
     return TrainingJob(task, "", "", size=size, steps=1, device="cpu", initial_weights=weights)
 
 
-@pytest.fixture(scope="module")
-def dataset() -> Dataset:
+def _dataset(task: str) -> Dataset:
     coded = np.asarray(skimage.data.coffee()[:128, :192], np.float32) / np.float32(255.0)
     target = np.clip(coded * np.array([1.1, 0.9, 0.8], np.float32), 0.0, 1.0)
-    pair = Pair(1, False, coded, target, target)
-    return Dataset(Manifest("chroma", "none", "709", "luma", None, [0, 0, 192, 128], "", "", 0, {}, [], []), [pair])
+    source = coded if task == "chroma" else np.asarray(gaussian(coded, 1.5, channel_axis=-1), np.float32)
+    pair = Pair(1, False, source, target, target)
+    return Dataset(Manifest(task, "none", "709", KEPT[task], None, [0, 0, 192, 128], "", "", 0, {}, [], []), [pair])
 
 
 def test_there_are_weights_for_the_usual_training_and_they_are_small() -> None:
-    assert SHIPPED / "initial_chroma_medium.safetensors" in _SHIPPED
+    names = {path.stem for path in _SHIPPED}
+    assert names == {"initial_chroma_medium", *(f"initial_spatial_{size}" for size in DETAIL_SIZES)}
     assert sum(path.stat().st_size for path in _SHIPPED) < 10e6
 
 
 def test_a_job_takes_what_is_shipped_for_it_or_what_it_names() -> None:
     assert initial_weights(_job()) == SHIPPED / "initial_chroma_medium.safetensors"
-    assert initial_weights(_job(task="spatial")) is None
+    assert initial_weights(_job("small", "spatial")) == SHIPPED / "initial_spatial_small.safetensors"
+    assert initial_weights(_job(task="as-is")) is None
     assert initial_weights(_job(weights="none")) is None
     assert initial_weights(_job(weights="runs/shot010")) == Path("runs/shot010")
 
@@ -68,12 +72,13 @@ def test_weights_that_cannot_be_used_are_told_before_anything_is_written(tmp_pat
 
 
 @pytest.mark.parametrize("path", _SHIPPED, ids=lambda path: path.stem)
-def test_shipped_weights_fit_and_correct_nothing_yet(path: Path, dataset: Dataset) -> None:
-    size = path.stem.split("_")[2]
+def test_shipped_weights_fit_and_correct_nothing_yet(path: Path) -> None:
+    _, task, size = path.stem.split("_")
+    dataset = _dataset(task)
     torch.manual_seed(0)
-    given = build_graph(_job(size), dataset)
+    given = build_graph(_job(size, task), dataset)
     torch.manual_seed(0)
-    fresh = build_graph(_job(size, weights="none"), dataset)
+    fresh = build_graph(_job(size, task, "none"), dataset)
     source = torch.from_numpy(dataset.pairs[0].source).permute(2, 0, 1)[None]
     assert not torch.equal(given.network.stem.weight, fresh.network.stem.weight)
     assert torch.equal(given(source), fresh(source))

@@ -19,7 +19,6 @@ from film_recovery_nuke.nodes import inference, train
 from film_recovery_nuke.nodes.tasks import task
 
 CHANNELS = "rgba.red,rgba.green,rgba.blue"
-_SECONDS = 600.0
 _BARE = re.compile(r"^[A-Za-z0-9_./:,+-]+\Z")
 _ESCAPED = re.compile(r'(["\\\[\]{}$])')
 _HEADER = "set cut_paste_input [stack 0]\nversion 14.0 v1\n"
@@ -102,7 +101,7 @@ def write_recipe(node: Any) -> Recipe:
     folder = run_of(node)
     worker.check(worker.find_python())
     with task("Film Recovery: writing TorchScript") as (cancelled, _):
-        code, said, tail = worker.call(["export", str(folder), "--torchscript"], _SECONDS, cancelled)
+        code, said, tail = worker.call(["export", str(folder), "--torchscript"], cancelled)
     if code or said is None:
         raise worker.failed(f"{node.name()}: the model of {folder} could not be written as TorchScript", code, tail)
     torchscript = Path(str(said["torchscript"]))

@@ -158,15 +158,13 @@ def is_child(process: int) -> bool:
 
 def call(
     arguments: Sequence[str],
-    seconds: float | None = None,
     cancelled: Callable[[], bool] | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> tuple[int, dict[str, Any] | None, str]:
-    """Run a worker's command with ``--json`` and wait for it.
+    """Run a worker's command with ``--json`` and wait for it, as long as it takes.
 
     Args:
         arguments: the command and its options.
-        seconds: after which it counts as hanging and is ended; None waits as long as it takes.
         cancelled: asked ten times a second; True ends the worker, politely first.
         on_line: told every line that it prints for people.
 
@@ -174,13 +172,11 @@ def call(
         Exit code, the JSON object (None if there is none), and the last lines that it printed.
 
     Raises:
-        WorkerError: it cannot be started, or hangs.
+        WorkerError: it cannot be started.
         CancelledError: ``cancelled`` said so.
     """
     try:
-        answer = _run(command(*arguments, "--json"), seconds, cancelled, on_line)
-    except _Hangs as error:
-        raise WorkerError(f"The worker's '{arguments[0]}' has not ended after {seconds:.0f} s; it was stopped.") from error
+        answer = _run(command(*arguments, "--json"), None, cancelled, on_line)
     except _Stopped as error:
         raise CancelledError(f"Cancelled while the worker ran '{arguments[0]}'.") from error
     return answer.code, _last_object(answer.output), "\n".join(answer.errors[-_TAIL:])

@@ -97,14 +97,11 @@ def _running(program: Path) -> list[str]:
     return [line for line in listed.stdout.splitlines() if str(program) in line]
 
 
-def test_a_hanging_command_is_ended(nuke: Any, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from film_recovery_nuke.errors import CancelledError, WorkerError
+def test_a_cancelled_command_is_ended(nuke: Any, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from film_recovery_nuke.errors import CancelledError
 
     program = fake("import time; print('on', file=sys.stderr, flush=True); time.sleep(60)")
     monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(program))
-    with pytest.raises(WorkerError, match="has not ended after 1 s"):
-        _worker().call(["train"], seconds=1.0)
-    assert _running(program) == []
     heard: list[str] = []
     with pytest.raises(CancelledError):
         _worker().call(["train"], cancelled=lambda: bool(heard and _running(program)), on_line=heard.append)

@@ -14,7 +14,6 @@ from film_recovery_nuke.nodes.tasks import task
 
 CLASS = "RecoveryBalance"
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
-_SECONDS = 900.0
 
 
 def numbers(node: Any) -> list[float]:
@@ -54,7 +53,7 @@ def fit(node: Any) -> list[float]:
             pattern = (Path(folder) / f"{side.lower()}.%04d.exr").as_posix()
             frame_tools.render_frames(graph.inside(node, f"Gather{side}"), pattern, wanted, cancelled, progress)
             words += [option, pattern.replace("%04d", "####")]
-        code, said, tail = worker.call(words, _SECONDS, cancelled)
+        code, said, tail = worker.call(words, cancelled)
     if code or said is None:
         raise worker.failed(f"{node.name()}: the balance could not be fitted", code, tail)
     found = [float(value) for value in said["balance"]]

@@ -263,7 +263,7 @@ def _recover(
     tile = str(node["tileSize"].value())
     if tile != "Auto":
         words += ["--tile", tile]
-    code, said, tail = worker.call(words, None, cancelled, told)
+    code, said, tail = worker.call(words, cancelled, told)
     if code or said is None:
         raise worker.failed(f"{node.fullName()}: frames {frame_tools.format_frames(frames)} could not be recovered", code, tail)
 

@@ -26,7 +26,6 @@ CLASS = "RecoveryTrain"
 _LABELS = {"source": "Source", "reference": "Reference", "preview": "Preview"}
 _PATTERN = "{side}.%04d.exr"
 REQUEST, PAIRS = "request.json", "pairs.json"
-_GATHER_SECONDS = 600.0
 _PARTNERS = re.compile(r"^(-?\d+):(-?\d+)$")
 
 
@@ -254,7 +253,7 @@ def ensure_trained(node: Any, say: Callable[[str], None]) -> Path:
     if found.state != "finished" or found.model is None:
         say(f"{node.fullName()}: {'goes on with' if earlier else 'trains'} {folder.name}")
         words = ["resume", str(folder)] if RunFolder(folder).job.is_file() else train_arguments(folder, plan)
-        code, _, tail = worker.call(words, None, None, say)
+        code, _, tail = worker.call(words, None, say)
         if code:
             raise worker.failed(f"{node.fullName()} could not be trained", code, tail)
         found = read_run(folder)
@@ -309,7 +308,7 @@ def verify(node: Any) -> list[dict[str, Any]]:
         with task("Film Recovery: verifying") as (cancelled, progress):
             worker.check(python, cancelled=cancelled)
             gather(node, folder, plan, cancelled, progress)
-            code, said, tail = worker.call(["verify", *plan.options, *worker_inputs(folder, plan)], _GATHER_SECONDS, cancelled)
+            code, said, tail = worker.call(["verify", *plan.options, *worker_inputs(folder, plan)], cancelled)
     finally:
         _remove(folder)
     if said is None:

@@ -63,7 +63,7 @@ class EnvironmentPage(QtWidgets.QWidget):
         """Let the worker look itself over."""
 
         def test(cancelled: Any, say: Any) -> Any:
-            code, said, tail = worker.call(["doctor", "--quick"], 300.0, cancelled, say)
+            code, said, tail = worker.call(["doctor", "--quick"], cancelled, say)
             if said is None:
                 raise worker.failed("The self-test failed", code, tail)
             return said

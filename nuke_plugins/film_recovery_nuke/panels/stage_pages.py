@@ -90,7 +90,7 @@ class ElementsPage(QtWidgets.QWidget):
         self._advice.setPlainText("Measuring …")
 
         def measure(cancelled: Any, say: Any) -> Any:
-            code, said, tail = worker.call(["analyse", files[0], "--against", files[1]], 600.0, cancelled, say)
+            code, said, tail = worker.call(["analyse", files[0], "--against", files[1]], cancelled, say)
             if code or said is None:
                 raise worker.failed("The analysis failed", code, tail)
             return said

@@ -41,7 +41,7 @@ def test_colour_is_found_by_name(names: list[str], indices: tuple[int, int, int]
     assert find_colour(names, Path("a.exr")).indices == indices
 
 
-@pytest.mark.parametrize("names", [["depth.Z", "N.x", "N.y"], ["R", "G"], ["Y", "Cb", "Cr"], ["u", "v"]])
+@pytest.mark.parametrize("names", [["depth.Z", "N.x", "N.y"], ["R", "G"], ["Y", "Cb", "Cr"], ["X", "Y", "Z"], ["u", "v"]])
 def test_channels_that_are_no_colour_are_refused_by_name(names: list[str]) -> None:
     with pytest.raises(UnreadableImageError, match=f"a.exr has no colour channels .found {names[0]}"):
         find_colour(names, Path("a.exr"))

@@ -186,8 +186,7 @@ def analyse_reel(
             )
     if not shots:
         raise UnreadableImageError(f"No frame of the chosen shots of {sequence.name} can be read.")
-    missing = sorted(set(range(int(survey.frames[0]), int(survey.frames[-1]) + 1)) - set(survey.frames.tolist()))
-    return ReelAnalysis(sequence.name, survey, area, sequence.fps, shots, _mean_densities(survey), missing)
+    return ReelAnalysis(sequence.name, survey, area, sequence.fps, shots, _mean_densities(survey), sequence.missing)
 
 
 def _analyse_shot(sequence: FrameSequence, survey: Survey, span: tuple[int, int], area: Window, encoding: str,

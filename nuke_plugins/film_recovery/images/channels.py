@@ -15,6 +15,7 @@ FloatArray = npt.NDArray[np.float32]
 _TRIPLES = (("r", "g", "b"), ("red", "green", "blue"))
 _GRAYS = ("y", "i", "l", "gray", "grey", "luminance")
 _ALPHAS = ("a", "alpha")
+_OTHER_COLOUR = {"cb", "cr", "u", "v", "x"}  # beside Y: no gray picture but coded colour, or XYZ
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def find_colour(names: Sequence[str], path: Path) -> ColourChannels:
                 return ColourChannels((at[prefix + triple[0]], at[prefix + triple[1]], at[prefix + triple[2]]))
     if all(part in at for part in ("y", "ry", "by")):
         return ColourChannels((at["y"], at["ry"], at["by"]), is_luminance_chroma=True)
-    grays = [at[name] for name in _GRAYS if name in at and not {"cb", "cr", "u", "v"} & at.keys()]
+    grays = [at[name] for name in _GRAYS if name in at and not _OTHER_COLOUR & at.keys()]
     if not grays and (len(names) == 1 or (len(names) == 2 and names[1].lower() in _ALPHAS)):
         grays = [0]
     if not grays:

@@ -40,7 +40,7 @@ def _messages() -> list[str]:
 
 
 def test_the_progress_tab_of_a_renamed_node_follows_its_run(nuke: Any, node: Any, run: RunFolder) -> None:
-    pytest.importorskip("PySide6", reason="no PySide6")
+    pytest.importorskip("film_recovery_nuke.panels.qt", exc_type=ImportError)
     from film_recovery_nuke.panels.qt import QtWidgets
 
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
@@ -155,7 +155,7 @@ def _write(nuke: Any, read: Any, folder: Path) -> Any:
 
 
 def test_nodes_in_groups_are_listed(nuke: Any, node: Any, run: RunFolder) -> None:
-    pytest.importorskip("PySide6", reason="no PySide6")
+    pytest.importorskip("film_recovery_nuke.panels.qt", exc_type=ImportError)
     from film_recovery_nuke.panels.qt import QtWidgets
 
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
@@ -180,7 +180,7 @@ def test_nodes_in_groups_are_listed(nuke: Any, node: Any, run: RunFolder) -> Non
 
 
 def test_thumbnails_are_of_the_elements_that_are_set(nuke: Any, node: Any, tmp_path: Path) -> None:
-    pytest.importorskip("PySide6", reason="no PySide6")
+    pytest.importorskip("film_recovery_nuke.panels.qt", exc_type=ImportError)
     from film_recovery_nuke.graph import Pair
     from film_recovery_nuke.panels.qt import QtWidgets
 

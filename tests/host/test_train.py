@@ -306,6 +306,7 @@ def test_knobs_become_options_of_the_command(nuke: Any, make_node: Any, tmp_path
 def test_the_worker_gets_every_pair_with_its_partner_and_its_reason(
     nuke: Any, make_node: Any, tmp_path: Path, fake_worker: Any
 ) -> None:
+    pytest.importorskip("click", reason="the worker's packages are not in Nuke's Python")
     from film_recovery.cli.train import make_job
     from film_recovery.cli.train import train as command
     from film_recovery.contract.errors import FilmRecoveryError

@@ -297,7 +297,7 @@ def test_the_environment_page_asks_without_blocking_and_can_be_cancelled(
     _turn(qt, page._check.isEnabled)
     assert page._values["Protocol"].text() == "1"
 
-    def forever(arguments: Any, seconds: Any, cancelled: Any, on_line: Any) -> Any:
+    def forever(arguments: Any, cancelled: Any, on_line: Any) -> Any:
         from film_recovery_nuke.errors import CancelledError
 
         on_line("working")

@@ -31,6 +31,7 @@ from learning_cases import USUAL, simulated
 from learning_figures import judge
 from learning_methods import Method, Recover, trained
 from selection import processor
+from spatial import USUAL as SPATIAL_PAIRS
 from spatial import figures
 from spatial_methods import coded_luma
 from torch import nn
@@ -51,7 +52,6 @@ PAGE = Path(__file__).with_suffix(".md")
 _EMA, _WARM_UP = 0.999, 200
 _LEAST_CHANGE = 0.3  # mean square, in usual changes: crops of less do not count as much as others
 _TRAININGS = {"none, 20 s": ("none", 20.0), "shipped, 20 s": ("auto", 20.0), "none, 60 s": ("none", 60.0)}
-_SPATIAL_PAIRS = 5
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _chroma_films() -> Iterator[tuple[str, Dataset, Callable[[Recover], float]]]
 def _spatial_films() -> Iterator[tuple[str, Dataset, Callable[[Recover], float]]]:
     for recipe in spatial_cases.RECIPES:
         case = spatial_cases.simulated(recipe)
-        yield case.name, case.dataset(_SPATIAL_PAIRS), lambda recover, case=case: _luma_psnr(case, recover)
+        yield case.name, case.dataset(SPATIAL_PAIRS), lambda recover, case=case: _luma_psnr(case, recover)
 
 
 def _luma_psnr(case: spatial_cases.SpatialCase, recover: Recover) -> float:

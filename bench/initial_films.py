@@ -1,7 +1,7 @@
 """What ``initial_weights.py`` learns from: simulated pairs of stills that permissive packages carry.
 
-``learning.py`` and ``spatial.py`` judge by none of them as they are usually run. Fades, gauges, softness, grain and colours are
-drawn by chance. Pairs are laid on each other by the true geometry.
+``spatial.py`` judges by none of them. Softness, grain and colours are drawn by chance. Pairs are laid on each other by the true
+geometry.
 """
 
 from __future__ import annotations
@@ -14,52 +14,47 @@ import matplotlib.cbook
 import numpy as np
 import numpy.typing as npt
 import skimage.data
-from learning_cases import KEPT_COLOUR, PAIRS, PRETRAINED_ON, laid
+from learning_cases import KEPT_COLOUR, PAIRS, laid
 from selection import STILLS
 from tolerance import INNER, SIZE
 
 from film_elements.clip import moving_still
 from film_elements.elements import ElementSimulator
-from film_elements.parameters import Element, ElementPair, Fading, internegative_35mm, print_16mm
+from film_elements.parameters import Element, internegative_35mm, print_16mm
 from film_recovery.images.encodings import decode
-from film_recovery.pairs.balance import fit_balance
 from film_recovery.pairs.confidence import pair_trust
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
 from film_recovery.pairs.targets import make_target
 
-_VARIANTS = {"chroma": 6, "spatial": 12}  # simulated films of each still
+_COLOURED, _GRAY = ("cat", "rocket", "retina", "hubble"), ("camera", "brick", "grass", "gravel", "coins")
+_VARIANTS = 12  # simulated films of each still
 _FRAMES = 24
 _SOFTNESS, _GRAIN, _REFERENCE_GRAIN, _GRAIN_SIZE = (0.3, 1.8), (0.3, 1.8), (0.3, 2.5), (0.7, 1.6)  # of the usual, at random
 FloatArray = npt.NDArray[np.float32]
 
 
-def stills(task: str) -> dict[str, FloatArray]:
-    """Coded RGB by name; gray ones teach detail as well."""
+def stills() -> dict[str, FloatArray]:
+    """Coded RGB by name."""
     with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as stream:
         portrait = cv2.cvtColor(cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    found = {name: STILLS[name]() for name in PRETRAINED_ON}
+    found = {name: STILLS[name]() for name in _COLOURED}
     found |= {"tissue": skimage.data.immunohistochemistry(), "portrait": portrait}
-    if task == "spatial":
-        gray = {name: getattr(skimage.data, name)() for name in ("camera", "brick", "grass", "gravel", "coins")}
-        found |= {name: np.repeat(picture[..., None], 3, axis=-1) for name, picture in gray.items()}
+    found |= {name: np.repeat(getattr(skimage.data, name)()[..., None], 3, axis=-1) for name in _GRAY}
     return {name: np.asarray(picture[..., :3], np.float32) / np.float32(255.0) for name, picture in found.items()}
 
 
-def films(task: str) -> Iterator[Dataset]:
-    """Simulated films of every still: for chroma balanced, for spatial a soft print and a sharp internegative."""
-    for name, picture in stills(task).items():
-        for variant in range(_VARIANTS[task]):
-            sources, references = _simulate(task, picture, _number(name) % 10_000 + variant)
-            balance = fit_balance(sources, references) if task == "chroma" else None
+def films() -> Iterator[Dataset]:
+    """Simulated films of every still: a soft print and a sharp internegative."""
+    for name, picture in stills().items():
+        for variant in range(_VARIANTS):
             pairs = []
-            for number, (source, reference) in enumerate(zip(sources, references, strict=True)):
-                target = make_target(task, balance.apply(source) if balance else source, reference, "display", "709")
-                trust = None if balance else pair_trust(source, reference, "display")
-                pairs.append(Pair(number, False, source, reference, target, trust))
+            for number, (source, reference) in enumerate(_simulate(picture, _number(name) % 10_000 + variant)):
+                target = make_target("spatial", source, reference, "display", "709")
+                pairs.append(Pair(number, False, source, reference, target, pair_trust(source, reference, "display")))
             height, width = pairs[0].source.shape[:2]
-            kept, numbers = ("luma", balance.numbers) if balance else ("chroma", None)
-            yield Dataset(Manifest(task, "display", "709", kept, numbers, [0, 0, width, height], "", "", 0, {}, [], []), pairs)
+            area = [0, 0, width, height]
+            yield Dataset(Manifest("spatial", "display", "709", "chroma", None, area, "", "", 0, {}, [], []), pairs)
 
 
 def _number(name: str) -> int:
@@ -71,18 +66,6 @@ def _other_colours(picture: FloatArray, random: np.random.Generator) -> FloatArr
     """The picture with its channels exchanged and their contrast changed, so that colours stand for nothing."""
     exchanged = picture[..., random.permutation(3)]
     return np.asarray(exchanged ** random.uniform(0.7, 1.4, 3).astype(np.float32), np.float32)
-
-
-def _faded_and_colourful(random: np.random.Generator) -> tuple[Element, Element]:
-    """A faded element and one that kept its colour, either way round."""
-    kept = tuple(float(share) for share in random.uniform(0.1, 0.95, 3))
-    if random.random() < 0.6:
-        pair = ElementPair(internegative_35mm(kept), print_16mm())  # type: ignore[arg-type]
-        return pair.sharp, pair.colourful
-    stain = tuple(float(density) for density in random.uniform(0.0, 0.06, 3))
-    uneven = float(random.uniform(0.0, 0.05))
-    faded = dataclasses.replace(print_16mm(), fading=Fading(kept, stain, uneven), name="faded")  # type: ignore[arg-type]
-    return faded, dataclasses.replace(internegative_35mm(), fading=KEPT_COLOUR)
 
 
 def _soft_and_sharp(random: np.random.Generator) -> tuple[Element, Element]:
@@ -100,15 +83,12 @@ def _soft_and_sharp(random: np.random.Generator) -> tuple[Element, Element]:
     return soft, dataclasses.replace(sharp, grain=grain)
 
 
-def _simulate(task: str, picture: FloatArray, seed: int) -> tuple[list[FloatArray], list[FloatArray]]:
+def _simulate(picture: FloatArray, seed: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Source and reference of each pair."""
     random = np.random.default_rng(seed)
     linear = np.asarray(decode(_other_colours(picture, random), "display"), np.float32)
-    elements = _faded_and_colourful(random) if task == "chroma" else _soft_and_sharp(random)
-    simulators = [ElementSimulator(element, SIZE, seed) for element in elements]
-    sources, references = [], []
+    simulators = [ElementSimulator(element, SIZE, seed) for element in _soft_and_sharp(random)]
     for index, frame in enumerate(moving_still(linear, SIZE, _FRAMES, float(random.uniform(0.4, 0.9)))):
         if index % (_FRAMES // PAIRS) == 0:
             ours, theirs = (simulator.simulate(frame, index) for simulator in simulators)
-            sources.append(ours.scan[INNER])
-            references.append(laid(ours, theirs)[INNER])
-    return sources, references
+            yield ours.scan[INNER], laid(ours, theirs)[INNER]

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from learning_cases import FULL, MORE, PRETRAINED_ON, SIMULATION, USUAL, Case, Recipe, real_folds, simulated
+from learning_cases import FULL, MORE, SIMULATION, USUAL, Case, Recipe, real_folds, simulated
 from learning_figures import judge
 from learning_methods import closed_form, closed_form_seconds, trained
 from learning_page import published, write_page
@@ -94,8 +94,7 @@ def measure(case: Case, piece: Piece, ledger: Ledger) -> list[Result]:
     stamp = (time.strftime("%Y-%m-%d"), ledger.code, ledger.machine)
     if piece.method:
         with tempfile.TemporaryDirectory() as folder:
-            weights = "none" if case.name.split("-")[0] in PRETRAINED_ON else "auto"
-            method = trained(piece.method, case.dataset, piece.budget, 0, Path(folder) / "run", weights)
+            method = trained(piece.method, case.dataset, piece.budget, 0, Path(folder) / "run")
             return [Result(piece.case, piece.method, piece.budget, *stamp, judge(piece.method, method, case), method.facts)]
     facts = {} if piece.case.startswith("real") else closed_form_seconds(case.dataset)
     methods = closed_form(case.dataset)

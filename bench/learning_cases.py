@@ -38,7 +38,6 @@ PAIRS = 6  # of a simulated case unless it says otherwise, one of them held out 
 RUN = 8  # frames in a row, for flicker
 MORE_PAIRS = "pairs"  # at the end of the name of a case of another number of pairs
 CLIPS = {"rabbit": ("bigbuckbunny.mp4", 132), "street": ("bikes.mp4", 250)}
-PRETRAINED_ON = ("cat", "rocket", "retina", "hubble")  # footage that the weights in models/ have seen
 _STILL_FRAMES = 96
 KEPT_COLOUR = Fading(kept=(0.98, 0.99, 0.985), stain=(0.003, 0.005, 0.008))
 ELEMENTS = {

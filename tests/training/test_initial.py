@@ -37,14 +37,14 @@ def _dataset(task: str) -> Dataset:
     return Dataset(Manifest(task, "none", "709", KEPT[task], None, [0, 0, 192, 128], "", "", 0, {}, [], []), [pair])
 
 
-def test_there_are_weights_for_the_usual_training_and_they_are_small() -> None:
+def test_there_are_weights_for_every_size_of_spatial_recovery_and_they_are_small() -> None:
     names = {path.stem for path in _SHIPPED}
-    assert names == {"initial_chroma_medium", *(f"initial_spatial_{size}" for size in DETAIL_SIZES)}
+    assert names == {f"initial_spatial_{size}" for size in DETAIL_SIZES}
     assert sum(path.stat().st_size for path in _SHIPPED) < 10e6
 
 
 def test_a_job_takes_what_is_shipped_for_it_or_what_it_names() -> None:
-    assert initial_weights(_job()) == SHIPPED / "initial_chroma_medium.safetensors"
+    assert initial_weights(_job()) is None
     assert initial_weights(_job("small", "spatial")) == SHIPPED / "initial_spatial_small.safetensors"
     assert initial_weights(_job(task="as-is")) is None
     assert initial_weights(_job(weights="none")) is None
@@ -61,7 +61,7 @@ def test_weights_that_cannot_be_used_are_told_before_anything_is_written(tmp_pat
     for changes, error, words in (
         ({"initial_weights": str(tmp_path / "none.safetensors")}, InputError, "no initial weights in .*none.safetensors"),
         ({"initial_weights": str(tmp_path / "empty")}, InputError, "no initial weights in"),
-        ({"initial_weights": str(_SHIPPED[0]), "size": "small"}, InputError, "are of a medium chroma model"),
+        ({"initial_weights": str(_SHIPPED[0])}, InputError, "are of a large spatial model"),
         ({"initial_weights": str(tmp_path / "other.safetensors")}, ModelFileError, "not a whole checkpoint"),
         ({"preview": 7}, InputError, "preview's frame 7 is none of"),
     ):

@@ -24,6 +24,7 @@ from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.records import load_record, save_record
 from film_recovery.training.losses import recovery_loss
 from film_recovery.training.network import Network
+from film_recovery.training.optimiser import Optimiser
 
 SCHEMA, VERSION = "film-recovery/plan", 1
 _EVALUATIONS = (3, 12)  # held-out figures over a run, fewest and usually most
@@ -208,18 +209,18 @@ def probe_step(
     a few, which another program that happens to run at the same time disturbs least. Leaves the network as it was."""
     trial = copy.deepcopy(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(trial).requires_grad_(False)
-    optimiser = torch.optim.AdamW(trial.parameters(), lr=1e-4, fused=True)
+    optimiser = Optimiser(trial, task)
     features = torch.rand(batch, network.inputs, patch, patch, device=device).contiguous(memory_format=torch.channels_last)
     trust, seconds = torch.ones(batch, 1, patch, patch, device=device), []
     for _ in range(_PROBE_STEPS):
         begin = time.perf_counter()
         with torch.autocast(device.type, dtype=_PRECISIONS[precision], enabled=precision != "fp32"):
             out = trial(features)
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         target, gain = torch.zeros_like(out, dtype=torch.float32), torch.ones_like(out[:1, :, :1, :1], dtype=torch.float32)
         recovery_loss(task, out.float(), target, target, gain, 0.0, trust).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(trial.parameters(), 1.0)
-        optimiser.step()
+        optimiser.step(1e-4)
         get_ema_multi_avg_fn(0.99)(list(averaged.parameters()), list(trial.parameters()), None)  # type: ignore[no-untyped-call]
         if device.type == "cuda":
             torch.cuda.synchronize(device)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from film_recovery.contract.errors import ModelFileError
 from film_recovery.contract.job import TrainingJob
 from film_recovery.pairs.dataset import Pair
 from film_recovery.training.checkpoint import CheckpointInfo, graph_from_checkpoint, load_checkpoint
@@ -19,6 +20,7 @@ from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.initial import with_share
 from film_recovery.training.losses import check_finite, recovery_loss
 from film_recovery.training.network import HEADS
+from film_recovery.training.optimiser import Optimiser
 from film_recovery.training.plan import TrainingPlan
 from film_recovery.training.settle import share_to_hand_out
 from film_recovery.training.team import Order, Team
@@ -40,9 +42,7 @@ class Trainer:
         self.graph = graph.to(self.device)
         graph.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(graph.network).requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(
-            graph.network.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
-        )
+        self.optimiser = Optimiser(graph.network, job.task)
         self.softness = float(graph.start.softness)
         self.training = [prepare(graph, pair, self.device) for pair in pairs if not pair.held_out]
         if job.task == "chroma":
@@ -97,19 +97,17 @@ class Trainer:
         crops = draw_crops(self.job.seed, step, [pair.area for pair in pairs], self.job.batch, self.plan.patch, turn)
         share = self.team.share(crops)
         features, target, trust = cut(pairs, share, self.plan.patch)
-        for group in self.optimiser.param_groups:
-            group["lr"] = order.rate
         with self.plan.autocast:
             standard = ((features - self.graph.mean) / self.graph.deviation).contiguous(memory_format=torch.channels_last)
             correction = self.graph.network(standard)
         predicted = features[:, 3:] + self.graph.bounded(correction.float()) * self.graph.gain
         softness = self.softness * (0.5 if order.coarse else 1.0)
         loss = recovery_loss(self.job.task, predicted, features[:, 3:], target, self.graph.gain, softness, trust)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         loss = self.team.add_up(self.graph.network.parameters(), loss, len(share) / len(crops))
         nn.utils.clip_grad_norm_(self.graph.network.parameters(), 1.0)
-        self.optimiser.step()
+        self.optimiser.step(order.rate)
         decay = min(_EMA, (1.0 + step) / (10.0 + step))
         means, weights = list(self.averaged.parameters()), list(self.graph.network.parameters())
         get_ema_multi_avg_fn(decay)(means, weights, None)  # type: ignore[no-untyped-call]
@@ -203,31 +201,21 @@ class Trainer:
     def state(self) -> dict[str, dict[str, torch.Tensor]]:
         """Every tensor that the next step depends on, in groups. Raises :class:`DivergedError`."""
         self._check()
-        names = [name for name, _ in self.graph.network.named_parameters()]
-        moments: dict[str, dict[str, torch.Tensor]] = {"first": {}, "second": {}, "count": {}}
-        for name, parameter in zip(names, self.graph.network.parameters(), strict=True):
-            entry = self.optimiser.state.get(parameter)
-            if entry:
-                moments["first"][name], moments["second"][name] = entry["exp_avg"], entry["exp_avg_sq"]
-                moments["count"][name] = entry["step"]
         return {
             "graph": self.graph.state_dict(),
             "averaged": self.averaged.state_dict(),
             "best": self.best_weights,
-            **{group: tensors for group, tensors in moments.items() if tensors},
+            **self.optimiser.state(),
         }
 
     def restore(self, info: CheckpointInfo, groups: dict[str, dict[str, torch.Tensor]]) -> None:
-        """Go back to a checkpoint of the same run; the next step is then the one that would have followed it."""
+        """Go back to a checkpoint of the same run; the next step is then the one that would have followed it. Raises
+        :class:`ModelFileError` for one of another release."""
         self.graph.load_state_dict(groups["graph"])
         self.averaged.load_state_dict(groups["averaged"])
         self.best_weights = {name: tensor.to(self.device) for name, tensor in groups["best"].items()}
         self.best, self.best_step, self.done = info.best, info.best_step, info.step
-        for name, parameter in self.graph.network.named_parameters():
-            if name in groups.get("first", {}):
-                layout = torch.channels_last if parameter.dim() == 4 else torch.contiguous_format
-                self.optimiser.state[parameter] = {
-                    "step": groups["count"][name].to(self.device if self.plan.device.startswith("cuda") else "cpu"),
-                    "exp_avg": groups["first"][name].to(self.device).contiguous(memory_format=layout),
-                    "exp_avg_sq": groups["second"][name].to(self.device).contiguous(memory_format=layout),
-                }
+        try:
+            self.optimiser.restore(groups)
+        except KeyError as error:
+            raise ModelFileError("The checkpoint comes from another release; start the run anew.") from error

@@ -31,6 +31,7 @@ from film_recovery.images.encodings import density_to_linear
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.sequence import open_sequence
+from film_recovery.review.analysis_page import write_analysis_page
 
 FloatArray = npt.NDArray[np.float32]
 SIZE = (384, 216)
@@ -188,6 +189,9 @@ def test_unreadable_and_missing_frames_are_said(truth: list[FloatArray], tmp_pat
     (tmp_path / "neg.1009.exr").unlink()
     reel = analyse_reel(open_sequence(pattern), tmp_path / "cache")
     assert list(reel.survey.broken) == [1005]
-    assert reel.missing == [1009]
+    assert reel.missing == "1009"
     assert len(reel.shots) == 1
     assert not {1005, 1009} & set(reel.shots[0].movement.frames)
+    for missing, told in (("1009", "files of 1009;"), ("1,3,5-7,9,11,13,15", "files of 1, 3, 5-7, 9, 11 and 2 more gaps;")):
+        page = write_analysis_page(tmp_path / "page", [dataclasses.replace(reel, missing=missing)], ["A reel."], None)
+        assert told in page.read_text(encoding="utf-8")

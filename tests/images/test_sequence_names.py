@@ -76,10 +76,16 @@ def test_a_folder_is_numbered_by_what_differs_in_its_names(names: list[str], fra
     assert sequence.frames == sorted(frames)
 
 
+def test_a_date_among_the_frame_numbers_is_one_gap_and_not_millions_of_frames(tmp_path: Path) -> None:
+    touch(tmp_path, "scan.1001.exr", "scan.1002.exr", "scan.1004.exr", "scan.20260714.exr")
+    sequence = open_sequence(tmp_path)
+    assert sequence.missing == "1003,1005-20260713"
+
+
 def test_a_single_still_is_a_sequence_of_its_own_number(tmp_path: Path) -> None:
     write_frame(tmp_path / "scan-0100.exr", Frame.from_rgb(np.ones((4, 4, 3))))
     sequence = open_sequence(tmp_path / "scan-0100.exr")
-    assert (sequence.frames, sequence.missing, sequence.is_movie, sequence.fps) == ([100], [], False, None)
+    assert (sequence.frames, sequence.missing, sequence.is_movie, sequence.fps) == ([100], "", False, None)
     assert sequence.read(100).rgb.shape == (4, 4, 3)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from film_recovery.contract.records import load_entries, load_record, save_record
 
 ANALYSIS_SCHEMA = "film-recovery/analysis"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,12 @@ class ShotFigures:
 class ElementFigures:
     """One element: medians over its shots.
 
-    ``frames`` are the first and the last, ``count`` how many there are, ``missing`` those between that no file has, ``broken``
-    those that cannot be read, with the reason. ``size`` is [width, height], ``area`` the picture in it (x, y, width, height).
-    ``resolution`` is in cycles per pixel (0 to 0.5), ``lines`` the same in lines per picture height; ``detail``,
-    ``colour_spread`` and ``colour`` are coded; ``grain``, ``density_range``, ``cast`` and ``flicker`` are densities of red,
-    green, blue; ``contrast_kept`` shares of the widest layer's; ``clipped_low`` and ``clipped_high`` shares of the pixels.
+    ``frames`` are the first and the last, ``count`` how many there are, ``missing`` those between that no file has, as a frame
+    range, ``broken`` those that cannot be read, with the reason. ``size`` is [width, height], ``area`` the picture in it (x, y,
+    width, height). ``resolution`` is in cycles per pixel (0 to 0.5), ``lines`` the same in lines per picture height;
+    ``detail``, ``colour_spread`` and ``colour`` are coded; ``grain``, ``density_range``, ``cast`` and ``flicker`` are
+    densities of red, green, blue; ``contrast_kept`` shares of the widest layer's; ``clipped_low`` and ``clipped_high`` shares
+    of the pixels.
     ``sentence`` says it in words and begins with ``name``.
     """
 
@@ -58,7 +59,7 @@ class ElementFigures:
     size: list[int]
     area: dict[str, int]
     fps: float | None
-    missing: list[int]
+    missing: str
     broken: dict[str, str]
     looked_at: list[int]
     resolution: float

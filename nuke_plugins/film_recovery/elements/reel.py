@@ -85,7 +85,7 @@ class ShotAnalysis:
 @dataclass(frozen=True)
 class ReelAnalysis:
     """Every shot of an element. ``densities`` (N, 3) are mean densities of every frame of the survey, nan where it is
-    unreadable; ``missing`` are frame numbers between the first and the last that no file has."""
+    unreadable; ``missing`` are frame numbers between the first and the last that no file has, as a frame range."""
 
     name: str
     survey: Survey
@@ -93,7 +93,7 @@ class ReelAnalysis:
     fps: float | None
     shots: list[ShotAnalysis]
     densities: FloatArray
-    missing: list[int]
+    missing: str
 
     @cached_property
     def inside(self) -> tuple[slice, slice]:

@@ -41,9 +41,11 @@ class Sequence:
         return list(range(1, self.movie.count + 1)) if self.movie else sorted(self.files)
 
     @property
-    def missing(self) -> list[int]:
-        """The gaps between the first and the last frame."""
-        return [gap for before, after in itertools.pairwise(self.frames) for gap in range(before + 1, after)]
+    def missing(self) -> str:
+        """The gaps between the first and the last frame, as a frame range; empty for none. A date for a number among the files
+        makes a gap of millions, so no list of them."""
+        gaps = [(before + 1, after - 1) for before, after in itertools.pairwise(self.frames) if after - before > 1]
+        return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in gaps)
 
     @property
     def is_movie(self) -> bool:

@@ -14,6 +14,7 @@ from film_recovery.review.analysis_plots import layers_plot, spectra_plot, time_
 from film_recovery.review.page import file_url, jpeg_url, template
 from film_recovery.review.plots import save_chart
 
+_GAPS = 5  # between frame numbers that are told one by one
 _SHOWN = 300  # shots whose pictures are on the page; a longer list would be slow to open
 
 
@@ -68,7 +69,9 @@ def _facts(reel: ReelAnalysis) -> str:
         f"picture area {reel.area.width}×{reel.area.height} at {reel.area.x}, {reel.area.y}",
     ]
     if reel.missing:
-        parts.append(f"{counted(len(reel.missing), 'frame number')} without a file")
+        gaps = reel.missing.split(",")
+        more = f" and {counted(len(gaps) - _GAPS, 'more gap')}" if len(gaps) > _GAPS else ""
+        parts.append(f"no files of {', '.join(gaps[:_GAPS])}{more}")
     if reel.survey.broken:
         parts.append(f"{counted(len(reel.survey.broken), 'file')} that cannot be read")
     return "; ".join(parts) + "."

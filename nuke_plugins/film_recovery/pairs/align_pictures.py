@@ -197,7 +197,7 @@ def _lying(
             np.asarray(cv2.resize(part, scaled(size, ratio), interpolation=cv2.INTER_AREA), np.float32)
             for part, size, ratio in zip(pictures, sizes, ratios, strict=True)
         ]
-        inner = [_shrunk(window, ratio) for window, ratio in zip(windows, ratios, strict=True)]
+        inner = [shrunk(window, ratio) for window, ratio in zip(windows, ratios, strict=True)]
         rectangles = [[round(value * ratios[0]) for value in mask] for mask in masks]
         result = register(small[0], small[1], inner[0], inner[1], masks=rectangles)
         if result.matches:
@@ -206,7 +206,8 @@ def _lying(
     return found
 
 
-def _shrunk(window: Window, ratio: float) -> Window:
+def shrunk(window: Window, ratio: float) -> Window:
+    """The pixels of a picture made smaller by ``ratio`` that lie wholly in ``window``."""
     left, top = int(np.ceil(window.x * ratio)), int(np.ceil(window.y * ratio))
     right, bottom = int((window.x + window.width) * ratio), int((window.y + window.height) * ratio)
     return Window(left, top, right - left, bottom - top)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from film_recovery.contract.errors import InputError
 from film_recovery.images.frame import Window
 from film_recovery.pairs.align_measure import Look
-from film_recovery.pairs.align_pictures import Elements, scaled
+from film_recovery.pairs.align_pictures import Elements, scaled, shrunk
 from film_recovery.pairs.alignment import Aligned
 from film_recovery.pairs.registration import register
 from film_recovery.pairs.residual import Agreement
@@ -136,11 +136,8 @@ def neighbour_fits(elements: Elements, aligned: Aligned, masks: Sequence[Sequenc
 def _small(elements: Elements, picture: FloatArray, index: int) -> tuple[FloatArray, Window, float]:
     ratio = min(1.0, _SMALL / picture.shape[1])
     size = scaled((picture.shape[1], picture.shape[0]), ratio)
-    area = elements.areas[index]
-    left, top = int(np.ceil(area.x * ratio)), int(np.ceil(area.y * ratio))
-    right, bottom = int((area.x + area.width) * ratio), int((area.y + area.height) * ratio)
     small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
-    return small, Window(left, top, right - left, bottom - top), ratio
+    return small, shrunk(elements.areas[index], ratio), ratio
 
 
 def _leaning(reason: str, has_neighbours: bool) -> Verdict:

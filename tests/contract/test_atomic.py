@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from film_recovery.contract.atomic import atomic_path, left_half_written, remove_partials, write_text
-from film_recovery.contract.errors import InputError
+from film_recovery.contract.errors import InputError, StorageError
 
 
 def test_a_file_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
@@ -42,6 +44,15 @@ def test_what_a_dead_process_left_is_known_and_what_another_machine_writes_is_gi
     assert left_half_written(tmp_path / "a.0001.exr") is None
     assert remove_partials(tmp_path) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["a.0001.exr"]
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(folder: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refused)  # whoever runs this as root may read any
+    with pytest.raises(StorageError, match=rf"Cannot write {re.escape(str(tmp_path))}: Permission denied"):
+        remove_partials(tmp_path)
 
 
 @pytest.mark.parametrize("folder", ["file", "file/below"])

@@ -85,10 +85,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def remove_partials(folder: Path) -> int:
-    """Remove what killed processes left half-written directly in ``folder``; return how many files that were."""
-    left = [entry for entry in folder.iterdir() if _TEMPORARY.match(entry.name)] if folder.is_dir() else []
-    for entry in left:
-        entry.unlink(missing_ok=True)
+    """Remove what killed processes left half-written directly in ``folder``; return how many files that were. Raises
+    :class:`StorageError` where the folder cannot be read or changed."""
+    with storage_errors(folder):
+        left = [entry for entry in folder.iterdir() if _TEMPORARY.match(entry.name)] if folder.is_dir() else []
+        for entry in left:
+            entry.unlink(missing_ok=True)
     return len(left)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 for library in ("OMP", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402
 import numpy.typing as npt  # noqa: E402
 import pytest  # noqa: E402
@@ -16,6 +17,10 @@ import pytest  # noqa: E402
 with contextlib.suppress(ImportError):  # the Pythons of other Nukes have none
     # Before OpenImageIO draws text, after which Pillow would measure its own in millions of pixels.
     import PIL.ImageFont  # noqa: F401
+
+# A machine that is busy with something else is no failure.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)

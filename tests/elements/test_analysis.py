@@ -64,7 +64,7 @@ def test_spectrum_agrees_with_scipy_periodograms() -> None:
 
 
 @given(st.floats(0.8, 2.5))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_more_blur_never_reads_as_more_resolution(sigma: float) -> None:
     random = np.random.default_rng(5)
     detail = np.repeat(np.repeat(random.random((40, 40)), 8, axis=0), 8, axis=1)
@@ -97,7 +97,7 @@ def test_the_print_resolves_less_than_the_internegative(truth: list[FloatArray])
 
 
 @given(st.lists(st.floats(0.004, 0.04), min_size=3, max_size=3))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_grain_of_a_flat_field_is_found_in_each_channel(sigma: list[float]) -> None:
     noise = np.random.default_rng(7).standard_normal((480, 640, 3)).astype(np.float32)
     ramp = np.linspace(0.5, 0.9, 640, dtype=np.float32)[None, :, None]  # a slope is no grain

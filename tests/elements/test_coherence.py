@@ -35,7 +35,7 @@ def pair(sigma: float, grain: float, shift: tuple[float, float] = (0.0, 0.0)) ->
 
 
 @given(st.floats(0.8, 2.0), st.floats(0.01, 0.04), st.tuples(st.floats(-5, 5), st.floats(-5, 5)))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_detail_ends_where_its_power_meets_the_grains(sigma: float, grain: float, shift: tuple[float, float]) -> None:
     found = pair(sigma, grain, shift)
     assert found is not None

@@ -58,7 +58,7 @@ def test_single_repetitions_have_no_rhythm_and_none_is_none(clip: list[FloatArra
 @given(st.floats(-6, 6), st.floats(-6, 6))
 @example(0.0, -2.5)
 @example(2.25, -2.5)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_shifts_are_found_to_a_third_of_a_pixel(clip: list[FloatArray], x: float, y: float) -> None:
     moved = cv2.warpAffine(clip[0], np.array([[1, 0, x], [0, 1, y]]), (384, 216), flags=cv2.INTER_CUBIC,
                            borderMode=cv2.BORDER_REFLECT)  # fmt: skip

@@ -159,7 +159,7 @@ def test_detail_is_blind_to_fading_and_exposure(photograph: FloatArray) -> None:
 
 
 @hypothesis.given(st.floats(0.9, 1.1), st.floats(-0.06, 0.06), st.floats(-0.06, 0.06), st.booleans())
-@hypothesis.settings(deadline=None, max_examples=8)
+@hypothesis.settings(max_examples=8)
 def test_framing_in_pixels_is_what_it_is_in_shares(zoom: float, right: float, down: float, mirrored: bool) -> None:
     framing = plain_framing(zoom, right, down, mirrored)
     sizes = (720, 576), (1920, 1080)
@@ -205,7 +205,7 @@ def every_path(score: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.fl
 
 
 @hypothesis.given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 10_000))
-@hypothesis.settings(deadline=None, max_examples=25)
+@hypothesis.settings(max_examples=25)
 def test_posteriors_are_those_of_all_paths(rows: int, columns: int, seed: int) -> None:
     score = np.random.default_rng(seed).normal(0.0, 2.0, (rows, columns))
     every = list(score.astype(np.float32))
@@ -215,7 +215,7 @@ def test_posteriors_are_those_of_all_paths(rows: int, columns: int, seed: int) -
 
 
 @hypothesis.given(st.integers(0, 10_000))
-@hypothesis.settings(deadline=None, max_examples=25)
+@hypothesis.settings(max_examples=25)
 def test_a_band_along_the_truth_gives_what_the_whole_matrix_gives(seed: int) -> None:
     chance = np.random.default_rng(seed)
     count = 12

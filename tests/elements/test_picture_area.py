@@ -33,7 +33,7 @@ def assert_close_inside(found: Window, true: Window, slack: int = 7) -> None:
     assert found.height >= true.height - 2 * slack
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     left=st.integers(4, 40),
     top=st.integers(4, 25),

@@ -53,7 +53,7 @@ def test_the_cuts_of_an_edited_clip_are_found(edited: ByteArray) -> None:
 
 
 @given(st.tuples(*[st.floats(0.12, 1.0)] * 3), st.floats(0.0, 0.05), st.integers(0, 99))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_fading_flicker_and_weave_change_no_cut(edited: ByteArray, kept: tuple[float, float, float], flicker: float,
                                                 seed: int) -> None:  # fmt: skip
     assert find_shots(aged(edited, kept, flicker, seed)) == STARTS

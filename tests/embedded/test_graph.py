@@ -354,7 +354,7 @@ def test_a_clone_of_a_group_that_is_copied_alone_keeps_its_nodes(nuke: Any, tmp_
         max_size=9,
     )
 )
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_graph_is_the_same_after_saving_and_loading(plan: list[tuple[str, list[int]]]) -> None:
     nuke = embedded_nuke.install()
     made: list[Any] = [nuke.nodes.Constant()]

@@ -30,7 +30,7 @@ def smooth() -> Any:
     return np.stack([plane, xs / 64, ys / 48], axis=-1).astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(BOXES, BOXES, st.booleans())
 def test_window_repeats_edges_or_is_constant(box: Box, asked: Box, constant: bool) -> None:
     values = np.arange(box.width * box.height, dtype=np.float32).reshape(box.height, box.width, 1)
@@ -274,7 +274,7 @@ def test_text_lies_in_its_box_and_over_the_picture(nuke: Any, picture: Any) -> N
     assert np.array_equal(engine.render_node(node, 1).pixels, np.full((60, 120, 4), 0.25, np.float32))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(-400, 400), st.floats(0.2, 3))
 def test_rotations_keep_lengths(angle: float, scale: float) -> None:
     from types import SimpleNamespace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from film_recovery.contract.curation import MatchRecord, Segment
@@ -76,7 +76,6 @@ def test_an_element_whose_files_have_other_numbers_is_refused(nuke: Any) -> None
 _STEPS = st.lists(st.one_of(st.none(), st.integers(0, 3)), min_size=1, max_size=60)
 
 
-@settings(deadline=None)
 @given(_STEPS.filter(lambda steps: any(step is not None for step in steps)))
 def test_between_its_keys_a_straight_line_gives_every_file(steps: list[int | None]) -> None:
     import numpy as np

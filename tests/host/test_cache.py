@@ -134,7 +134,7 @@ def test_a_picture_is_told_by_pixels_and_windows_not_by_dates(nuke: Any, tmp_pat
     assert picture_hash(tmp_path / "none.exr") == ""
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300))
 def test_hashing_damaged_files_neither_fails_nor_hangs(nuke: Any, tmp_path: Path, data: bytes) -> None:
     from film_recovery_nuke.cache import picture_hash

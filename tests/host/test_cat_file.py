@@ -51,7 +51,7 @@ def test_a_travelling_script_finds_the_cat_by_its_name(nuke: Any) -> None:
     assert knobs(text, "Inference")["modelFile"] == "[lsearch -inline [plugins -all chroma.cat] *.cat]"
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), min_size=1, max_size=40))
 def test_any_path_survives_the_spelling(nuke: Any, path: str) -> None:
     from film_recovery_nuke import cat_file

@@ -38,13 +38,13 @@ def test_ranges_that_cannot_be_are_refused(tools: Any, text: str) -> None:
         tools.parse_frames(text)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # one session serves all examples
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # one session serves all examples
 @given(frames=st.sets(st.integers(-50, 2000), max_size=40))
 def test_frames_come_back_from_their_spelling(tools: Any, frames: set[int]) -> None:
     assert tools.parse_frames(tools.format_frames(frames)) == sorted(frames)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.from_regex(r"-?[0-9]{1,4}([-x:y]-?[0-9]{1,3}([xy:,\u0661][0-9]{1,2})?)?", fullmatch=True))
 @example("1001-1055")
 @example("55-1")

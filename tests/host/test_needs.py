@@ -193,7 +193,7 @@ KINDS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chain=st.lists(KINDS, min_size=1, max_size=4), frames=st.sets(st.integers(-40, 90), min_size=1, max_size=3))
 def test_whatever_the_renderer_asks_for_is_among_them(nuke: Any, chain: Any, frames: set[int]) -> None:
     node = start = nuke.nodes.RecoveryInference(inputs=[nuke.nodes.Constant()])

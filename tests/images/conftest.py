@@ -1,4 +1,4 @@
-"""What the tests of images share: EXR files that no library here writes, and no deadlines on a busy machine."""
+"""What the tests of images share: EXR files that no library here writes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import numpy as np
 import pytest
-
-hypothesis.settings.register_profile("no deadline", deadline=None)
-hypothesis.settings.load_profile("no deadline")
 
 Channels = dict[str, tuple[np.ndarray[Any, Any], int]]
 _TYPES = {"uint32": 0, "float16": 1, "float32": 2}

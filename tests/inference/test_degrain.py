@@ -129,7 +129,7 @@ def test_colour_stays_where_luma_is_changed(photograph: FloatArray) -> None:
     assert np.abs(after[..., 0] - before[..., 0] - change).max() < 2e-5
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @example(height=8, width=8)
 @example(height=33, width=32)
 @example(height=16, width=1100)
@@ -141,7 +141,7 @@ def test_pictures_of_any_size(height: int, width: int) -> None:
     assert found.change.shape == (height, width) and np.isfinite(found.change).all() and 0.0 < found.left <= 1.0
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(parts=st.lists(st.sampled_from(range(3)), min_size=8, max_size=8))
 def test_any_chunks_equal_the_whole(
     model: Path, photograph: FloatArray, tmp_path_factory: pytest.TempPathFactory, parts: list[int]

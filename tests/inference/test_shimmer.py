@@ -116,7 +116,7 @@ def test_frames_of_another_shot_or_size_are_not_tied(photograph: FloatArray, por
     assert found[1] is None and found[2] is None
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(parts=st.lists(st.sampled_from(range(3)), min_size=8, max_size=8))
 def test_any_chunks_equal_the_whole(
     model: Path, photograph: FloatArray, tmp_path_factory: pytest.TempPathFactory, parts: list[int]

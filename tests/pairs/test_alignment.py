@@ -44,7 +44,7 @@ def error(found: Aligned, matrix: np.ndarray, warp: np.ndarray) -> np.ndarray:
     return np.hypot(*difference.T)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(values=st.lists(st.floats(-2.0, 2.0), min_size=14, max_size=14), seed=st.integers(0, 999))
 def test_weave_and_a_warp_are_found_through_liars(values: list[float], seed: int) -> None:
     random, warp = np.random.default_rng(seed), np.array(values).reshape(2, 7)

@@ -65,7 +65,7 @@ def test_identity_pairs_need_no_balance(photograph: np.ndarray) -> None:
     assert np.allclose(balance.offset, 0.0, atol=1e-3)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(-2.0, 40.0, width=32), min_size=3, max_size=3))
 def test_array_and_graph_agree_also_below_zero_and_above_one(colour: list[float]) -> None:
     balance = DensityBalance(np.linalg.inv(FADE), -STAIN)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from film_recovery.elements.survey import Survey
@@ -106,7 +106,6 @@ def test_stretches_hold_every_row_once_and_never_cross_a_cut(rows: set[int], cut
         assert after[0] - before[-1] > 3 or shot[after[0]] != shot[before[-1]]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 39), st.integers(0, 19), st.floats(0.03, 0.3))
 def test_a_frame_that_is_usual_in_another_shot_strays_in_its_own(seed: int, place: int, more: float) -> None:
     """The first shot is twice as far off as the second's stray frame; a limit of the whole film would hide it."""

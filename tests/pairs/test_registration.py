@@ -44,7 +44,7 @@ def error_px(found: np.ndarray, true: np.ndarray, area: Window) -> float:
     return float(np.median(np.hypot(*((found - true) @ points))))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     scale=st.floats(0.97, 1.03),
     turn=st.floats(-0.6, 0.6),

@@ -37,7 +37,7 @@ def perspective(turn: float = 0.4, lean: float = 2e-5) -> np.ndarray:
     return np.array([[np.cos(angle), -np.sin(angle), 3.3], [np.sin(angle), np.cos(angle), -2.1], [lean, -lean, 1.0]])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(warp_=coefficients, turn=st.floats(-1.0, 1.0))
 def test_the_map_and_the_points_say_the_same(warp_: np.ndarray, turn: float) -> None:
     points = np.stack(np.meshgrid(np.arange(0, 480, 37), np.arange(0, 300, 23)), axis=-1).reshape(-1, 2)
@@ -53,7 +53,7 @@ def test_the_warp_holds_nothing_affine() -> None:
         assert np.abs(terms.T @ affine / len(points)).max() < 0.01
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(warp_=coefficients, seed=st.integers(0, 999))
 def test_a_warp_is_found_again_from_its_displacements(warp_: np.ndarray, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -65,7 +65,7 @@ def test_a_warp_is_found_again_from_its_displacements(warp_: np.ndarray, seed: i
     assert np.abs(left).max() < 0.15
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(warp_=coefficients)
 def test_a_smooth_picture_lies_where_another_interpolation_puts_it(warp_: np.ndarray) -> None:
     picture = cv2.GaussianBlur(COFFEE, (0, 0), 2.0)

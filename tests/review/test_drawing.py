@@ -54,7 +54,7 @@ def test_long_labels_wrap_and_endless_words_are_cut() -> None:
     assert wrap("one\ntwo", font(14), 120) == ["one", "two"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text(max_size=60), st.text(max_size=60), st.integers(1, 90), st.integers(1, 90), st.integers(8, 120))
 def test_any_text_and_size_can_be_drawn(label: str, title: str, height: int, width: int, cell: int) -> None:
     drawn = draw_grid([[(label, _noise(height, width))]], title, cell)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from film_recovery.cli.main import main
@@ -43,14 +43,12 @@ def seconds_taken(seconds: float, planned: int, slower: float, turns: float) -> 
         return time.now - 1000.0, usual * max(turns, 1.0)
 
 
-@settings(deadline=None)
 @given(st.floats(5.0, 3600.0), st.integers(50, 3000), st.floats(0.3, 20.0))
 def test_steps_fit_the_time_whatever_the_probe_said(seconds: float, planned: int, slower: float) -> None:
     taken, step = seconds_taken(seconds, planned, slower, 1.0)
     assert abs(taken - seconds) <= 2.0 * step
 
 
-@settings(deadline=None)
 @given(st.floats(5.0, 3600.0), st.integers(400, 3000), st.floats(0.5, 2.0))
 def test_a_machine_that_becomes_slower_or_faster_is_followed(seconds: float, planned: int, turns: float) -> None:
     taken, step = seconds_taken(seconds, planned, 1.0, turns)

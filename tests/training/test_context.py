@@ -122,7 +122,7 @@ def test_small_pictures_are_left_out(coded: list[FloatArray]) -> None:
     assert not change_of(fitted([tiny], [hanging_on_surroundings(tiny)]), tiny).any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 70), st.integers(1, 70))
 def test_any_size_goes_through_and_even_pictures_are_changed_evenly(height: int, width: int) -> None:
     torch.manual_seed(height)

@@ -106,7 +106,7 @@ def test_the_filter_start_sharpens_a_blurred_picture(photograph: np.ndarray) -> 
     assert after < 0.7 * before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**63), st.integers(0, 10**6), st.integers(1, 5), st.integers(40, 90))
 def test_crops_are_a_pure_function_of_seed_and_step_and_stay_inside(seed: int, step: int, pairs: int, side: int) -> None:
     areas = [(side + index, side + 2 * index) for index in range(pairs)]

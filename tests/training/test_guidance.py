@@ -103,7 +103,7 @@ def test_a_spoiled_set_is_named_with_its_frames(sides: Sides, case: str) -> None
     assert str(found[0].frames[0]) in found[0].sentence
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 2600), st.integers(1, 400))
 @example(1920, 1080)
 @example(2048, 1556)
@@ -189,7 +189,7 @@ def test_without_held_out_pairs_there_is_a_note_only(sides: Sides) -> None:
     assert [(finding.name, finding.severity) for finding in named(sides, ())] == [("no-held-out", "note")]
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.floats(-3.0, 3.0), st.floats(-3.0, 3.0))
 @example(1.5, 0.5)  # the worst of a grid of half pixels: 0.50 too much
 @example(0.5, 0.5)  # 0.43
@@ -239,7 +239,7 @@ def test_a_finding_does_not_stand_beside_what_explains_it() -> None:
     assert without_symptoms([start]) == [start]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(40, 400), st.integers(40, 400))
 def test_cells_keep_the_mean_and_need_no_whole_number_of_pixels(width: int, height: int) -> None:
     picture = np.linspace(0.0, 1.0, width * height * 3, dtype=np.float32).reshape(height, width, 3)

@@ -121,7 +121,7 @@ def test_softening_is_a_gaussian(components: FloatArray) -> None:
     assert soften(as_it_is, 0.0) is as_it_is
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 700), st.integers(1, 700), st.sampled_from([0.6, 2.3, 8.0]))
 def test_softening_is_a_gaussian_whatever_the_size(height: int, width: int, sigma: float) -> None:
     picture = np.random.default_rng(height).normal(size=(1, 2, height, width)).astype(np.float32)

@@ -143,7 +143,7 @@ def _training(sizes: list[str]) -> list[str]:
         network = RecoveryGraph("chroma", size=size, encoding="display", matrix="709", balance=None).network
         for crop, batch in CROPS:
             for precision in ("fp32", "bf16") if device.type == "cuda" else precisions(device):
-                seconds = probe_step(network, batch, crop, precision, device)
+                seconds = probe_step(network, batch, crop, precision, device, "chroma")
                 rate = batch * crop * crop / seconds / 1e6
                 lines.append(f"| {size} | {crop} | {batch} | {precision} | {1.0 / seconds:.2f} | {rate:.2f} |")
     return lines

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import OpenImageIO
 import pytest
 import skimage.data
 import torch
 from safetensors.torch import save
 from skimage.filters import gaussian
 
-from film_recovery.contract.errors import InputError, ModelFileError
+from film_recovery.contract.errors import InputError, ModelFileError, UnreadableImageError, VerificationError
 from film_recovery.contract.job import KEPT, TrainingJob
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import write_frame
@@ -66,6 +67,28 @@ def test_weights_that_cannot_be_used_are_told_before_anything_is_written(tmp_pat
         ({"preview": 7}, InputError, "preview's frame 7 is none of"),
     ):
         job = TrainingJob("chroma", *files, frames=[1, 2], steps=1, device="cpu", **changes)  # type: ignore[arg-type]
+        with pytest.raises(error, match=words):
+            train(job, tmp_path / "run")
+        assert not (tmp_path / "run" / "job.json").exists()
+
+
+def test_a_preview_that_cannot_be_recovered_is_told_before_anything_is_written(tmp_path: Path, photograph: np.ndarray) -> None:
+    for name in ("source", "reference"):
+        for frame in (1, 2, 3, 4):
+            write_frame(tmp_path / f"{name}.{frame}.exr", Frame.from_rgb(photograph[:64, :96]), "float")
+    spoilt = photograph[:64, :96].copy()
+    spoilt[5, 5] = np.nan
+    image = OpenImageIO.ImageBuf(OpenImageIO.ImageSpec(96, 64, 3, "float"))
+    image.set_pixels(OpenImageIO.ROI(), spoilt)
+    image.write(str(tmp_path / "source.3.exr"))
+    content = (tmp_path / "source.4.exr").read_bytes()
+    (tmp_path / "source.4.exr").write_bytes(content[: len(content) // 2])
+    files = [str(tmp_path / f"{name}.#.exr") for name in ("source", "reference")]
+    for preview, error, words in (
+        (3, VerificationError, "Frame 3 of the source has .* NaN or infinite"),
+        (4, UnreadableImageError, "source.4.exr is damaged"),
+    ):
+        job = TrainingJob("chroma", *files, frames=[1, 2], steps=1, device="cpu", preview=preview)
         with pytest.raises(error, match=words):
             train(job, tmp_path / "run")
         assert not (tmp_path / "run" / "job.json").exists()

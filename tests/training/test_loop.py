@@ -29,7 +29,7 @@ from film_recovery.modelfile.load import load_model
 from film_recovery.pairs.dataset import Dataset, build_dataset, load_dataset
 from film_recovery.training import loop
 from film_recovery.training.build import build_graph
-from film_recovery.training.checkpoint import load_checkpoint
+from film_recovery.training.checkpoint import load_checkpoint, save_checkpoint
 from film_recovery.training.graph import RecoveryGraph
 from film_recovery.training.loop import resume, train, train_dataset
 from film_recovery.training.monitor import Monitor
@@ -219,6 +219,31 @@ def test_a_finished_run_that_is_resumed_tells_its_end_once(elements: Path, tmp_p
     resume(run.path)
     after = [event["event"] for event in read_events(run.events)]
     assert "resumed" in after and [kind for kind in after if kind != "resumed"] == [event["event"] for event in before]
+
+
+def _of_another_release(run: RunFolder) -> None:
+    """Leave of the last checkpoint what one holds that another optimiser made."""
+    info, groups = load_checkpoint(run.last_checkpoint)
+    save_checkpoint(run.last_checkpoint, info, {name: group for name, group in groups.items() if name != "mean"})
+
+
+def test_a_finished_run_of_another_release_is_exported_anew(elements: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "old")
+    train(job(elements, steps=4), run.path)
+    _of_another_release(run)
+    run.model("chroma").unlink()
+    resume(run.path)
+    assert load_model(run.path).card.training["steps"] == 4
+    assert read_events(run.events)[-1]["event"] == "finished"
+
+
+def test_an_unfinished_run_of_another_release_is_told(elements: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "old")
+    with pytest.raises(StoppedError):
+        train(job(elements), run.path, _StopInTraining(run, 13))
+    _of_another_release(run)
+    with pytest.raises(ModelFileError, match=r"last\.safetensors comes from another release"):
+        resume(run.path)
 
 
 class _StopInTraining(StopAfter):

@@ -50,6 +50,28 @@ def test_steps_at_half_resolution_show_four_times_as_much(dataset: Dataset) -> N
     np.testing.assert_allclose(np.diff(seen), [4 * crop, 4 * crop, crop, crop])  # the first quarter of eight steps is coarse
 
 
+def test_half_resolution_is_let_go_when_it_is_over(dataset: Dataset) -> None:
+    job = _job()
+    graph = build_graph(job, dataset)
+    trainer = Trainer(job, make_plan(job, graph.network, 32, 0.0), graph, dataset.pairs)
+    held = []
+    for _ in range(4):
+        trainer.step()
+        held.append((len(trainer.coarse), trainer.coarse_steps))
+    assert held == [(2, 1), (2, 2), (0, 2), (0, 2)]
+
+
+def test_what_is_not_believed_is_no_usual_change(dataset: Dataset) -> None:
+    marked = []
+    for pair in dataset.pairs:
+        target, trust = pair.target.copy(), np.ones(pair.target.shape[:2], np.float32)
+        target[:32], trust[:32] = (1.0, 0.0, 0.0), 0.0  # a red bar in the reference
+        marked.append(Pair(pair.frame, pair.held_out, pair.source, target, target, trust))
+    plain = build_graph(_job(initial_weights="none"), dataset)
+    covered = build_graph(_job(initial_weights="none"), Dataset(dataset.manifest, marked))
+    assert (covered.gain < 5.0 * plain.gain).all()  # the start's filter smears the bar a little
+
+
 def test_the_card_says_zero_where_nothing_of_the_correction_is_handed_out(dataset: Dataset, tmp_path: Path) -> None:
     result = train_dataset(_job(learning_rate=1e-12, initial_weights="none"), tmp_path / "run", dataset)
     card = json.loads(result.model.with_suffix(".json").read_text("utf-8"))

@@ -119,7 +119,7 @@ def _speeds() -> dict[str, float]:
     from film_recovery.training.plan import choose_device, probe_step
 
     graph = RecoveryGraph("chroma", size="medium", encoding="display", matrix="709", balance=None).eval()
-    step = probe_step(graph.network, 8, 128, "fp32", choose_device("auto"))
+    step = probe_step(graph.network, 8, 128, "fp32", choose_device("auto"), "chroma")
     card = ModelCard(
         "doctor", "chroma", "luma", "display", "709", None, "medium", graph.receptive_field, graph.multiple,
         sum(parameter.numel() for parameter in graph.network.parameters()), versions={"torch": torch.__version__},

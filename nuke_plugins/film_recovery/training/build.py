@@ -48,7 +48,9 @@ def build_graph(job: TrainingJob, dataset: Dataset, *, tolerant: bool = True) ->
     prepared = [prepare(graph, Pair(0, False, part[0], part[1], part[1], part[2]), torch.device("cpu")) for part in parts]
     features = torch.cat([part.features.flatten(1)[:, ::7] for part in prepared], dim=1)
     change = torch.cat([(part.target - part.features[3:]).flatten(1)[:, ::7] for part in prepared], dim=1)
-    graph.standardise(features.mean(1), features.std(1).clamp_min(1e-3), change.abs().mean(1).clamp_min(1e-3))
+    trust = torch.cat([part.trust.flatten(1)[:, ::7] for part in prepared], dim=1)  # text and masks are no usual change
+    usual = (change.abs() * trust).sum(1) / trust.sum().clamp_min(1e-6)
+    graph.standardise(features.mean(1), features.std(1).clamp_min(1e-3), usual.clamp_min(1e-3))
     if start.context is not None:
         fit_context(graph, columns[0], columns[1], columns[2], job.seed)
     weights = initial_weights(job)

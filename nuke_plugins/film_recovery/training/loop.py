@@ -30,6 +30,7 @@ from film_recovery.images.sequence import open_sequence
 from film_recovery.modelfile.export import export_model
 from film_recovery.pairs.dataset import Dataset, Pair, build_dataset, load_dataset
 from film_recovery.pairs.manifest import FILE_NAME
+from film_recovery.pairs.rules import raise_on_errors, verify_frame
 from film_recovery.training.build import build_graph
 from film_recovery.training.checkpoint import save_checkpoint
 from film_recovery.training.data import PreparedPair, largest_patch, prepare
@@ -153,9 +154,13 @@ def _forget_attempt(run: RunFolder) -> None:
 
 
 def _check_files(job: TrainingJob) -> None:
-    """Before the work of preparing pairs, what would end a training only after it. Raises :class:`InputError`."""
-    if job.preview is not None and job.preview not in open_sequence(job.source).frames:
-        raise InputError(f"The preview's frame {job.preview} is none of {job.source}; name one that is there.")
+    """Before the work of preparing pairs, what would end a training only after it. Raises :class:`InputError`, and
+    :class:`VerificationError` and :class:`UnreadableImageError` for a preview that cannot be recovered."""
+    if job.preview is not None:
+        source = open_sequence(job.source)
+        if job.preview not in source.frames:
+            raise InputError(f"The preview's frame {job.preview} is none of {job.source}; name one that is there.")
+        raise_on_errors(verify_frame("source", job.preview, job.preview, source.read(job.preview)))
     weights = initial_weights(job)
     if weights is not None:
         load_weights(weights, job.task, job.size)

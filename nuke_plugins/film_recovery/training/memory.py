@@ -9,6 +9,9 @@ import torch
 
 from film_recovery.contract.errors import DeviceError
 
+# What the CPU's allocator says, a GPU that is full before there is a context on it, and a library of it (cuBLAS, cuDNN).
+_SIGNS = ("can't allocate memory", "out of memory", "alloc_failed")
+
 
 @contextlib.contextmanager
 def memory_named() -> Iterator[None]:
@@ -17,7 +20,7 @@ def memory_named() -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         text = str(error)
-        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "can't allocate memory" not in text:
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not any(sign in text.lower() for sign in _SIGNS):
             raise
         said = text.splitlines()[0] if text else "out of memory"
         raise DeviceError(

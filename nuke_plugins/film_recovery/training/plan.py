@@ -203,7 +203,7 @@ def make_plan(
 
 
 def probe_step(
-    network: Network, batch: int, patch: int, precision: str, device: torch.device, task: str = "chroma"
+    network: Network, batch: int, patch: int, precision: str, device: torch.device, task: str
 ) -> float:
     """Seconds of a training step of this network on random crops, with all that a step does but cutting them: the fastest of
     a few, which another program that happens to run at the same time disturbs least. Leaves the network as it was."""
@@ -216,7 +216,7 @@ def probe_step(
         begin = time.perf_counter()
         with torch.autocast(device.type, dtype=_PRECISIONS[precision], enabled=precision != "fp32"):
             out = trial(features)
-        optimiser.zero_grad()
+        trial.zero_grad()
         target, gain = torch.zeros_like(out, dtype=torch.float32), torch.ones_like(out[:1, :, :1, :1], dtype=torch.float32)
         recovery_loss(task, out.float(), target, target, gain, 0.0, trust).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(trial.parameters(), 1.0)

@@ -48,9 +48,9 @@ class Trainer:
         if job.task == "chroma":
             self.training = levelled(self.training)
         self.held_out = [prepare(graph, pair, self.device) for pair in pairs if pair.held_out]
-        coarse = [pair.halved() for pair in self.training]
-        fits = min(min(pair.area) for pair in coarse) >= plan.patch
-        self.coarse = coarse if fits and job.task != "spatial" else []
+        smallest = min(min(pair.area) for pair in self.training)
+        self.begins_coarse = job.task != "spatial" and smallest // 2 >= plan.patch  # at half resolution
+        self.coarse = [pair.halved() for pair in self.training] if self.begins_coarse else []
         self.watched = [middle(pair) for pair in (*self.training, *self.held_out)]
         self.restless = _RESTLESS * level_spread(self.graph, self.watched, start_only=True) + _LEAST_SPREAD
         self.done = 0
@@ -69,7 +69,10 @@ class Trainer:
         """As it was when the checkpoint was saved. Raises :class:`ModelFileError` when that cannot be read."""
         info, groups = load_checkpoint(path)
         trainer = cls(job, plan, graph_from_checkpoint(path)[1], pairs, team)
-        trainer.restore(info, groups)
+        try:
+            trainer.restore(info, groups)
+        except KeyError as error:
+            raise ModelFileError(f"{path} comes from another release, which trained otherwise; start the run anew.") from error
         return trainer
 
     def begin(self, start: float | None) -> None:
@@ -85,7 +88,7 @@ class Trainer:
         """Train one step. Its loss is not waited for, so that a GPU always has work: see :meth:`read_losses`. Raises
         :class:`DeviceError` when another process of the team is gone."""
         step, plan = self.done, self.plan
-        order = Order(step, plan.learning_rate_at(step), bool(self.coarse) and step < plan.coarse_steps)
+        order = Order(step, plan.learning_rate_at(step), self.begins_coarse and step < plan.coarse_steps)
         self.team.order(order)
         loss, frames = self.learn(order)
         self._unread.append((loss, step, frames))
@@ -93,6 +96,8 @@ class Trainer:
     def learn(self, order: Order) -> tuple[torch.Tensor, list[int]]:
         """Do what a step is; returns the loss, on the device, and the frames of its crops."""
         step, pairs = order.step, self.coarse if order.coarse else self.training
+        if not order.coarse:
+            self.coarse = []  # none follows, and they fill a device
         turn = self.job.task != "spatial"  # a scan is not blurred alike along and across its lines
         crops = draw_crops(self.job.seed, step, [pair.area for pair in pairs], self.job.batch, self.plan.patch, turn)
         share = self.team.share(crops)
@@ -103,7 +108,7 @@ class Trainer:
         predicted = features[:, 3:] + self.graph.bounded(correction.float()) * self.graph.gain
         softness = self.softness * (0.5 if order.coarse else 1.0)
         loss = recovery_loss(self.job.task, predicted, features[:, 3:], target, self.graph.gain, softness, trust)
-        self.optimiser.zero_grad()
+        self.graph.network.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         loss = self.team.add_up(self.graph.network.parameters(), loss, len(share) / len(crops))
         nn.utils.clip_grad_norm_(self.graph.network.parameters(), 1.0)
@@ -168,7 +173,7 @@ class Trainer:
     @property
     def coarse_steps(self) -> int:
         """How many of the steps done were at half resolution."""
-        return min(self.done, self.plan.coarse_steps) if self.coarse else 0
+        return min(self.done, self.plan.coarse_steps) if self.begins_coarse else 0
 
     @property
     def times_seen(self) -> float:
@@ -209,13 +214,11 @@ class Trainer:
         }
 
     def restore(self, info: CheckpointInfo, groups: dict[str, dict[str, torch.Tensor]]) -> None:
-        """Go back to a checkpoint of the same run; the next step is then the one that would have followed it. Raises
-        :class:`ModelFileError` for one of another release."""
+        """Go back to a checkpoint of the same run; the next step is then the one that would have followed it. Raises KeyError
+        where a step follows and what it depends on is not there."""
         self.graph.load_state_dict(groups["graph"])
         self.averaged.load_state_dict(groups["averaged"])
         self.best_weights = {name: tensor.to(self.device) for name, tensor in groups["best"].items()}
         self.best, self.best_step, self.done = info.best, info.best_step, info.step
-        try:
+        if self.done < self.plan.steps:  # a finished run is resumed to export it anew, also one of another release
             self.optimiser.restore(groups)
-        except KeyError as error:
-            raise ModelFileError("The checkpoint comes from another release; start the run anew.") from error

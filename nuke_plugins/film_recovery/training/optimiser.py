@@ -2,9 +2,10 @@
 
 The weights between two layers are a matrix, and of the directions in it that a gradient names a few are loud and most are
 faint. Muon (Jordan and others, *Muon: an optimizer for hidden layers in neural networks*, 2024) goes as far in all of them:
-its step is the running mean of the gradients with every singular value made nearly 1. Colour is learned in less than half the
-steps by it. The first layer, the heads and all offsets are no such matrices; they stay with AdamW (Loshchilov and Hutter, ICLR
-2019). So does spatial recovery, whose network is narrow and begins with weights: after long trainings it is better by AdamW.
+its step is the running mean of the gradients with every singular value made nearly 1. Colour is learned in about half the steps
+by it, though no better in the end. The first layer, the heads and all offsets are no such matrices; they stay with AdamW
+(Loshchilov and Hutter, ICLR 2019). So does spatial recovery, whose network is narrow and begins with weights: after long
+trainings it is better by AdamW.
 """
 
 from __future__ import annotations

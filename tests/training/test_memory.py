@@ -12,7 +12,7 @@ from film_recovery.training.memory import memory_named
 
 def test_what_the_libraries_here_say_is_told() -> None:
     for ask in (lambda: torch.empty(1 << 52), lambda: np.ones(1 << 52)):
-        with pytest.raises(DeviceError, match="too little memory for this training.*smaller"), memory_named():
+        with pytest.raises(DeviceError, match=r"too little memory for this training.*smaller"), memory_named():
             ask()
 
 

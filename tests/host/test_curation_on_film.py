@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Iterator
@@ -78,6 +79,7 @@ def _is_right(reels: Path, source: int, reference: int) -> bool:
 def test_from_two_reels_to_the_knobs_of_a_training(panel: Any, nuke: Any, reels: Path) -> None:
     from film_recovery_nuke import needs
     from film_recovery_nuke.graph import Pair
+    from film_recovery_nuke.panels import curate_page
 
     analyse, match, select, align = panel.pages[1].tabs
     analyse.start()
@@ -88,6 +90,8 @@ def test_from_two_reels_to_the_knobs_of_a_training(panel: Any, nuke: Any, reels:
     assert [text for text in _column(analyse.table, 1) if text not in ("1001-1023", "5001-5024")] == shots
     assert "neg.####.exr" in analyse.notes.text() and str(reels) not in analyse.notes.text()
     assert not analyse.bar.isVisible() and analyse.start_button.isEnabled()
+    gaps = dataclasses.replace(record.elements[0], missing="1003,1005-1006", broken={"1007": "it is no picture"})
+    assert curate_page._condition(gaps).endswith(" No files: 1003,1005-1006. Unreadable: 1007.")
 
     panel.pages[1].go(1)
     match.start()

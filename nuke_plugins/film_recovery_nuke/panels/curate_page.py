@@ -59,7 +59,7 @@ def _condition(element: ElementFigures) -> str:
         text = text[len(element.name) + 2 :]
     text = text[:1].upper() + text[1:]
     if element.missing:
-        text += f" No files: {format_frames(element.missing)}."
+        text += f" No files: {element.missing}."
     if element.broken:
         text += f" Unreadable: {format_frames(int(frame) for frame in element.broken)}."
     return text

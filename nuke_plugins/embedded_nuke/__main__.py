@@ -41,33 +41,33 @@ class _Options:
         self.trusted = False
         self.remaps: list[tuple[str, str]] = []
         self.rest: list[str] = []
-        todo = list(words)
-        while todo:
-            self._take(todo)
+        left = list(words)
+        while left:
+            self._take(left)
 
-    def _take(self, todo: list[str]) -> None:
-        word = todo.pop(0)
+    def _take(self, left: list[str]) -> None:
+        word = left.pop(0)
         if word == "-x":
             self.mode = "render"
         elif word == "-X":
             self.mode = "render"
-            self.nodes += _value(todo, word).split(",")
+            self.nodes += _value(left, word).split(",")
         elif word == "-F":
-            self._add_range(_value(todo, word))
+            self._add_range(_value(left, word))
         elif word in ("-t", "--trust"):
             self.trusted = self.trusted or word == "--trust"
             if word == "-t":
                 self.mode = "terminal"
-                self.rest, todo[:] = list(todo), []
+                self.rest, left[:] = list(left), []
         elif word in _FLAVOURS:
             self.flavour = _FLAVOURS[word]
         elif word == "--cont":
             self.keep_going = True
         elif word == "--remap":
-            self._add_remaps(_value(todo, word))
+            self._add_remaps(_value(left, word))
         elif word in _IGNORED:
             for _ in range(_IGNORED[word]):
-                _value(todo, word)
+                _value(left, word)
         elif word.startswith("-") and not looks_like_range(word):
             raise CommandLineError(f"'{word}' is not known here.")
         else:
@@ -89,10 +89,10 @@ class _Options:
         self.remaps += list(zip(parts[::2], parts[1::2]))
 
 
-def _value(todo: list[str], option: str) -> str:
-    if not todo:
+def _value(left: list[str], option: str) -> str:
+    if not left:
         raise CommandLineError(f"{option} needs a word after it.")
-    return todo.pop(0)
+    return left.pop(0)
 
 
 def main(words: Sequence[str]) -> int:

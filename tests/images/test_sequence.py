@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import fileseq
@@ -54,6 +55,14 @@ def test_patterns_find_negative_long_and_missing_frames(pattern: str, tmp_path: 
     assert np.allclose(sequence.read(7).rgb, PICTURE)
     with pytest.raises(MissingFrameError, match="no frame 8"):
         sequence.read(8)
+
+
+def test_frames_whose_names_are_not_utf8_are_refused_by_name(tmp_path: Path) -> None:
+    """As from a disk of Latin-1 days; OpenImageIO cannot open them."""
+    written = write(tmp_path, "cafe.0001.png") / "cafe.0001.png"
+    os.rename(written, os.fsencode(tmp_path) + b"/caf\xe9.0001.png")
+    with pytest.raises(InputError, match=r"caf\\udce9.0001.png' is not UTF-8.*rename"):
+        open_sequence(tmp_path)
 
 
 @given(st.integers(-9999, 123456), st.sampled_from(["x.####.exr", "x.%04d.exr", "x.#.exr", "x.%d.exr"]))

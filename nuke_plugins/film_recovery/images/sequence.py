@@ -88,13 +88,19 @@ def open_sequence(files: Path | str) -> Sequence:
 
     Raises:
         MissingFrameError: nothing is there; the message says what is there instead.
-        InputError: the folder holds no images, or images of several kinds, or it cannot be read.
+        InputError: the folder holds no images, or images of several kinds, or it cannot be read; a name is not UTF-8.
         UnreadableImageError: the movie is damaged.
     """
     try:
-        return _opened(Path(files).expanduser())
+        found = _opened(Path(files).expanduser())
     except OSError as error:
         raise InputError(f"{files} cannot be read ({error.strerror}); check its permissions, or the disk it is on.") from error
+    for file in found.files.values():
+        try:
+            file.name.encode()
+        except UnicodeEncodeError as error:  # image libraries name files in UTF-8 only
+            raise InputError(f"{str(file)!a} is not UTF-8, as names of files have to be; rename the frames.") from error
+    return found
 
 
 def _opened(path: Path) -> Sequence:

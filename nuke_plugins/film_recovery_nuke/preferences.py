@@ -62,7 +62,8 @@ def get(key: str) -> str:
 
 
 def save_user(values: dict[str, str]) -> None:
-    """Write the user's file, whole or not at all; keys that are not given keep their value there.
+    """Write the user's file, whole or not at all; keys that are not given keep their value there. An empty value is taken out
+    of it, so that what the layers below say holds again.
 
     Raises:
         HostError: an unknown key, or the file that is there is damaged.
@@ -72,7 +73,8 @@ def save_user(values: dict[str, str]) -> None:
     if unknown:
         raise HostError(f"There is no setting '{unknown[0]}'; there are {', '.join(KEYS)}.")
     before = _read(user_file()) if user_file().is_file() else {}
-    write_json(user_file(), {**before, **values})
+    given_back = {key for key, value in values.items() if not value}
+    write_json(user_file(), {key: value for key, value in {**before, **values}.items() if key not in given_back})
 
 
 def _take(file: Path, found: dict[str, Setting], warnings: list[str]) -> None:

@@ -80,6 +80,9 @@ def test_every_setting_tells_its_layer(nuke: Any, tmp_path: Path, monkeypatch: p
     assert found["data_folder"] == preferences.Setting("", "package")
     assert len(warnings) == 2
     assert any("no setting 'colour'" in warning for warning in warnings)
+    preferences.save_user({"cache_folder": "/mine", "device": ""})
+    assert json.loads(preferences.user_file().read_text()) == {"cache_folder": "/mine"}
+    assert preferences.load()[0]["device"] == preferences.Setting("cpu", str(studio))
 
 
 def test_damaged_settings_are_told_with_their_file(nuke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,8 @@ class PreferencesPage(QtWidgets.QWidget):
         row_of_buttons.addStretch(1)
         layout = QtWidgets.QVBoxLayout(self)
         intro = QtWidgets.QLabel(
-            f"Package < studio ({preferences.VARIABLE}) < yours (~/.nuke/{preferences.user_file().name}) < the node's knobs."
+            f"Package < studio ({preferences.VARIABLE}) < yours (~/.nuke/{preferences.user_file().name}) < the node's knobs. "
+            "Empty a field and save to give a value of yours back."
         )
         intro.setWordWrap(True)
         layout.addWidget(intro)

@@ -25,7 +25,7 @@ from film_recovery.pairs.manifest import Manifest
 from film_recovery.pairs.targets import make_target
 from film_recovery.training.guidance.alignment import lie_of
 from film_recovery.training.guidance.curve import Curve, judge_curve
-from film_recovery.training.guidance.judge import judge_pairs, without_symptoms
+from film_recovery.training.guidance.judge import judge_pairs, without_symptoms, write_findings
 from film_recovery.training.guidance.picture import WORST, error_map, heat, with_scale
 from film_recovery.training.guidance.views import cells_in_view, means, view_of, views_of
 from film_recovery.training.loop import train_dataset
@@ -215,13 +215,37 @@ AFTER_BEST = [(10, 30.5), (20, 31.5), (30, 31.2), (40, 31.0), (50, 30.9)]
         (Curve(30.0, AFTER_BEST, FALLING, 31.5, 50, 5.0), ["overfit"]),
         (Curve(30.0, AFTER_BEST, FALLING[::-1], 31.5, 50, 5.0), ["unstable"]),
         (Curve(30.0, AFTER_BEST, LEAPING, 31.5, 50, 5.0, coarse=20), ["unstable"]),
+        (Curve(30.0, AFTER_BEST, FALLING, 32.5, 50, 5.0), ["overfit"]),
+        (Curve(30.0, LEVEL, FALLING, 32.0, 100, 5.0), []),
         (Curve(31.0, LEVEL, FALLING, 31.0, 100, 5.0), ["start-is-best"]),
         (Curve(None, [], FALLING, None, 100, 5.0), []),
     ],
-    ids=["sound", "still rising", "hardly shown", "memorised", "astray", "halfway back", "start", "nothing held out"],
+    ids=["sound", "still rising", "hardly shown", "memorised", "astray", "halfway back", "memorised, and a part is best",
+         "a part is best", "start", "nothing held out"],
 )
 def test_a_curve_is_judged(curve: Curve, names: list[str]) -> None:
     assert [finding.name for finding in judge_curve(curve)] == names
+
+
+def test_the_fall_that_is_told_is_that_of_the_curve() -> None:
+    (found,) = judge_curve(Curve(30.0, AFTER_BEST, FALLING, 32.5, 50, 5.0))
+    assert "fell from 31.50 to 30.90 dB" in found.sentence
+
+
+@given(st.integers(1, 5000), st.floats(1e-3, 0.999))
+def test_what_was_hardly_shown_is_shown_by_the_steps_that_are_advised(steps: int, seen: float) -> None:
+    (found,) = judge_curve(Curve(30.0, LEVEL, FALLING, 31.0, steps, seen))
+    advised = int(found.advice.removeprefix("Train longer: ").split()[0])
+    assert advised >= 500 and seen * (advised + 1) / steps >= 0.999
+
+
+def test_two_findings_of_a_name_and_a_frame_have_a_picture_each(sides: Sides, tmp_path: Path) -> None:
+    found = [Finding("clipped", f"In frame 101 {end} are cut off.", "", [101]) for end in ("highlights", "shadows")]
+    folder = RunFolder(tmp_path)
+    done = write_findings(folder, dataset(sides), found, lambda source: source, 10)
+    pictures = [(tmp_path / one.picture).read_bytes() for one in done]
+    assert pictures[0] != pictures[1]
+    assert load_findings(folder.findings) == done
 
 
 def test_a_finding_does_not_stand_beside_what_explains_it() -> None:

@@ -141,7 +141,7 @@ def has_levelled(held_out: Sequence[tuple[int, float]], whole: int) -> bool:
     """
     done = held_out[-1][0] if held_out else 0
     early = [value for step, value in held_out if step <= done * 2 / 3]
-    if done < _EARLIEST * whole or not early:
+    if not _EARLIEST * whole <= done < (1.0 - _COOLING) * whole or not early:  # later there is nothing left to cut
         return False
     late = [value for step, value in held_out if step > done * 2 / 3]
     return max(late) - max(early) < _LEVEL * (done / 3) / (whole / 10)

@@ -39,11 +39,13 @@ class Curve:
 def judge_curve(curve: Curve) -> list[Finding]:
     """At most one finding: too much training, too little, an unstable one, or no use of it (a note)."""
     if curve.seen < _SEEN:
-        return [_underfit(f"In {curve.steps} steps each part of the pairs was shown {curve.seen:.1f} times.", curve)]
+        enough = round(curve.steps * _SEEN / max(curve.seen, 1e-3))
+        return [_underfit(f"In {curve.steps} steps each part of the pairs was shown {curve.seen:.1f} times.", curve, enough)]
     if curve.start is None or curve.best is None or len(curve.held_out) < 3:
         return []
-    if _fell(curve):
-        fell = f"The held-out figure fell from {curve.best:.2f} to {curve.held_out[-1][1]:.2f} dB while the training loss"
+    highest = max(curve.start, *(value for _, value in curve.held_out))  # the best may have been given less of the correction
+    if _fell(curve, highest):
+        fell = f"The held-out figure fell from {highest:.2f} to {curve.held_out[-1][1]:.2f} dB while the training loss"
         if _loss_fell(curve):
             return [Finding(
                 "overfit",
@@ -69,14 +71,13 @@ def judge_curve(curve: Curve) -> list[Finding]:
     return []
 
 
-def _underfit(sentence: str, curve: Curve) -> Finding:
-    return Finding("underfit", sentence, f"Train longer: {max(2 * curve.steps, 500)} steps or more.")
+def _underfit(sentence: str, curve: Curve, enough: int = 0) -> Finding:
+    return Finding("underfit", sentence, f"Train longer: {max(2 * curve.steps, 500, enough)} steps or more.")
 
 
-def _fell(curve: Curve) -> bool:
-    """The last two figures lie clearly below the best."""
-    best = curve.best or 0.0
-    return curve.held_out[-1][1] < best - _FELL and curve.held_out[-2][1] < best - 0.5 * _FELL
+def _fell(curve: Curve, highest: float) -> bool:
+    """The last two figures lie clearly below the highest."""
+    return curve.held_out[-1][1] < highest - _FELL and curve.held_out[-2][1] < highest - 0.5 * _FELL
 
 
 def _loss_fell(curve: Curve) -> bool:

@@ -78,12 +78,12 @@ def write_findings(run: RunFolder, dataset: Dataset, findings: list[Finding], re
         StorageError: the disk is full.
     """
     pairs, done = {pair.frame: pair for pair in dataset.pairs}, []
-    for finding in findings:
+    for place, finding in enumerate(findings, 1):  # there can be two of a name and a frame
         pair = pairs.get(finding.frames[0]) if finding.frames else None
         if pair is None:
             done.append(finding)
             continue
-        path = run.sheets / f"finding_{finding.name}_{pair.frame}.png"
+        path = run.sheets / f"finding_{place}_{finding.name}_{pair.frame}.png"
         boxes = _boxes(pair, dataset) if finding.name == "burnt-in-text" else []
         marks = pinned_of(view_of(pair, dataset)) if finding.name == "clipped" else None
         draw_finding(path, finding, pair, recover(pair.source), dataset.manifest.encoding, boxes, marks)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from film_recovery.images.encodings import encode
 from film_recovery.images.frame import Frame
-from film_recovery.images.io import write_frame
+from film_recovery.images.io import read_frame, write_frame
 from film_recovery.modelfile.load import load_model
 from film_recovery.pairs.dataset import Dataset, build_dataset, load_dataset
 from film_recovery.training import loop
@@ -336,6 +337,22 @@ def test_pictures_take_a_small_part_of_the_time(elements: Path, tmp_path: Path) 
     steps = [event["step"] for event in read_events(run.events, "contact_sheet")]
     assert (steps[0], steps[-1]) == (1, STEPS) and len(steps) < STEPS
     assert [event["step"] for event in read_events(run.events, "preview")] == steps
+
+
+def test_a_run_with_a_preview_goes_on_where_its_elements_are_not(elements: Path, tmp_path: Path) -> None:
+    here = shutil.copytree(elements, tmp_path / "elements")
+    frame = read_frame(here / "faded.0002.exr").rgb
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(StoppedError):
+        train(job(here, preview=2), run.path, StopAfter(12))
+    shutil.rmtree(here)
+    resume(run.path)
+    events = read_events(run.events)
+    assert events[-1]["event"] == "finished"
+    shown = next(event for event in reversed(events) if event["event"] == "preview")
+    assert shown["handed_out"] and (run.path / shown["path"]).is_file()
+    x, y, width, height = load_dataset(run.dataset).manifest.crop
+    assert np.array_equal(read_frame(run.preview / "input.exr").rgb, frame[y : y + height, x : x + width])
 
 
 def test_there_are_no_more_sheets_than_anybody_looks_at(

@@ -82,7 +82,10 @@ def make_job(options: dict[str, Any]) -> TrainingJob:
     match_file = values.pop("match_file")
     if match_file and values["offset"]:
         raise UsageError("Give either --match, which knows every partner, or --offset.")
-    chosen = _curated(values.pop("pairs_file"), match_file, reference or target, values)
+    pairs_file = values.pop("pairs_file")
+    if pairs_file and values["offset"]:
+        raise UsageError("Give either --pairs, which names every partner, or --offset.")
+    chosen = _curated(pairs_file, match_file, reference or target, values)
     minutes, steps = values.pop("minutes"), values.pop("steps")
     if minutes is None and steps is None:
         minutes = _DEFAULT_MINUTES
@@ -188,7 +191,9 @@ def verify(**options: Any) -> dict[str, Any]:
     """
     job = make_job(options)
     from film_recovery.pairs.verify import verify_job
+    from film_recovery.training.loop import check_files
 
+    check_files(job)
     with stoppable() as reporter:
         findings = verify_job(job, reporter)
     for finding in findings:

@@ -159,7 +159,7 @@ def _aligned(gathered: Gathered, tell: Reporter) -> list[tuple[FloatArray, Float
     pictures = []
     for pair in gathered.pairs:
         if tell.should_stop():
-            raise StoppedError("Stopped while aligning the pairs; nothing was written.")
+            raise StoppedError("Stopped while aligning the pairs; nothing was written, so run it again.")
         source = gathered.source.read(pair.frame).rgb
         reference = gathered.reference.read(pair.reference_frame).rgb
         moved = warp(reference, pair.registration, source.shape[:2])

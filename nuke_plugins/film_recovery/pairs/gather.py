@@ -92,7 +92,7 @@ def gather(job: TrainingJob, reporter: Reporter | None = None) -> Gathered:
     tell.stage(f"Verifying and aligning {len(wanted)} pairs")
     for index, frame in enumerate(wanted):
         if tell.should_stop():
-            raise StoppedError("Stopped while verifying the pairs; nothing was written.")
+            raise StoppedError("Stopped while verifying the pairs; nothing was written, so run it again.")
         _survey_pair(job, encoding, (source, reference), frame, frame in held_out, reasons.get(frame, "given by hand"), survey)
         tell.progress(index + 1, len(wanted), "pair")
     findings = survey.findings

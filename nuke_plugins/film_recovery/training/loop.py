@@ -26,6 +26,8 @@ from film_recovery.contract.job import TrainingJob, load_job
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery.images.familiar import FamiliarColours, cells_of
+from film_recovery.images.frame import Frame
+from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.sequence import open_sequence
 from film_recovery.modelfile.export import export_model
 from film_recovery.pairs.dataset import Dataset, Pair, build_dataset, load_dataset
@@ -82,7 +84,7 @@ def train(job: TrainingJob, folder: Path, reporter: Reporter | None = None, team
     """
     team, run = team or Team(), _new_run(job, folder)
     team.check(job)
-    _check_files(job)
+    check_files(job)
     with run.locked():
         _forget_attempt(run)
         with _failures_recorded(run):
@@ -153,7 +155,7 @@ def _forget_attempt(run: RunFolder) -> None:
     (run.dataset / FILE_NAME).unlink(missing_ok=True)
 
 
-def _check_files(job: TrainingJob) -> None:
+def check_files(job: TrainingJob) -> None:
     """Before the work of preparing pairs, what would end a training only after it. Raises :class:`InputError`, and
     :class:`VerificationError` and :class:`UnreadableImageError` for a preview that cannot be recovered."""
     if job.preview is not None:
@@ -183,7 +185,7 @@ def _run(
     else:
         reporter.stage("Fitting the closed-form start")
         trainer, start = _fresh(job, run, dataset, make_graph or build_graph, team)
-    monitor = Monitor(run, dataset.pairs, _preview(job, dataset))
+    monitor = Monitor(run, dataset.pairs, _preview(job, run, dataset))
     if not resuming:
         monitor.log.append("started", task=job.task, steps=trainer.plan.steps, precision=trainer.plan.precision,
                            device=trainer.plan.device, processes=team.count,
@@ -377,13 +379,18 @@ def _colours(training: list[Pair], dataset: Dataset) -> str:
     return "" if found is None else found.to_text()
 
 
-def _preview(job: TrainingJob, dataset: Dataset) -> FloatArray | None:
-    """The preview frame, cropped as the pairs are; None if the job names none."""
+def _preview(job: TrainingJob, run: RunFolder, dataset: Dataset) -> FloatArray | None:
+    """The preview frame, cropped as the pairs are; None if the job names none. The run keeps it, since it can be resumed where
+    its elements are not."""
     if job.preview is None:
         return None
-    picture = open_sequence(job.source).read(job.preview).rgb
-    x, y, width, height = dataset.manifest.crop
-    return np.ascontiguousarray(picture[y : y + height, x : x + width])
+    kept = run.preview / "input.exr"
+    if not kept.is_file():
+        picture = open_sequence(job.source).read(job.preview).rgb
+        x, y, width, height = dataset.manifest.crop
+        part = Frame.from_rgb(np.ascontiguousarray(picture[y : y + height, x : x + width]), pixel_type="float")
+        write_frame(kept, part, pixel_type="float")
+    return read_frame(kept).rgb
 
 
 @contextlib.contextmanager
@@ -406,4 +413,4 @@ def _record_failure(run: RunFolder, error: BaseException | None) -> None:
         EventLog(run.events).append("failed", text=text, code=int(ExitCode.CRASH))
 
 
-__all__ = ["DivergedError", "TrainingResult", "resume", "train", "train_dataset"]
+__all__ = ["DivergedError", "TrainingResult", "check_files", "resume", "train", "train_dataset"]

@@ -33,7 +33,7 @@ class RunState:
         handed_out: what the model that is handed out reaches on them, dB, and the share of the correction that it has; None
             before it is, and without held-out pairs.
         stage: what it is doing, in words.
-        warnings: what it warned about, newest last; ``failure`` is why it failed.
+        warnings: what it warned about, causes before symptoms; ``failure`` is why it failed.
         findings: what the training was judged to be, with what to do.
         sheet, preview, model: the newest contact sheet and preview, and the exported model.
         seconds_left: a guess from the last steps; None without one.
@@ -63,6 +63,12 @@ class RunState:
         if self.handed_out is not None:
             return self.handed_out[0]
         return max((value for _, value in self.held_out), default=None)
+
+    @property
+    def warning(self) -> str:
+        """The one to tell where there is room for one, notes last; empty for none."""
+        worst = [found.text for found in self.findings if found.severity == "warning"]
+        return next(iter([*worst, *self.warnings]), "")
 
     def sentence(self) -> str:
         """The state in words, for a node's status line."""
@@ -186,7 +192,8 @@ class RunReader:
             figure, share = _number(event.get("psnr")), _number(event.get("share"))
             state.handed_out = None if figure is None or share is None else (figure, share)
         elif kind == "resumed":
-            state.handed_out = None
+            state.handed_out = state.seconds_left = None
+            self._times = []  # of before the stop: the rate must not count the time in which nothing ran
         state.stage = kind.replace("_", " ")
 
     def _time(self, at: float, state: RunState) -> None:

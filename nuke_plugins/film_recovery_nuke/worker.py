@@ -29,6 +29,7 @@ LOG, PROCESS = "worker.log", "worker.pid"
 _ANSWER_SECONDS = 20.0
 _TAIL = 12  # lines of the worker's output that an error quotes
 _POLL_SECONDS = 0.1
+_PATIENCE = 5.0  # seconds
 _STARTING_SECONDS = 600.0  # by then a worker has taken its folder's lock; a process id that is older may be another's
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -160,6 +161,7 @@ def call(
     arguments: Sequence[str],
     cancelled: Callable[[], bool] | None = None,
     on_line: Callable[[str], None] | None = None,
+    patience: float = _PATIENCE,
 ) -> tuple[int, dict[str, Any] | None, str]:
     """Run a worker's command with ``--json`` and wait for it, as long as it takes.
 
@@ -167,6 +169,7 @@ def call(
         arguments: the command and its options.
         cancelled: asked ten times a second; True ends the worker, politely first.
         on_line: told every line that it prints for people.
+        patience: seconds that the worker has, once it is asked to end, until it is killed.
 
     Returns:
         Exit code, the JSON object (None if there is none), and the last lines that it printed.
@@ -176,7 +179,7 @@ def call(
         CancelledError: ``cancelled`` said so.
     """
     try:
-        answer = _run(command(*arguments, "--json"), None, cancelled, on_line)
+        answer = _run(command(*arguments, "--json"), None, cancelled, on_line, patience)
     except _Stopped as error:
         raise CancelledError(f"Cancelled while the worker ran '{arguments[0]}'.") from error
     return answer.code, _last_object(answer.output), "\n".join(answer.errors[-_TAIL:])
@@ -209,7 +212,11 @@ class _Answer:
 
 
 def _run(
-    line: Sequence[str], seconds: float | None, cancelled: Callable[[], bool] | None, on_line: Callable[[str], None] | None
+    line: Sequence[str],
+    seconds: float | None,
+    cancelled: Callable[[], bool] | None,
+    on_line: Callable[[str], None] | None,
+    patience: float = _PATIENCE,
 ) -> _Answer:
     """Run a process and read it while it runs; it has ended when this returns or raises."""
     said: queue.Queue[tuple[str, str]] = queue.Queue()
@@ -228,7 +235,7 @@ def _run(
                 raise _Hangs
     finally:
         if process is not None:
-            _end(process)
+            _end(process, patience)
     answer.code = process.returncode
     return answer
 
@@ -300,12 +307,12 @@ def _reader(stream: Any, name: str, said: queue.Queue[tuple[str, str]]) -> threa
     return thread
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """See that a process has ended: ask, wait a little, and kill."""
+def _end(process: subprocess.Popen[str], patience: float) -> None:
+    """See that a process has ended: ask, wait so many seconds, and kill."""
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(5.0)
+            process.wait(patience)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -247,10 +247,15 @@ def test_the_monitor_shows_findings_and_the_picture_of_the_chosen_one(qt: Any, n
         "Warning: It fell. Add pairs.", "Warning: Frame 7. Scan it again."
     ]  # fmt: skip
     assert (view.picture(), view._open.isEnabled()) == (None, False)
+    assert view._picture.text() == "There is no picture of this finding."
     view._list.setCurrentRow(1)
     monitor.refresh()
     assert view._list.currentRow() == 1, "the choice stays"
     assert (view.picture(), view._open.isEnabled()) == (folder / "sheets" / "finding.png", True)
+    monitor.watch(tmp_path, "Another")
+    assert monitor._status.text() == "No training yet. Choose pairs, then press Start."
+    assert (view._list.count(), monitor._warnings.toPlainText(), monitor._bar.value()) == (0, "", 0)
+    assert view._picture.text().startswith("Nothing was found.")
     monitor.close()
 
 
@@ -283,6 +288,25 @@ def test_the_monitor_finds_a_run_again_and_follows_it(qt: Any, nuke: Any, tmp_pa
     assert monitor._table.rowCount() == 2
     monitor.close()
     assert not monitor._timer.isActive()
+
+
+def test_the_monitor_follows_the_runs_that_are_not_chosen_too(qt: Any, nuke: Any, tmp_path: Path) -> None:
+    from film_recovery_nuke.panels.monitor import TrainingMonitor
+
+    logs = []
+    for name in ("Train_v001", "Train_v002"):
+        (tmp_path / name).mkdir()
+        logs.append(EventLog(tmp_path / name / "events.jsonl"))
+        logs[-1].append("started", task="chroma", steps=100)
+    logs[0].append("finished", step=100)
+    monitor = TrainingMonitor()
+    with RunFolder(tmp_path / "Train_v002").locked():
+        monitor.watch(tmp_path, "Train", "Train_v001")
+        assert [monitor._table.item(row, 1).text() for row in range(2)] == ["running", "finished"]
+        logs[1].append("finished", step=100)
+    monitor.refresh()
+    assert [monitor._table.item(row, 1).text() for row in range(2)] == ["finished", "finished"]
+    assert monitor._table.item(0, 2).text() == "100 of 100"
 
 
 def test_the_environment_page_asks_without_blocking_and_can_be_cancelled(

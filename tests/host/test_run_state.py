@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -56,6 +57,33 @@ def test_findings_are_read_from_the_diary_and_older_warnings_stay_words(run: Run
     assert state.findings == [finding]
     assert len(state.warnings) == 3 and state.warnings[1] == "In frame 7 it lies off. Align it."
     assert state.steps == 120
+
+
+def test_the_one_warning_that_is_told_is_the_first_cause(run: RunFolder) -> None:
+    log = EventLog(run.events)
+    for finding in (
+        Finding("no-held-out", "Nothing is held out.", "Hold one out.", severity="note"),
+        Finding("wrong-reference", "Frame 7 is another picture.", "Look for it.", [7]),
+        Finding("overfit", "It fell.", "Add pairs."),
+    ):
+        log.append("warning", step=100, **finding.to_event())
+    assert _state(run.path).warning == "Frame 7 is another picture. Look for it."
+    assert _state(run.path.parent / "absent").warning == ""
+
+
+def test_the_time_in_which_nothing_ran_is_no_part_of_the_rate(run: RunFolder) -> None:
+    def line(event: str, at: float, **values: object) -> str:
+        return json.dumps({"event": event, "time": at, **values}) + "\n"
+
+    ran = "".join(line("progress", float(step), step=step, loss=0.1) for step in range(110, 151, 10))
+    went_on = "".join(line("progress", 50000.0 + step, step=step, loss=0.1) for step in range(160, 201, 10))
+    run.events.write_text(line("started", 0.0, task="chroma", steps=400) + ran + line("stopped", 151.0, step=150))
+    with open(run.events, "a", encoding="utf-8") as stream:
+        stream.write(line("resumed", 50150.0))
+    assert _state(run.path).seconds_left is None
+    with open(run.events, "a", encoding="utf-8") as stream:
+        stream.write(went_on)
+    assert _state(run.path).seconds_left == pytest.approx(200.0)
 
 
 def test_a_killed_training_is_told_from_a_running_one(run: RunFolder) -> None:

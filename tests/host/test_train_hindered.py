@@ -109,6 +109,18 @@ def test_looking_the_frames_over_can_be_cancelled(node: Any, fake_worker: Any, t
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
+@pytest.mark.parametrize(("knob", "value", "told"), [
+    ("batchSize", 0, "Batch and intervals must be 1 or more"), ("initialWeights", "/no/such/run", "/no/such/run"),
+])  # fmt: skip
+def test_what_a_start_would_refuse_verifying_refuses(
+    node: Any, worker: Path, tmp_path: Path, knob: str, value: Any, told: str
+) -> None:
+    node[knob].setValue(value)
+    node["verifyInputs"].execute()
+    assert told in _messages()[-1] and "Nothing stands against" not in _messages()[-1]
+    assert _runs(tmp_path) == []
+
+
 def test_cancelling_a_start_to_the_last_frame_leaves_nothing(node: Any, worker: Path, tmp_path: Path) -> None:
     from embedded_nuke.api.progress import watch_tasks
 

@@ -146,6 +146,29 @@ def test_a_signal_while_a_command_starts_ends_it_too(nuke: Any, fake: Any, monke
     assert [process.returncode for process in started] == [-signal.SIGTERM]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(("patience", "saved"), [(0.1, False), (60.0, True)])
+def test_a_worker_that_is_stopped_has_the_time_to_save_that_it_is_given(
+    nuke: Any, fake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, patience: float, saved: bool
+) -> None:
+    from film_recovery_nuke.errors import CancelledError
+
+    body = (
+        "import signal, time\n"
+        "def save(*_):\n"
+        "    time.sleep(2.0)\n"
+        f"    open({str(tmp_path / 'saved')!r}, 'w').close()\n"
+        "    sys.exit(6)\n"
+        "signal.signal(signal.SIGTERM, save)\n"
+        f"open({str(tmp_path / 'ready')!r}, 'w').close()\n"
+        "time.sleep(60)"
+    )
+    monkeypatch.setenv("FILM_RECOVERY_PYTHON", str(fake(body)))
+    with pytest.raises(CancelledError):
+        _worker().call(["train"], (tmp_path / "ready").exists, patience=patience)
+    assert (tmp_path / "saved").exists() == saved
+
+
 def test_a_detached_worker_has_a_session_of_its_own(
     nuke: Any, fake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

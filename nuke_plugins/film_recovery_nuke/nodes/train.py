@@ -26,6 +26,7 @@ CLASS = "RecoveryTrain"
 _LABELS = {"source": "Source", "reference": "Reference", "preview": "Preview"}
 _PATTERN = "{side}.%04d.exr"
 REQUEST, PAIRS = "request.json", "pairs.json"
+_PATIENCE = 120.0  # seconds that a training has to come to a checkpoint: a held-out evaluation of large frames may lie before
 _PARTNERS = re.compile(r"^(-?\d+):(-?\d+)$")
 
 
@@ -253,7 +254,7 @@ def ensure_trained(node: Any, say: Callable[[str], None]) -> Path:
     if found.state != "finished" or found.model is None:
         say(f"{node.fullName()}: {'goes on with' if earlier else 'trains'} {folder.name}")
         words = ["resume", str(folder)] if RunFolder(folder).job.is_file() else train_arguments(folder, plan)
-        code, _, tail = worker.call(words, None, say)
+        code, _, tail = worker.call(words, None, say, patience=_PATIENCE)
         if code:
             raise worker.failed(f"{node.fullName()} could not be trained", code, tail)
         found = read_run(folder)
@@ -311,9 +312,9 @@ def verify(node: Any) -> list[dict[str, Any]]:
             code, said, tail = worker.call(["verify", *plan.options, *worker_inputs(folder, plan)], cancelled)
     finally:
         _remove(folder)
-    if said is None:
+    if said is None or "findings" not in said:
         raise worker.failed(f"{node.name()}: the frames could not be looked over", code, tail)
-    findings: list[dict[str, Any]] = said.get("findings", [])
+    findings: list[dict[str, Any]] = said["findings"]
     text = "\n".join(f"{finding['severity']}: {finding['message']}" for finding in findings)
     many = sum(pair.held_out for pair in plan.pairs)
     held = f", {many} held out" if many else ""
@@ -411,7 +412,7 @@ def _refreshed(node: Any) -> RunState:
     if found.model is not None and nuke.GUI:  # headless the slices of a job must all have the model that the script names
         _take_model(node, found.model)
     if found.warnings:
-        text += "\n" + found.warnings[-1]
+        text += "\n" + found.warning
     if node["status"].value() != text:
         node["status"].setValue(text)
     return found

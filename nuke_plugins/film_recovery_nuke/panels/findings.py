@@ -9,6 +9,9 @@ from film_recovery.contract.findings import Finding
 from film_recovery_nuke.panels.picture import PictureLabel
 from film_recovery_nuke.panels.qt import Qt, QtCore, QtGui, QtWidgets
 
+_NOTHING = "Nothing was found. A training is judged when its last step is done."
+_PICTURELESS = "There is no picture of this finding."
+
 
 class FindingsView(QtWidgets.QWidget):
     """A list of findings; the chosen one's picture under it, which a button opens in the viewer of the system."""
@@ -20,7 +23,7 @@ class FindingsView(QtWidgets.QWidget):
         self._list = QtWidgets.QListWidget()
         self._list.setWordWrap(True)
         self._list.currentRowChanged.connect(self._choose)
-        self._picture = PictureLabel("Nothing was found. A training is judged when its last step is done.")
+        self._picture = PictureLabel(_NOTHING)
         self._open = QtWidgets.QPushButton("Open picture")
         self._open.clicked.connect(self._show_outside)
         layout = QtWidgets.QVBoxLayout(self)
@@ -55,7 +58,7 @@ class FindingsView(QtWidgets.QWidget):
 
     def _choose(self, _row: int) -> None:
         path = self.picture()
-        self._picture.show_file(path)
+        self._picture.show_file(path, _PICTURELESS if self._findings else _NOTHING)
         self._open.setEnabled(path is not None)
 
     def _show_outside(self) -> None:

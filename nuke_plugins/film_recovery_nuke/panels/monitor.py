@@ -10,10 +10,11 @@ from film_recovery_nuke.panels.findings import FindingsView
 from film_recovery_nuke.panels.loss_graph import LossGraph
 from film_recovery_nuke.panels.picture import PictureLabel
 from film_recovery_nuke.panels.qt import Qt, QtCore, QtWidgets
-from film_recovery_nuke.run_state import RunReader, RunState, read_run, runs_of
+from film_recovery_nuke.run_state import RunReader, RunState, runs_of
 
 _EVERY_MS = 1000
 _RUNNING = ("running", "starting")
+_NO_TRAINING = "No training yet. Choose pairs, then press Start."
 
 
 class TrainingMonitor(QtWidgets.QWidget):
@@ -23,7 +24,7 @@ class TrainingMonitor(QtWidgets.QWidget):
         super().__init__(parent)
         self._home: Path | None = None
         self._prefix = self._current = ""
-        self._reader: RunReader | None = None
+        self._readers: dict[str, RunReader] = {}  # by the name of the run
         self._build()
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(_EVERY_MS)
@@ -32,7 +33,7 @@ class TrainingMonitor(QtWidgets.QWidget):
     def watch(self, home: Path | None, prefix: str = "", current: str = "") -> None:
         """Follow the runs ``<prefix>_v###`` of a folder, and ``current``, which is chosen: a node that was renamed has it under
         its former name. Without one the newest is."""
-        self._home, self._prefix, self._current, self._reader = home, prefix, current, None
+        self._home, self._prefix, self._current, self._readers = home, prefix, current, {}
         self._fill_table(current)
         self.refresh()
         self._timer.start()
@@ -43,19 +44,27 @@ class TrainingMonitor(QtWidgets.QWidget):
         self._smooth.setValue(int(100 * smoothness))
 
     def refresh(self) -> RunState | None:
-        """Read what was added to the chosen run; returns its state, None without a run."""
+        """Read what was added to the chosen run, and to those that were running; returns its state, None without a run."""
         if self._home is not None and self._names() != self._listed:
             self._fill_table(self._chosen())
         name = self._chosen()
         if not name or self._home is None:
-            self._status.setText("No training yet. Choose pairs, then press Start.")
+            self._show(RunState(Path()))
+            self._status.setText(_NO_TRAINING)
             return None
-        folder = self._home / name
-        if self._reader is None or self._reader.folder.path != folder:
-            self._reader = RunReader(folder)
-        state = self._reader.read()
+        for row, other in enumerate(self._listed):
+            if other != name and self._table.item(row, 1).text() in _RUNNING:
+                self._fill_row(row, other, self._read(other))
+        state = self._read(name)
+        self._fill_row(self._table.currentRow(), name, state)
         self._show(state)
         return state
+
+    def _read(self, name: str) -> RunState:
+        assert self._home is not None
+        if name not in self._readers:
+            self._readers[name] = RunReader(self._home / name)
+        return self._readers[name].read()
 
     def stop(self) -> None:
         """Stop looking; the training goes on."""
@@ -84,7 +93,7 @@ class TrainingMonitor(QtWidgets.QWidget):
         self._table.setMinimumHeight(90)
         self._table.setMaximumHeight(120)
         self._table.itemSelectionChanged.connect(self._choose)
-        self._status = QtWidgets.QLabel("No training yet. Choose pairs, then press Start.")
+        self._status = QtWidgets.QLabel(_NO_TRAINING)
         self._status.setWordWrap(True)
         self._bar = QtWidgets.QProgressBar()
         self._graph = LossGraph()
@@ -140,8 +149,7 @@ class TrainingMonitor(QtWidgets.QWidget):
         self._table.blockSignals(True)
         self._table.setRowCount(len(names))
         for row, name in enumerate(names):
-            state = read_run(self._home / name) if self._home is not None else RunState(Path())
-            self._fill_row(row, name, state)
+            self._fill_row(row, name, self._read(name))
         chosen = names.index(current) if current in names else 0
         if names:
             self._table.selectRow(chosen)
@@ -163,7 +171,6 @@ class TrainingMonitor(QtWidgets.QWidget):
         return item.text() if item is not None else ""
 
     def _choose(self) -> None:
-        self._reader = None
         self.refresh()
 
     def _restyle(self) -> None:
@@ -172,7 +179,6 @@ class TrainingMonitor(QtWidgets.QWidget):
         self._graph.update()
 
     def _show(self, state: RunState) -> None:
-        self._fill_row(self._table.currentRow(), state.folder.name, state)
         self._status.setText(state.sentence())
         self._bar.setRange(0, state.steps if state.steps else (0 if state.state in _RUNNING else 1))
         self._bar.setValue(state.step)
@@ -180,6 +186,6 @@ class TrainingMonitor(QtWidgets.QWidget):
         self._sheet.show_file(state.sheet)
         self._preview.show_file(state.preview)
         self._findings.show_findings(state.folder, state.findings)
-        text = "\n".join(reversed(state.warnings))
+        text = "\n".join(state.warnings)
         if text != self._warnings.toPlainText():
             self._warnings.setPlainText(text)

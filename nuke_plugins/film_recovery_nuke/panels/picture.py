@@ -22,11 +22,11 @@ class PictureLabel(QtWidgets.QLabel):
         self.setMinimumSize(160, 90)
         self.setSizePolicy(QtWidgets.QSizePolicy.Ignored, QtWidgets.QSizePolicy.Expanding)
 
-    def show_file(self, path: Path | None) -> None:
-        """Show a file; nothing is read while it has not changed."""
+    def show_file(self, path: Path | None, empty: str = "") -> None:
+        """Show a file; nothing is read while it has not changed. Without one a sentence, ``empty`` or the usual one."""
         if path is None or not path.is_file():
             self._pixmap, self._path = None, None
-            self.setText(self._empty)
+            self.setText(empty or self._empty)
             return
         changed = path.stat().st_mtime
         if path == self._path and changed == self._changed:

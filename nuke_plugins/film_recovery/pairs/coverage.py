@@ -111,5 +111,6 @@ def _apart(centres: FloatArray, luma: float, chroma: float) -> FloatArray:
 def _covariance(centres: FloatArray) -> FloatArray:
     """Prior covariance (M, M) of the mapping's change at the looks."""
     apart = _apart(centres, _LUMA_REACH, _CHROMA_REACH)
-    linear = 1.0 + (centres - centres.mean(axis=0)) @ (centres - centres.mean(axis=0)).T * 16.0
+    spread = centres - centres.mean(axis=0) if len(centres) else centres
+    linear = 1.0 + spread @ spread.T * 16.0
     return np.asarray(_BEND**2 * np.exp(-0.5 * apart) + _TILT**2 * linear)

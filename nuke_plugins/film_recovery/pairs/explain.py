@@ -58,7 +58,8 @@ class Words:
         self._looks, self._coverage, self._frames = looks, coverage, frames
         names = [name_colour(looks.shown[look]) for look in coverage.present]
         self._names = sorted(set(names))
-        self._member = np.array([[name == one for one in names] for name in self._names], bool).reshape(len(self._names), -1)
+        member = [[name == one for one in names] for name in self._names]  # of a scope of which nothing can be read, nothing
+        self._member = np.array(member, bool).reshape(len(self._names), len(names))
 
     def adds(self, row: int, before: Sequence[int]) -> list[str]:
         """What the row brings that the rows before it lacked: at most three colours, then what is extreme about it."""

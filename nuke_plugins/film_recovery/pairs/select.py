@@ -101,7 +101,7 @@ def select_pairs(material: Material, request: SelectionRequest, reporter: Report
         scope=request.scope,
         pairs=pairs,
         scopes=records,
-        rejected=_rejected(state),
+        rejected=_rejected(state, {row for result in results for row in (*result.training, *result.held_out)}),
         advice=state.advice,
     )
     return Selected(record, material, results)
@@ -151,7 +151,7 @@ def _training(
 ) -> list[int]:
     """The rows to train on. ``steps`` receives what each number of pairs that was tried covers."""
     asked = state.request.count
-    counts = [max(step, len(kept)) for step in STEPS] if asked is None else [max(asked, len(kept))]
+    counts = sorted({max(step, len(kept)) for step in STEPS}) if asked is None else [max(asked, len(kept))]
     chosen = _sound_choice(scope, coverage, free, kept, counts[0], [], state)
     steps[len(chosen)] = coverage.expect(chosen).covered
     following = counts[1:] if asked is None else [step for step in STEPS if step > counts[0]][:1]
@@ -276,10 +276,11 @@ def _pairs(result: ScopeResult, words: Words, state: _State) -> list[ChosenPair]
     return sorted(found, key=lambda pair: pair.source)
 
 
-def _rejected(state: _State) -> list[dict[str, object]]:
-    """Frames that were chosen and failed, and stretches of frames with one fault (``source`` to ``last``); cuts are no news."""
+def _rejected(state: _State, taken: set[int]) -> list[dict[str, object]]:
+    """Frames that were chosen and failed, and stretches of frames with one fault (``source`` to ``last``); cuts are no news,
+    and rows that were ``taken`` nevertheless are not passed over."""
     frames = state.material.frames
-    faults = {row: why for row, why in state.material.soundness.faults.items() if why != BESIDE_CUT}
+    faults = {row: why for row, why in state.material.soundness.faults.items() if why != BESIDE_CUT and row not in taken}
     found: list[dict[str, object]] = []
     before, reason = -2, ""
     for row, why in sorted({**faults, **state.rejected}.items()):

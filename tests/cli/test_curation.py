@@ -103,6 +103,13 @@ def test_from_two_reels_to_a_training(reels: Reels, run_cli: Cli, tmp_path: Path
     checked = run_cli("verify", "--task", "chroma", *both, "--match", match, "--frames", text, "--json")
     assert checked.code == 0, checked.err
 
+    turned = json.loads(match.read_text(encoding="utf-8")) | {"mirrored": True}
+    (tmp_path / "turned.json").write_text(json.dumps(turned), encoding="utf-8")
+    refused = run_cli("verify", "--task", "chroma", *both, "--match", tmp_path / "turned.json", "--frames", text)
+    assert refused.code == 3 and "is mirrored left to right" in refused.sentence and "--alignment" in refused.sentence
+    refused = run_cli("verify", "--task", "chroma", *both, "--pairs", tmp_path / "select" / "pairs.json", "--offset", "2")
+    assert refused.code == 2 and "either --pairs" in refused.sentence
+
     run = tmp_path / "run"
     quick = ("--steps", "2", "--size", "small", "--patch", "32", "--batch", "2", "--device", "cpu")
     files = ("--pairs", tmp_path / "select" / "pairs.json", "--alignment", tmp_path / "align" / "align.json")

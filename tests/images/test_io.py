@@ -36,6 +36,23 @@ def test_exr_float_keeps_every_bit_windows_layers_and_metadata(photograph: np.nd
     assert again.pixel_type == "float" and not again.is_coded
 
 
+@pytest.mark.parametrize("multiplied", [False, True])
+def test_a_tiff_says_of_its_alpha_what_the_file_it_comes_from_said(
+    multiplied: bool, photograph: np.ndarray, tmp_path: Path
+) -> None:
+    spec = oiio.ImageSpec(91, 60, 4, "uint16")
+    if not multiplied:
+        spec.attribute("oiio:UnassociatedAlpha", 1)
+    alpha = np.linspace(0.1, 1.0, 91 * 60, dtype=np.float32).reshape(60, 91, 1)
+    given = oiio.ImageOutput.create("a.tif")
+    assert given.open(str(tmp_path / "a.tif"), spec)
+    assert given.write_image(np.ascontiguousarray(np.dstack([photograph[:60, :91].clip(0.0, 1.0) * alpha, alpha])))
+    given.close()
+    write_frame(tmp_path / "b.tif", read_frame(tmp_path / "a.tif"), "uint16")
+    one, other = (oiio.ImageBuf(str(tmp_path / name)).get_pixels(oiio.FLOAT) for name in ("a.tif", "b.tif"))
+    assert np.abs(one - other).max() < 1e-4
+
+
 def test_half_exr_is_lossless_for_halves_and_uses_zip(photograph: np.ndarray, tmp_path: Path) -> None:
     rgb = wide(photograph).astype(np.float16).astype(np.float32)
     write_frame(tmp_path / "a.exr", Frame.from_rgb(rgb))

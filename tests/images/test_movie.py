@@ -37,6 +37,13 @@ def numbered(frame: int) -> np.ndarray:
     return np.repeat(np.array(bits, np.uint8) * 180 + 40, 16)[None, :, None].repeat(48, axis=0).repeat(3, axis=2)
 
 
+def test_a_name_with_a_colon_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_movie(Path("reel:1.mp4"), [numbered(frame) for frame in (1, 2, 3)], 24.0)
+    movie = Movie(Path("reel:1.mp4"))
+    assert [number_of(movie.read(frame).rgb) for frame in (3, 1)] == [3, 1]
+
+
 def number_of(rgb: np.ndarray) -> int:
     blocks = rgb[:, :, 1].reshape(48, 6, 16).mean(axis=(0, 2))
     return sum(1 << place for place, value in enumerate(blocks) if value > 0.5)

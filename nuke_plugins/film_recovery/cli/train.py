@@ -130,6 +130,11 @@ def _curated(
     chosen = _Chosen()
     if match_file:
         match = load_match(Path(match_file)).between(options["source"], reference)
+        if match.mirrored and not options["alignment"]:
+            raise InputError(
+                f"{reference} is mirrored left to right, as {match_file} says, which a training does not undo by itself: run "
+                f"film-recovery align with --match, and give its align.json as --alignment."
+            )
         chosen.partners = {str(frame): there for frame, there in match.partners().items()}
     if pairs_file:
         selection = load_selection(Path(pairs_file))

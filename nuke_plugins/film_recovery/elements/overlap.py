@@ -178,7 +178,7 @@ def _notes(record: MatchRecord, a: Survey, b: Survey) -> list[str]:
             f"{counted(worst, 'frame')} off."
         )
     if record.mirrored:
-        notes.append(f"{b.name} is mirrored left to right; the alignment takes care of it.")
+        notes.append(f"{b.name} is mirrored left to right: run film-recovery align, which turns it round, before a training.")
     for element, repeated in ((a, record.duplicates_a), (b, record.duplicates_b)):
         if repeated:
             notes.append(f"{element.name} repeats {counted(len(repeated), 'frame')}: {_shortened(repeated)}.")

@@ -8,6 +8,7 @@ from typing import Any
 import OpenImageIO as oiio
 
 FPS, TIME_CODE = "FramesPerSecond", "smpte:TimeCode"
+UNASSOCIATED = "oiio:UnassociatedAlpha"  # that colour was not multiplied by alpha: of files that can tell
 # They describe how the old file was laid out, and would be wrong in the new one.
 _LAYOUT = {
     "channels", "chunkCount", "compression", "dataWindow", "displayWindow", "fovcot", "lineOrder", "name", "planarconfig",
@@ -27,7 +28,7 @@ def kept_attributes(spec: oiio.ImageSpec) -> dict[str, Any]:
     """
     kept: dict[str, Any] = {}
     for attribute in spec.extra_attribs:
-        if attribute.name in _LAYOUT or attribute.name.startswith(_LAYOUT_PREFIXES):
+        if attribute.name in _LAYOUT or (attribute.name.startswith(_LAYOUT_PREFIXES) and attribute.name != UNASSOCIATED):
             continue
         simple = str(attribute.type) in ("string", "int", "float")
         kept[attribute.name] = attribute.value if simple else (attribute.type, attribute.value)

@@ -13,7 +13,7 @@ import OpenImageIO as oiio
 
 from film_recovery.contract.atomic import atomic_path
 from film_recovery.contract.errors import InputError, MissingFrameError, StorageError, UnreadableImageError
-from film_recovery.images.attributes import kept_attributes, set_attributes
+from film_recovery.images.attributes import UNASSOCIATED, kept_attributes, set_attributes
 from film_recovery.images.channels import find_colour, luminance_chroma_to_rgb, luminance_weights
 from film_recovery.images.frame import FloatArray, Frame, Window
 from film_recovery.images.single import from_half, from_planes, planes_of, to_half
@@ -137,7 +137,7 @@ class _Content:
 def _read(path: Path) -> _Content:
     # Without this, colour would be multiplied by alpha, in the file's integers.
     raw = oiio.ImageSpec()
-    raw.attribute("oiio:UnassociatedAlpha", 1)
+    raw.attribute(UNASSOCIATED, 1)
     source = oiio.ImageInput.open(str(path), raw)
     if source is None:
         reason = _complaint(oiio)
@@ -256,7 +256,8 @@ def _spec(frame: Frame, kind: str, suffix: str) -> tuple[oiio.ImageSpec, np.ndar
         spec.channelformats = ("half", "half", "half", *("half" if _fits_half(plane) else "float" for plane in extra.values()))
     if "A" in extra:
         spec.alpha_channel = names.index("A")
-        spec.attribute("oiio:UnassociatedAlpha", 1)  # no (un)premultiplication behind our back
+        if suffix == ".png" or frame.metadata.get(UNASSOCIATED):  # else a PNG's colour would be divided by alpha
+            spec.attribute(UNASSOCIATED, 1)
     window = frame.display_window
     spec.x, spec.y = frame.data_window.x, frame.data_window.y
     spec.full_x, spec.full_y, spec.full_width, spec.full_height = window.x, window.y, window.width, window.height

@@ -52,11 +52,11 @@ class Movie:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.absolute()  # FFmpeg takes what stands before a colon for a protocol
         self._lock = threading.Lock()
         self._reading: _Reading | None = None
         try:
-            with av.open(str(path)) as container:
+            with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]
                 self.fps = float(stream.average_rate) if stream.average_rate else None
                 self._metadata = _metadata(stream)
@@ -259,7 +259,7 @@ def write_movie(path: Path, frames: Iterable[npt.NDArray[np.uint8]], fps: float)
         raise InputError(f"Cannot write {path}: this build of PyAV has no encoder; install another PyAV.")
     with atomic_path(path) as temporary:
         try:
-            with av.open(str(temporary), "w", options={"movflags": "faststart"}) as container:
+            with av.open(str(temporary.absolute()), "w", options={"movflags": "faststart"}) as container:
                 _encode(path, container, encoder, frames, fps)
         except av.error.FFmpegError as error:
             raise StorageError(f"Cannot write {path} ({error.strerror}); free some space and run again.") from error

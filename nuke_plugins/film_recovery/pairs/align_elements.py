@@ -21,7 +21,7 @@ from film_recovery.images.frame import Window
 from film_recovery.images.ranges import format_frames
 from film_recovery.images.sequence import Sequence
 from film_recovery.pairs.align_measure import WORKERS, Look, each_in_order, judge, look
-from film_recovery.pairs.align_pictures import Elements, open_elements
+from film_recovery.pairs.align_pictures import Elements, grown, open_elements
 from film_recovery.pairs.align_verdict import PLAIN, Usual, Verdict, neighbour_fits, verdict_of, with_neighbour
 from film_recovery.pairs.alignment import Aligned, align_groups, without_blocks
 from film_recovery.pairs.crop import mapped_area, shared_crop
@@ -108,7 +108,7 @@ def align_elements(
     _solve(work)
     _judge_all(work, folder / "cache", reporter)
     verdicts = _verdicts(work, reporter)
-    record = _record(work, verdicts, folder, len(found_masks))
+    record = _record(work, verdicts, folder, request.masks)
     return Alignment(record, elements, work.aligned, work.masks)
 
 
@@ -231,7 +231,7 @@ def _shows(work: _Work, frame: int) -> bool:
     return min(work.looks[frame].contrasts) >= PLAIN
 
 
-def _record(work: _Work, verdicts: dict[int, Verdict], folder: Path, overlays: int) -> AlignmentRecord:
+def _record(work: _Work, verdicts: dict[int, Verdict], folder: Path, given_masks: list[list[int]]) -> AlignmentRecord:
     elements = work.elements
     ratio = elements.ratios[0]
     warps, names = _warps(work, verdicts, folder)
@@ -256,10 +256,11 @@ def _record(work: _Work, verdicts: dict[int, Verdict], folder: Path, overlays: i
             )
         )
     crop = _crop(work, verdicts)
-    masks = [[round(value / ratio) for value in mask] for mask in work.masks]
+    found_masks = [grown(mask, 1.0 / ratio) for mask in work.masks[len(given_masks) :]]
     return AlignmentRecord(
         elements.source.name, elements.reference.name, list(elements.sizes[0]), list(elements.sizes[1]), elements.mirrored,
-        [crop.x, crop.y, crop.width, crop.height], masks, frames, warps, _notes(work, verdicts, crop, overlays),
+        [crop.x, crop.y, crop.width, crop.height], [*given_masks, *found_masks], frames, warps,
+        _notes(work, verdicts, crop, len(found_masks)),
     )  # fmt: skip
 
 

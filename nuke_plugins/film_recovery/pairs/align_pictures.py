@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
@@ -127,7 +128,7 @@ def open_elements(
     ratios = [working_ratio(size) for size in sizes]
     edges = [_edges([look[index] for look in looks]) for index in (0, 1)]
     areas = [area for area, _ in edges]
-    small_masks = [[round(value * ratios[0]) for value in mask] for mask in masks]
+    small_masks = [grown(mask, ratios[0]) for mask in masks]
     side, start = _framing(looks, (areas[0], areas[1]), mirrored, small_masks)
     if side:
         width = looks[0][1].shape[1]
@@ -198,7 +199,7 @@ def _lying(
             for part, size, ratio in zip(pictures, sizes, ratios, strict=True)
         ]
         inner = [shrunk(window, ratio) for window, ratio in zip(windows, ratios, strict=True)]
-        rectangles = [[round(value * ratios[0]) for value in mask] for mask in masks]
+        rectangles = [grown(mask, ratios[0]) for mask in masks]
         result = register(small[0], small[1], inner[0], inner[1], masks=rectangles)
         if result.matches:
             up = np.linalg.inv(_scaling(ratios[1], sizes[1])) @ square(result.matrix) @ _scaling(ratios[0], sizes[0])
@@ -211,3 +212,10 @@ def shrunk(window: Window, ratio: float) -> Window:
     left, top = int(np.ceil(window.x * ratio)), int(np.ceil(window.y * ratio))
     right, bottom = int((window.x + window.width) * ratio), int((window.y + window.height) * ratio)
     return Window(left, top, right - left, bottom - top)
+
+
+def grown(rectangle: Items[int], ratio: float) -> list[int]:
+    """The pixels [x, y, width, height] of a picture scaled by ``ratio`` that have any of a ``rectangle`` of it in them."""
+    x, y, width, height = rectangle
+    left, top = math.floor(x * ratio), math.floor(y * ratio)
+    return [left, top, math.ceil((x + width) * ratio) - left, math.ceil((y + height) * ratio) - top]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from film_recovery.contract.errors import InputError
 from film_recovery.images.frame import Window
 from film_recovery.pairs.align_measure import Look
-from film_recovery.pairs.align_pictures import Elements, scaled, shrunk
+from film_recovery.pairs.align_pictures import Elements, grown, scaled, shrunk
 from film_recovery.pairs.alignment import Aligned
 from film_recovery.pairs.registration import register
 from film_recovery.pairs.residual import Agreement
@@ -115,7 +115,7 @@ def neighbour_fits(elements: Elements, aligned: Aligned, masks: Sequence[Sequenc
     """
     there = set(elements.reference.frames)
     ours, area, ratio = _small(elements, elements.read_source(aligned.source), 0)
-    small_masks = [[round(value * ratio) for value in mask] for mask in masks]
+    small_masks = [grown(mask, ratio) for mask in masks]
     fits = {}
     for step in (0, *NEIGHBOURS):
         frame = aligned.reference + step

@@ -94,7 +94,7 @@ def verify_sizes(sources: Mapping[int, Window], references: Mapping[int, Window]
                     f"The {element} mixes {what}: frame {first[0]} is {ours}, frame {number} is {theirs}; bring them to one "
                     f"size and data window."
                 )
-                findings.append(Finding("error", text, number))
+                findings.append(Finding("error", text, _of_source(element, number)))
                 break
     if not findings and sources and references and align == "none":
         first_source, first_reference = next(iter(sources.values())), next(iter(references.values()))
@@ -150,26 +150,26 @@ def verify_range(element: str, ranges: Mapping[int, Range], encoding: str) -> li
         return _verify_below_in_log(element, ranges)
     findings = []
     frame, worst = max(ranges.items(), key=lambda item: (item[1].above, item[1].highest))
-    if worst.highest > _SCENE_LINEAR:
-        brightest = max(ranges, key=lambda number: ranges[number].highest)
+    brightest = max(ranges, key=lambda number: ranges[number].highest)
+    if ranges[brightest].highest > _SCENE_LINEAR:
         text = (
             f"The {element} reaches {ranges[brightest].highest:.3g} in frame {brightest}, which looks scene-linear; "
             f"consider encoding log, since '{encoding}' expects white at 1."
         )
-        findings.append(Finding("warning", text, brightest))
+        findings.append(Finding("warning", text, _of_source(element, brightest)))
     elif worst.above > _OUTSIDE_SHARE:
         text = (
             f"{worst.above:.1%} of the {element}'s pixels in frame {frame} lie well above 1 (up to {worst.highest:.3g}); they "
             f"are kept, but the network learns best between 0 and 1."
         )
-        findings.append(Finding("warning", text, frame))
+        findings.append(Finding("warning", text, _of_source(element, frame)))
     frame, worst = max(ranges.items(), key=lambda item: item[1].below)
     if worst.below > _OUTSIDE_SHARE:
         text = (
             f"{worst.below:.1%} of the {element}'s pixels in frame {frame} lie well below 0 (down to {worst.lowest:.3g}); "
             f"check the black level and the colour transform of these files."
         )
-        findings.append(Finding("warning", text, frame))
+        findings.append(Finding("warning", text, _of_source(element, frame)))
     return findings
 
 
@@ -181,7 +181,12 @@ def _verify_below_in_log(element: str, ranges: Mapping[int, Range]) -> list[Find
         f"The {element} goes down to {ranges[frame].lowest:.3g} in frame {frame}; encoding log makes targets far too bright of "
         f"such pixels, so compress the gamut of both elements first, or choose the encoding display."
     )
-    return [Finding("warning", text, frame)]
+    return [Finding("warning", text, _of_source(element, frame))]
+
+
+def _of_source(element: str, number: int) -> int | None:
+    """What a finding has as its frame: the sentence names the reference's own numbers."""
+    return number if element == "source" else None
 
 
 def verify_target(frame: int, target: FloatArray) -> list[Finding]:
@@ -215,7 +220,8 @@ def verify_registration(frame: int, reference_frame: int, task: str, found: Regi
         else:
             text = (
                 f"Source frame {frame} and reference frame {reference_frame} do not seem to show the same picture "
-                f"(correlation {found.correlation:.2f}); check the frame offset, or leave this pair out."
+                f"(correlation {found.correlation:.2f}); check the frame offset, align the elements first if the reference is "
+                f"mirrored, or leave this pair out."
             )
         return [Finding(severity, text, frame)]
     if found.doubt:

@@ -58,13 +58,19 @@ def needed_at(asked: Iterable[tuple[Any, Iterable[int]]]) -> Needs:
 
 
 def neighbours(node: Any, frame: int) -> list[int]:
-    """The frames of its input, within the input's range, by which an inference node steadies a frame."""
+    """The frames of its input, within the input's range, by which an inference node steadies a frame; none for one beyond it,
+    of which nobody knows whether it is held, repeated or black."""
     source = node.input(0) if node.Class() == INFERENCE else None
-    if source is None or not steadies(node):
+    if source is None or not steadies(node) or is_beyond(node, frame):
         return []
     reach = REACH[KEPT[str(node["cardTask"].value())]]
     first, last = max(frame - reach, source.firstFrame()), min(frame + reach, source.lastFrame())
     return [beside for beside in range(first, last + 1) if beside != frame]
+
+
+def is_beyond(node: Any, frame: int) -> bool:
+    """Whether a frame lies outside the range of an inference node's input."""
+    return not node.input(0).firstFrame() <= frame <= node.input(0).lastFrame()
 
 
 def steadies(node: Any) -> bool:

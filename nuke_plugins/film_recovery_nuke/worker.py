@@ -186,11 +186,16 @@ def call(
 
 
 def failed(what: str, code: int, tail: str) -> WorkerError:
-    """The error for a command that ended with ``code``: its own last sentence, and its own exit code."""
+    """The error for a command that ended with ``code``: its own last sentence and exit code, unless it was killed."""
     lines = [line for line in tail.splitlines() if line.strip()]
+    if code not in set(ExitCode) or code == ExitCode.OK:
+        killed = code in (-9, 137)  # not by us: as systems do that run out of memory
+        told = "it was killed, as happens where memory runs out: use smaller tiles, or fewer jobs at once"
+        error = WorkerError(f"{what}: the worker ended without a word ({told if killed else f'code {code}'}).")
+        error.exit_code = ExitCode.NO_DEVICE if killed else ExitCode.CRASH
+        return error
     error = WorkerError(f"{what}: {lines[-1] if lines else f'the worker ended with code {code} and no word'}")
-    if code in set(ExitCode):
-        error.exit_code = ExitCode(code)
+    error.exit_code = ExitCode(code)
     return error
 
 

@@ -68,6 +68,24 @@ def test_a_changed_neighbour_makes_a_frame_new(nuke: Any, shot: Any) -> None:
     assert inference.bake(shot, [1004]).kept == [1004]
 
 
+def test_frames_beyond_the_clip_change_none_of_those_within(nuke: Any, shot: Any) -> None:
+    from film_recovery_nuke import needs
+    from film_recovery_nuke.nodes import inference
+
+    assert [frame for frame in range(995, 1020) if not needs.is_beyond(shot, frame)] == list(range(1001, 1013))
+    assert needs.neighbours(shot, 1013) == [] and 1012 in needs.neighbours(shot, 1011)
+    assert inference.bake(shot, [1011, 1012]).baked == [1011, 1012]
+    alone = [picture(shot, frame) for frame in (1011, 1012)]
+    inference.clear_cache(shot)
+    assert inference.bake(shot, [1011, 1012, 1013, 1016]).baked == [1011, 1012, 1013, 1016]
+    assert [np.array_equal(picture(shot, frame), one) for frame, one in zip((1011, 1012), alone)] == [True, True]
+    held = picture(shot, 1013)
+    assert np.array_equal(picture(shot, 1016), held)
+    inference.clear_cache(shot)
+    assert inference.bake(shot, [1013]).baked == [1013]
+    assert np.array_equal(picture(shot, 1013), held)
+
+
 def test_neighbours_are_asked_of_a_pass_above(nuke: Any, shot: Any, tiny_model: Path) -> None:
     from film_recovery_nuke import needs
 

@@ -91,6 +91,17 @@ def test_a_command_gives_its_object_its_lines_and_its_code(nuke: Any, fake: Any,
     assert int(error.exit_code) == 3
 
 
+@pytest.mark.parametrize(
+    ("code", "told", "exit_code"),
+    [(-9, "it was killed, as happens where memory runs out", 4), (137, "it was killed", 4), (-11, "(code -11)", 1),
+     (0, "(code 0)", 1)],
+)  # fmt: skip
+def test_a_worker_that_was_killed_did_not_say_so(nuke: Any, code: int, told: str, exit_code: int) -> None:
+    error = _worker().failed("Frames 1-24 could not be recovered", code, "frame 12/24, 0.31 a second, 0:39 left")
+    assert told in str(error) and "0:39 left" not in str(error)
+    assert int(error.exit_code) == exit_code
+
+
 def _running(program: Path) -> list[str]:
     """The processes of this machine in whose command line a program stands."""
     listed = subprocess.run(["ps", "-e", "-ww", "-o", "args"], capture_output=True, text=True, check=True)

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import OpenImageIO as oiio
 import pytest
 import torch
@@ -24,6 +25,7 @@ from film_recovery.contract.errors import (
     DivergedError,
     InputError,
     MissingFrameError,
+    ModelFileError,
     StoppedError,
     UnreadableImageError,
     UsageError,
@@ -35,6 +37,7 @@ from film_recovery.images.frame import Frame, Window
 from film_recovery.images.io import read_frame, write_frame
 from film_recovery.images.ocio import to_aces
 from film_recovery.images.sequence import open_sequence
+from film_recovery.inference import session
 from film_recovery.inference.outputs import Outputs
 from film_recovery.inference.sequence import apply_model
 from film_recovery.inference.session import InferenceOptions, ModelSession
@@ -135,6 +138,65 @@ def test_frames_of_another_depth_or_release_are_done_again(
     assert [is_done(kind) for kind in (None, None, "float", "float", None)] == [True, False, True, False, False]
     monkeypatch.setattr(film_recovery, "__version__", "0.0.0")
     assert [is_done("float"), is_done("float")] == [True, False]
+
+
+def test_frames_of_another_precision_are_done_again(model: Path, shot: Path, tmp_path: Path) -> None:
+    def is_done(precision: str) -> bool:
+        output, options = tmp_path / "out" / "r.####.exr", InferenceOptions(device="cpu", precision=precision)
+        return bool(apply_model(model, open_sequence(shot), output, [1001], options, skip_existing=True).done)
+
+    assert [is_done(precision) for precision in ("fp32", "fp16", "fp16", "auto")] == [True, True, False, True]
+
+
+def test_frames_that_are_passed_over_are_told(model: Path, shot: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Listens(SilentReporter):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+    for frame in (1002, 1004):
+        (shot.parent / f"scan.{frame}.exr").unlink()
+    report = apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.exr", reporter=Listens())
+    assert (report.done, report.missing) == ([1001, 1003, 1005], "1002,1004")
+    assert any(f"{shot} lacks 1002,1004, which are passed over." in line for line in said)
+    assert apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.exr", [1003]).missing == ""
+
+
+def test_an_output_under_the_home_folder_is_put_there(
+    model: Path, shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    apply_model(model, open_sequence(shot), "~/out/r.####.exr", [1001])
+    assert (tmp_path / "home" / "out" / "r.1001.exr").is_file() and not (tmp_path / "~").exists()
+
+
+def test_a_tiff_takes_no_channel_for_alpha(model: Path, shot: Path, tmp_path: Path) -> None:
+    frame = read_frame(shot.parent / "scan.1001.exr")
+    for extra in ({}, {"A": frame.extra["A"]}):
+        picture = dataclasses.replace(frame, extra={"matte.red": frame.extra["matte.red"], **extra})
+        write_frame(tmp_path / "plain" / "a.0001.exr", picture, "float")
+        apply_model(model, open_sequence(tmp_path / "plain"), tmp_path / "out" / "r.####.tif")
+        assert list(read_frame(tmp_path / "out" / "r.0001.tif").extra) == list(extra)
+
+
+def test_a_model_that_makes_another_size_is_none(model: Path) -> None:
+    size = [onnx.helper.make_tensor("size", onnx.TensorProto.FLOAT, [4], [1.0, 1.0, 0.5, 0.5])]
+    node = onnx.helper.make_node("Resize", ["rgb", "", "size"], ["recovered"], mode="nearest")
+    shape = [1, 3, None, None]
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name in ("rgb", "recovered")]
+    graph = onnx.helper.make_graph([node], "half", ends[:1], ends[1:], size)
+    other = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    loaded = dataclasses.replace(load_model(model), content=other.SerializeToString(), sha256="half")
+    with pytest.raises(ModelFileError, match=r"another size \(64x32 and 32x16\)"):
+        ModelSession(loaded, InferenceOptions(device="cpu")).run(np.zeros((32, 64, 3), np.float32))
+
+
+def test_no_more_threads_are_made_than_the_process_has_processors(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "processors", lambda: 3)
+    made = ModelSession(load_model(model), InferenceOptions(device="cpu"))
+    assert [made._session("fp32", count).get_session_options().intra_op_num_threads for count in (1, 2, 3)] == [3, 1, 1]
 
 
 def test_a_dpx_cannot_say_what_it_is_made_of_and_is_done_again(coded: Path, photograph: np.ndarray, tmp_path: Path) -> None:
@@ -480,8 +542,10 @@ def test_a_request_to_stop_leaves_whole_frames(model: Path, shot: Path, tmp_path
             self.asked += 1
             return self.asked > 4  # two frames wait for those beside them
 
-    with pytest.raises(StoppedError, match="1001-1002 is done"):
+    with pytest.raises(StoppedError, match=r"1001-1002 is done\. Run again with --skip-existing to go on"):
         apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.exr", reporter=StopsAfterTwo())
+    with pytest.raises(StoppedError, match=r"1001-1002 is done\. Run again with --frames 1003-1005 to go on"):
+        apply_model(model, open_sequence(shot), tmp_path / "told" / "r.####.tif", reporter=StopsAfterTwo())
     assert sorted(files(tmp_path / "out")) == ["r.1001.exr", "r.1002.exr"]
 
 

@@ -135,8 +135,9 @@ def test_what_cannot_be_had_is_refused_before_anything_is_written(model: Path, s
     older = make_model(tmp_path / "older" / "chroma.onnx", "")
     with pytest.raises(UsageError, match="made before models told which colours"):
         apply_model(older, open_sequence(shot), tmp_path / "out" / "r.####.exr", confidence=True)
-    with pytest.raises(UsageError, match="cannot hold a layer"):
-        apply_model(model, open_sequence(shot), tmp_path / "out" / "r.####.dpx", confidence=True)
+    for suffix in ("dpx", "tif"):
+        with pytest.raises(UsageError, match="cannot hold a layer"):
+            apply_model(model, open_sequence(shot), tmp_path / "out" / f"r.####.{suffix}", confidence=True)
     assert not (tmp_path / "out").exists()
     apply_model(older, open_sequence(shot), tmp_path / "out" / "r.####.exr", [1001])
 

@@ -86,7 +86,7 @@ def write_frame(
     """Write one image, whole or not at all; the suffix chooses the format, ``pixel_type`` its depth (None: usual for it).
 
     Where the kind of file cannot hold the windows (:func:`windows_in`), the picture is cut, or filled with black, to the
-    display window. Only EXR and TIFF carry channels beside RGB (PNG: ``A``), only EXR and DPX a time code. In an EXR an extra
+    display window. Only EXR carries channels beside RGB (TIFF and PNG: ``A``), only EXR and DPX a time code. In an EXR an extra
     channel is half where half holds it exactly, else float. Integer files end at 0 and 1. Equal frames give equal files.
     ``before_renaming`` is called with the temporary file once it is written; what it raises leaves ``path`` as it was.
 
@@ -245,8 +245,8 @@ def _held(frame: Frame, suffix: str) -> Frame:
 
 
 def _spec(frame: Frame, kind: str, suffix: str) -> tuple[oiio.ImageSpec, np.ndarray[Any, Any]]:
-    has_layers = suffix in (".exr", ".tif", ".tiff")
-    extra = {name: plane for name, plane in frame.extra.items() if has_layers or (name == "A" and suffix == ".png")}
+    kept = frame.extra if suffix == ".exr" else {"A"} if suffix != ".dpx" else ()  # the names of others would be lost
+    extra = {name: plane for name, plane in frame.extra.items() if name in kept}
     names = ("R", "G", "B", *extra)
     planes = np.ascontiguousarray(np.dstack([frame.rgb, *(plane[:, :, None] for plane in extra.values())]), np.float32)
     bits = int(kind[4:]) if kind in ("uint10", "uint12") else 0
@@ -254,10 +254,9 @@ def _spec(frame: Frame, kind: str, suffix: str) -> tuple[oiio.ImageSpec, np.ndar
     spec.channelnames = names
     if kind == "half" and extra:
         spec.channelformats = ("half", "half", "half", *("half" if _fits_half(plane) else "float" for plane in extra.values()))
-    if "A" in extra:
-        spec.alpha_channel = names.index("A")
-        if suffix == ".png" or frame.metadata.get(UNASSOCIATED):  # else a PNG's colour would be divided by alpha
-            spec.attribute(UNASSOCIATED, 1)
+    spec.alpha_channel = names.index("A") if "A" in extra else -1  # OpenImageIO takes any fourth channel for it
+    if "A" in extra and (suffix == ".png" or frame.metadata.get(UNASSOCIATED)):  # else a PNG's colour would be divided by it
+        spec.attribute(UNASSOCIATED, 1)
     window = frame.display_window
     spec.x, spec.y = frame.data_window.x, frame.data_window.y
     spec.full_x, spec.full_y, spec.full_width, spec.full_height = window.x, window.y, window.width, window.height

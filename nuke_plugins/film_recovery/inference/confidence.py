@@ -15,7 +15,6 @@ from film_recovery.images.frame import FloatArray, Frame
 from film_recovery.inference.steady import Deviation
 
 LAYER = "confidence.Y"
-_HOLDS_LAYERS = (".exr", ".tif", ".tiff")
 _WORTH_SAYING = 0.05  # of a frame that is unlike the pairs
 _NAMED = 3  # frames
 _APART = 24  # frames: nearer ones are taken for the same sight
@@ -29,7 +28,7 @@ class ConfidenceMaps:
     """
 
     def __init__(self, card: ModelCard, output: Path) -> None:
-        if output.suffix.lower() not in _HOLDS_LAYERS:
+        if output.suffix.lower() != ".exr":
             raise UsageError(f"{output} cannot hold a layer of confidence beside the colour; write .exr, or leave it out.")
         if not card.colours:
             raise UsageError(

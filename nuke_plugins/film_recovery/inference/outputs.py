@@ -16,7 +16,8 @@ from film_recovery.images.sequence import Sequence, output_path, require_token
 PREFIX = "film_recovery/"
 # A frame with other values is another frame.
 _ORIGIN = (
-    "version", "model", "source_sha256", "header_sha256", "aces_from", "steadied", "beside", "grain", "confidence", "merged",
+    "version", "model", "source_sha256", "header_sha256", "aces_from", "steadied", "beside", "grain", "confidence", "precision",
+    "merged",
 )  # fmt: skip
 MERGED = PREFIX + "merged"  # how a recovery was merged into its source afterwards
 _FLOATING = ("half", "float")
@@ -44,7 +45,7 @@ class Outputs:
 
     def __init__(self, pattern: Path | str, frames: Iterable[int], pixel_type: str | None, linear: bool = False) -> None:
         require_token(pattern)
-        self.pattern, self.pixel_type, self.linear = Path(pattern), pixel_type, linear
+        self.pattern, self.pixel_type, self.linear = Path(pattern).expanduser(), pixel_type, linear
         there = next((path for path in self.pattern.parents if path.exists()), Path())
         if not there.is_dir():
             raise InputError(f"{there} is a file, not a folder; choose another place for the output.")
@@ -54,6 +55,11 @@ class Outputs:
     def path(self, frame: int) -> Path:
         """The file of a frame."""
         return output_path(self.pattern, frame)
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether the files say of what they were made, so that current ones can be skipped."""
+        return self.pattern.suffix.lower() in (".exr", ".png")
 
     def refuse_overwriting(self, source: Sequence) -> None:
         """Raise :class:`InputError` if a frame of the input would be written over."""

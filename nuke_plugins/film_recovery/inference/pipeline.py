@@ -38,12 +38,14 @@ _BLACK = 1e-6
 class ApplyReport:
     """What became of the frames, and what it took. ``seconds`` is wall time, ``peak_memory_mb`` of the process so far.
 
-    ``unlike`` maps frames that were done with a confidence map to the share of their pixels whose confidence is below 0.5.
+    ``missing`` is the range of frames that a request for all of them passed over because they are not there. ``unlike`` maps
+    frames that were done with a confidence map to the share of their pixels whose confidence is below 0.5.
     """
 
     model: str
     done: list[int] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
+    missing: str = ""
     redone_in_single: list[int] = field(default_factory=list)
     unlike: dict[int, float] = field(default_factory=dict)
     megapixels: float = 0.0
@@ -126,6 +128,8 @@ class Recovery:
             origin["aces_from"] = self.aces_from
         if self.grain != "recovered":
             origin["grain"] = self.grain
+        if self.session.half:
+            origin["precision"] = "fp16"
         if self.maps is not None:
             origin["confidence"] = "colours"
         if self.beside is None:
@@ -363,8 +367,10 @@ def run(job: Recovery, order: list[int]) -> ApplyReport:
             if not left:
                 return report
             done = format_frames(report.done) or "no frame"
-            advice = "Run again with --skip-existing to go on."
-            raise StoppedError(f"Stopped before frame {min(left)}; {done} is done. {advice}") from error
+            option = "--skip-existing" if job.outputs.can_tell else f"--frames {format_frames(left)}"
+            raise StoppedError(
+                f"Stopped before frame {min(left)}; {done} is done. Run again with {option} to go on."
+            ) from error
         finally:
             for waiting in line.reading.values():
                 waiting.cancel()

@@ -89,10 +89,14 @@ def apply_model(
         reporter,
     )  # fmt: skip
     outputs.remove_leftovers()
+    missing = sequence.missing if frames is None else ""
+    if missing:
+        reporter.note(f"{sequence.name} lacks {missing}, which {'are' if missing.strip('-0123456789') else 'is'} passed over.")
     begin = time.monotonic()
     report = run(job, seen)
     outputs.check_kept()
     session.rest()
+    report.missing = missing
     report.seconds = time.monotonic() - begin
     report.peak_memory_mb = peak_memory_mb()
     return report

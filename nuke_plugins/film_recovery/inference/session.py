@@ -140,11 +140,14 @@ class ModelSession:
             run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
         with self._named(), self._turn if self.device == "cuda" else contextlib.nullcontext():
             result = session.run(None, {"rgb": image}, run_options)[0]
+        if result.shape != image.shape:
+            sizes = " and ".join(f"{shape[3]}x{shape[2]}" for shape in (image.shape, result.shape))
+            raise ModelFileError(f"{self.model.path} makes pictures of another size ({sizes}); export the model again.")
         return from_planes(list(np.asarray(result, np.float32)[0]))
 
     def _session(self, precision: str, at_once: int = 1) -> ort.InferenceSession:
-        threads = self.threads or 0  # ONNX Runtime's own choice
-        if at_once > 1 and self.device == "cpu":
+        threads = self.threads or 0
+        if self.device == "cpu":  # its own choice is one bound to each processor of the machine, also those that are not ours
             threads = max((self.threads or processors()) // at_once, 1)
         key = (self.model.sha256, self.device, precision, threads)
         with _lock:

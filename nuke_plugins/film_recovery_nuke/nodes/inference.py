@@ -165,13 +165,14 @@ def bake(
             if nuke.GUI:  # a farm may render a copy of the script under a name of its own
                 cache.write_owner(Owner(node.fullName(), graph.script_path()))
             inputs = _Inputs(node, place)
-            for start in range(0, len(wanted), _AT_ONCE):
+            start = 0
+            for part in _parts(node, wanted):
 
                 def told(done: int, _: int, what: str, start: int = start) -> None:
                     if progress is not None:
                         progress(start + done, len(wanted), what)
 
-                part = wanted[start : start + _AT_ONCE]
+                start += len(part)
                 inputs.render(part, cancelled, told)
                 kept = _bake_part(node, model, cache, part, inputs, cancelled, told)
                 report.kept += kept
@@ -179,6 +180,13 @@ def bake(
     finally:
         _reload(node)
     return report
+
+
+def _parts(node: Any, wanted: Sequence[int]) -> list[list[int]]:
+    """Frames to be made together. Those beyond the input's range are apart: beside others they would steady them."""
+    beyond = [frame for frame in wanted if needs.is_beyond(node, frame)]
+    within = [frame for frame in wanted if frame not in set(beyond)]
+    return [some[start : start + _AT_ONCE] for some in (within, beyond) for start in range(0, len(some), _AT_ONCE)]
 
 
 class _Inputs:
@@ -253,7 +261,7 @@ def _recover(
         "--skip-existing", "--precision", str(node["precision"].value()),
         "--device", preferences.get("device") if node["useGPUIfAvailable"].value() else "cpu",
     ]  # fmt: skip
-    words.append("--steady" if needs.steadies(node) else "--no-steady")
+    words.append("--steady" if needs.steadies(node) and not needs.is_beyond(node, frames[0]) else "--no-steady")
     if node["cardTask"].value() == "spatial":
         words += ["--grain", str(node["grain"].value())]
     if node["confidence"].value():

@@ -219,11 +219,16 @@ AFTER_BEST = [(10, 30.5), (20, 31.5), (30, 31.2), (40, 31.0), (50, 30.9)]
         (Curve(30.0, [*AFTER_BEST[:2], (30, 31.45), *AFTER_BEST[3:]], FALLING, 31.5, 50, 5.0), ["overfit"]),
         (Curve(30.0, [*LEVEL[:-1], (100, 30.5)], FALLING, 31.0, 100, 5.0), []),
         (Curve(30.0, LEVEL, FALLING, 32.0, 100, 5.0), []),
+        (Curve(30.0, AFTER_BEST[1:4], FALLING, 31.5, 40, 5.0), ["overfit"]),
+        (Curve(30.0, [(10, 30.0), (20, 31.0)], FALLING, 31.0, 20, 5.0), []),
+        (Curve(30.0, [*RISING[:6], *[(step, 30.6) for step in (70, 80, 90)]], FALLING, 30.6, 90, 5.0), []),
+        (Curve(31.0, RISING, FALLING, 31.0, 100, 5.0), ["start-is-best"]),
         (Curve(31.0, LEVEL, FALLING, 31.0, 100, 5.0), ["start-is-best"]),
         (Curve(None, [], FALLING, None, 100, 5.0), []),
     ],
     ids=["sound", "still rising", "hardly shown", "memorised", "astray", "halfway back", "memorised, and a part is best",
-         "memorised late", "one dip", "a part is best", "start", "nothing held out"],
+         "memorised late", "one dip", "a part is best", "three figures", "two figures", "level in the end", "caught up", "start",
+         "nothing held out"],
 )
 def test_a_curve_is_judged(curve: Curve, names: list[str]) -> None:
     assert [finding.name for finding in judge_curve(curve)] == names

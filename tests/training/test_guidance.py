@@ -227,8 +227,8 @@ AFTER_BEST = [(10, 30.5), (20, 31.5), (30, 31.2), (40, 31.0), (50, 30.9)]
         (Curve(None, [], FALLING, None, 100, 5.0), []),
     ],
     ids=["sound", "still rising", "hardly shown", "memorised", "astray", "halfway back", "memorised, and a part is best",
-         "memorised late", "one dip", "a part is best", "three figures", "two figures", "level in the end", "caught up", "start",
-         "nothing held out"],
+         "memorised late", "one dip", "a part is best", "three figures", "two figures", "level in the end", "caught up",
+         "start", "nothing held out"],
 )
 def test_a_curve_is_judged(curve: Curve, names: list[str]) -> None:
     assert [finding.name for finding in judge_curve(curve)] == names

@@ -77,6 +77,15 @@ def test_grain_falls_as_an_average_of_five_does(photograph: FloatArray, moves: b
         assert found.left**0.5 == pytest.approx(rms(result - truth) / GRAIN, abs=0.15)
 
 
+def test_motion_is_followed_in_pictures_larger_than_the_flow_is_taken_of(photograph: FloatArray) -> None:
+    height, width = photograph.shape[:2]
+    large = np.asarray(cv2.resize(photograph, (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC), np.float32).clip(0.0)
+    frames = [large[3 * at : 3 * at + 600, 8 * at : 8 * at + 1100] for at in range(5)]
+    noisy, truth = grainy(frames), luma(frames[2])
+    result = luma(noisy[2]) + averaged(noisy, 2).change
+    assert rms(result - truth) < 0.7 * rms(luma(noisy[2]) - truth)
+
+
 def test_bars_tell_nothing_of_grain(photograph: FloatArray) -> None:
     still, noisy = panned(photograph, 1)[0], grainy([panned(photograph, 1)[0]] * 5)
     bar = len(still) // 5

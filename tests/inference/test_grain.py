@@ -62,6 +62,18 @@ def test_the_sources_own_grain_comes_back_on_a_true_recovery(photograph: np.ndar
     assert found[inside].std() == pytest.approx(0.02, rel=0.05)
 
 
+@pytest.mark.parametrize("left", [0.25, 0.6])
+def test_a_recovery_that_has_a_share_of_the_sources_grain_gets_what_it_lacks(photograph: np.ndarray, left: float) -> None:
+    truth = _luma(photograph)
+    grain = np.random.default_rng(0).normal(0.0, 0.02, truth.shape).astype(np.float32)
+    source = ndimage.gaussian_filter(truth, SOFT, mode="nearest") + grain
+    card = _card({**GRAIN, "recovered": [left**2 * power for power in GRAIN["source"]]})
+    found = _luma(with_grain(_grey(truth + left * grain), _grey(source), card, "source", 7)) - truth
+    inside = (slice(12, -12), slice(12, -12))
+    assert np.corrcoef(found[inside].ravel(), grain[inside].ravel())[0, 1] > 0.98
+    assert found[inside].std() == pytest.approx(0.02, rel=0.05)
+
+
 def test_a_recovery_that_has_all_of_the_sources_grain_gets_none_again(photograph: np.ndarray) -> None:
     card = _card({**GRAIN, "recovered": GRAIN["source"]})
     source = photograph + np.random.default_rng(0).normal(0.0, 0.02, photograph.shape).astype(np.float32)

@@ -18,13 +18,16 @@ from film_recovery.contract.events import read_events
 from film_recovery.contract.findings import Finding, finding_of, load_findings
 from film_recovery.contract.job import TrainingJob
 from film_recovery.contract.run_folder import RunFolder
+from film_recovery.images.colour import rgb_to_ycbcr
 from film_recovery.images.drawing import font
+from film_recovery.images.encodings import encode
 from film_recovery.pairs.confidence import pair_trust
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
 from film_recovery.pairs.targets import make_target
 from film_recovery.training.guidance.alignment import lie_of
 from film_recovery.training.guidance.curve import Curve, judge_curve
+from film_recovery.training.guidance.hues import judge_hues
 from film_recovery.training.guidance.judge import judge_pairs, without_symptoms, write_findings
 from film_recovery.training.guidance.picture import WORST, error_map, heat, with_scale
 from film_recovery.training.guidance.views import cells_in_view, means, view_of, views_of
@@ -253,6 +256,54 @@ def test_two_findings_of_a_name_and_a_frame_have_a_picture_each(sides: Sides, tm
     pictures = [(tmp_path / one.picture).read_bytes() for one in done]
     assert pictures[0] != pictures[1]
     assert load_findings(folder.findings) == done
+
+
+PATCHES = np.full((HEIGHT, WIDTH, 3), 0.3, np.float32)
+PATCHES[:, :96] = [0.5, 0.06, 0.05]  # reds, 13 of 45 cells
+PATCHES[:, 96:160] = [0.05, 0.1, 0.5]  # blues
+PATCHES[:8, 300:] = [0.05, 0.4, 0.08]  # greens, too little to matter
+
+
+def _hues(change: Callable[[FloatArray], None], held_out: bool = True, trust: FloatArray | None = None) -> list[Finding]:
+    """What is said of coloured patches that come out with a ``change``, which gets coded YCbCr by reference."""
+    pair = Pair(107, held_out, PATCHES, PATCHES, PATCHES, trust)
+    views = [view_of(pair, dataset([], ()))]
+    given = views[0].wanted.copy()
+    change(given)
+    return judge_hues(views, {107: given})
+
+
+def test_a_colour_that_comes_out_with_another_hue_is_named_with_its_share() -> None:
+    reds, blues = (slice(None), slice(2, 11)), (slice(None), slice(15, 21))
+
+    def turned(cells: FloatArray, where: tuple[slice, slice], by: float) -> None:
+        matrix = np.float32([[np.cos(by), -np.sin(by)], [np.sin(by), np.cos(by)]])
+        cells[where][..., 1:] = cells[where][..., 1:] @ matrix.T
+
+    (found,) = _hues(lambda cells: turned(cells, reds, 0.9))
+    assert (found.name, found.frames) == ("wrong-hue", [107])
+    assert "In held-out frame 107 vivid reds (29% of the picture) come out as vivid browns" in found.sentence
+    chroma = float(np.hypot(*rgb_to_ycbcr(encode(PATCHES[:1, :1], "display"), "709")[0, 0, 1:]))
+    off = float(found.sentence.rsplit(", ", 1)[1].split()[0]) / 255.0
+    assert off == pytest.approx(9 / 13 * 2.0 * chroma * np.sin(0.45), rel=0.15), "the chord of the turn, on most cells"
+    (worse,) = _hues(lambda cells: [turned(cells, reds, 0.3), turned(cells, blues, 2.0)])
+    assert "blues" in worse.sentence
+    assert _hues(lambda cells: turned(cells, reds, 0.9), held_out=False) == []
+    assert _hues(lambda cells: turned(cells, reds, 0.9), trust=np.zeros((HEIGHT, WIDTH), np.float32)) == []
+    assert _hues(lambda cells: turned(cells, reds, 0.05)) == []
+
+
+def test_paler_colours_greys_and_specks_are_no_other_hue() -> None:
+    def paler(cells: FloatArray) -> None:
+        cells[..., 1:] *= 0.5
+
+    def shifted_grey(cells: FloatArray) -> None:
+        cells[:, 23:, 1:] += 0.08
+
+    def speck(cells: FloatArray) -> None:
+        cells[0, 42:, 1:] *= -1.0
+
+    assert [_hues(change) for change in (paler, shifted_grey, speck)] == [[], [], []]
 
 
 def test_a_finding_does_not_stand_beside_what_explains_it() -> None:

@@ -72,6 +72,8 @@ def test_a_recovery_that_has_a_share_of_the_sources_grain_gets_what_it_lacks(pho
     inside = (slice(12, -12), slice(12, -12))
     assert np.corrcoef(found[inside].ravel(), grain[inside].ravel())[0, 1] > 0.98
     assert found[inside].std() == pytest.approx(0.02, rel=0.05)
+    coarse, wanted = (ndimage.gaussian_filter(part, 4.0)[inside] for part in (found, grain))
+    assert np.vdot(coarse, wanted) / np.vdot(wanted, wanted) == pytest.approx(1.0, abs=0.1), "also where the source is sharp"
 
 
 def test_a_recovery_that_has_all_of_the_sources_grain_gets_none_again(photograph: np.ndarray) -> None:

@@ -111,8 +111,8 @@ def lookup_keys(frames: Sequence[int], files: Sequence[int | None]) -> list[tupl
     kept = []
     for index, (frame, value) in enumerate(points):
         if 0 < index < len(points) - 1:
-            (_, before), (_, after) = points[index - 1], points[index + 1]
-            if value - before == after - value:  # in the middle of a line
+            (first, before), (last, after) = points[index - 1], points[index + 1]
+            if (value - before) * (last - frame) == (after - value) * (frame - first):  # in the middle of a line
                 continue
         kept.append((frame, value))
     return kept

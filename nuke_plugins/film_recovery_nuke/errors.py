@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import traceback
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Callable, TypeVar
 
 import nuke
@@ -24,6 +27,17 @@ class WorkerError(HostError):
 
 class CancelledError(HostError):
     """The artist pressed Cancel; nothing half-made is left."""
+
+
+@contextlib.contextmanager
+def looked_at(path: Path) -> Iterator[None]:
+    """What the system says of a path that it does not let anybody look at, as a :class:`HostError`."""
+    try:
+        yield
+    except OSError as error:
+        raise HostError(
+            f"{path} cannot be looked at ({error.strerror or error}); check its permissions, or the disk that it is on."
+        ) from error
 
 
 def show(message: str) -> None:

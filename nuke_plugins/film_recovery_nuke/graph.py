@@ -18,6 +18,8 @@ SOURCE_COLOUR, REFERENCE_COLOUR, STAGE_COLOUR = 0x9A9A9AFF, 0x7A3D8CFF, 0x4F7A52
 _COLUMN, _ROW = 110, 90
 FOLDER = "recovery"  # beside the script, where neither node nor preferences name another
 TCL = re.compile(r"\[[^\]]*\]")  # in a knob's text; it is evaluated away
+_TCL_LETTERS = re.compile(r"[\\\[\]]")
+_LABEL = re.compile(r"(-?\d+):(-?\d+)( held out)?(?:\n(.*))?", re.DOTALL | re.ASCII)  # see label_of
 _MEANINGFUL = "%#["  # in a path, for Nuke: frame numbers, views, Tcl
 
 
@@ -74,8 +76,8 @@ def folder_from(text: str, setting: str, what: str) -> Path:
         HostError: a relative or no folder, and the script was never saved.
     """
     chosen = text.strip() or setting.strip()
-    if chosen and Path(chosen).is_absolute():
-        return Path(chosen)
+    if chosen and Path(chosen).expanduser().is_absolute():
+        return Path(chosen).expanduser()
     script = script_path()
     if not script:
         raise HostError(f"Save the script first, or give an absolute {what}: a relative one begins at the script's folder.")
@@ -156,7 +158,7 @@ def _stack(frames: Sequence[tuple[int, Pair]], branch: Any, side: str, place: tu
     for number, (frame, pair) in enumerate(frames):
         hold = nuke.nodes.FrameHold(inputs=[branch])
         held_frame_knob(hold).setValue(frame)
-        hold["label"].setValue(f"{frame}{' held out' if pair.held_out else ''}{chr(10) + pair.reason if pair.reason else ''}")
+        hold["label"].setValue(label_of(pair))
         one = nuke.nodes.FrameRange(inputs=[hold], first_frame=1, last_frame=1)
         hold.setXYpos(place[0] + _COLUMN * number, place[1])
         one.setXYpos(place[0] + _COLUMN * number, place[1] + _ROW)
@@ -168,6 +170,21 @@ def _stack(frames: Sequence[tuple[int, Pair]], branch: Any, side: str, place: tu
     clip.setXYpos(place[0], place[1] + 2 * _ROW)
     backdrop([*made, clip], f"PAIRS {side.upper()}", colour)
     return clip
+
+
+def label_of(pair: Pair) -> str:
+    """A pair as the label of its FrameHolds. Nuke evaluates labels, and a reason may come from a file: Tcl in it is quoted."""
+    reason = _TCL_LETTERS.sub(r"\\\g<0>", pair.reason)
+    return f"{pair.source}:{pair.reference}{' held out' if pair.held_out else ''}{chr(10) + reason if reason else ''}"
+
+
+def pair_of_label(label: str) -> Pair | None:
+    """The pair that :func:`label_of` made a label of; None for other labels."""
+    found = _LABEL.fullmatch(label)
+    if found is None:
+        return None
+    reason = re.sub(r"\\(.)", r"\1", found.group(4) or "", flags=re.DOTALL)
+    return Pair(int(found.group(1)), int(found.group(2)), bool(found.group(3)), reason, by_hand=True)
 
 
 def held_frame_knob(hold: Any) -> Any:

@@ -50,7 +50,7 @@ def train_from_selected() -> Any:
 @shown
 def bake_selected() -> int:
     """Bake what the selected Write or inference node needs over the project's range."""
-    from film_recovery_nuke import bake
+    from film_recovery_nuke import bake, needs
     from film_recovery_nuke.nodes.tasks import task
 
     ends = [node for node in nuke.selectedNodes() if node.Class() in ("Write", "RecoveryInference")]
@@ -58,6 +58,9 @@ def bake_selected() -> int:
         raise HostError("Select a Write or a RecoveryInference first.")
     root = nuke.root()
     frames = range(root.firstFrame(), root.lastFrame() + 1)
+    if not needs.needed(ends, frames).order:
+        names = ", ".join(node.fullName() for node in ends)
+        raise HostError(f"{names}: nothing asks an enabled RecoveryInference for a frame of the project's range.")
     with task("Film Recovery: baking") as (cancelled, progress):
         return bake.bake_for(ends, frames, nuke.tprint, cancelled=cancelled, progress=progress)
 

@@ -123,7 +123,7 @@ class _Walker:
             self._seen.add((name, at))
             self._nodes[name] = node
             above = self._above.setdefault(name, set())
-            if node.Class() == INFERENCE and not _flag(node, "disable", at):
+            if node.Class() == INFERENCE and not _is_off(node, at):
                 self._found.frames.setdefault(name, set()).add(at)
             for other, frame_there in [*self.asks(node, at), *((node.input(0), beside) for beside in neighbours(node, at))]:
                 if other is not None:
@@ -152,7 +152,7 @@ class _Walker:
         if kind == "Input":
             return [(_outside(node), frame)]
         inputs = [node.input(index) for index in range(node.inputs())]
-        if node.knob("disable") is not None and _flag(node, "disable", frame):
+        if _is_off(node, frame):
             return [(inputs[0], frame)] if inputs else []
         if hasattr(node, "nodes") and kind != INFERENCE:
             ends = [child for child in node.nodes() if child.Class() == "Output"]
@@ -206,6 +206,14 @@ def _number(node: Any, knob: str, frame: int) -> float:
 
 def _flag(node: Any, knob: str, frame: int) -> bool:
     return bool(_number(node, knob, frame))
+
+
+def _is_off(node: Any, frame: int) -> bool:
+    """Whether a node passes its first input on at a frame: disabled, or beyond its lifetime."""
+    if node.knob("disable") is not None and _flag(node, "disable", frame):
+        return True
+    lives = node.knob("useLifetime") is not None and _flag(node, "useLifetime", frame)
+    return lives and not _number(node, "lifetimeStart", frame) <= frame <= _number(node, "lifetimeEnd", frame)
 
 
 def _around(at: float) -> list[int]:
@@ -313,7 +321,7 @@ def _temporal_median(node: Any, inputs: Sequence[Any], frame: int) -> list[Ask]:
 
 
 def _switch(node: Any, inputs: Sequence[Any], frame: int) -> list[Ask]:
-    return [(int(_number(node, "which", frame)), frame)]
+    return [(min(max(int(_number(node, "which", frame)), 0), max(len(inputs) - 1, 0)), frame)]
 
 
 def _write(node: Any, inputs: Sequence[Any], frame: int) -> list[Ask]:

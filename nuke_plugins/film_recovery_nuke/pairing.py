@@ -121,6 +121,11 @@ def _name(node: Any) -> str:
     return str(node.fullName()) if node is not None else ""
 
 
+def timed_by(branch: Any) -> Any:
+    """The node whose range is that of a branch: a RecoveryAlign that retimes has the frames of its source."""
+    return _under(branch)[0] or branch
+
+
 def _under(branch: Any) -> tuple[Any, bool]:
     """What a branch shows, in time, beneath RecoveryAligns: their source, or the reference where they do not retime."""
     in_step = False

@@ -79,7 +79,9 @@ class RunState:
         texts = {
             "absent": "No training yet.",
             "lost": f"{self.folder} is not there: it was moved or removed, or the script was saved elsewhere. Name as data "
-            "directory the folder that it lies in now, or press Start for a new training.",
+            "directory the folder that it lies in now, or press Start for a new training."
+            if not self.failure
+            else f"{self.folder} cannot be looked at ({self.failure}); check its permissions, or the disk that it is on.",
             "gathered": "The frames are gathered; no training was started.",
             "interrupted": f"Interrupted at {of or 'its start'}: it was killed. Press Resume.",
             "failed": f"Failed: {self.failure or 'see worker.log in the run folder'}",
@@ -101,12 +103,15 @@ class RunReader:
         self._times: list[tuple[float, int]] = []
 
     def read(self) -> RunState:
-        """The state now."""
+        """The state now; ``lost`` also where the system does not let anybody look."""
         self._follow()
         state = self._state
-        found = self.folder.model(state.task) if state.task else None
-        state.model = found if found is not None and found.is_file() else None
-        state.state = self._judge()
+        try:
+            found = self.folder.model(state.task) if state.task else None
+            state.model = found if found is not None and found.is_file() else None
+            state.state = self._judge()
+        except OSError as error:
+            state.model, state.state, state.failure = None, "lost", error.strerror or str(error)
         return state
 
     def _judge(self) -> str:

@@ -25,7 +25,22 @@ def test_frame_n_of_a_stack_is_the_nth_pair(nuke: Any, reads: Any, elements: dic
         for stack, side, frame in ((source, "source", pair.source), (reference, "reference", pair.reference)):
             assert np.array_equal(engine.render_node(stack, number).pixels[..., :3], _file(elements[side], frame))
     labels = [node["label"].value() for node in nuke.allNodes("FrameHold") if node.input(0).name() == "Source"]
-    assert labels == ["1009\nnight", "1002 held out", "1005"]
+    assert labels == ["1009:1010\nnight", "1002:1002 held out", "1005:1004"]
+
+
+@pytest.mark.parametrize("reason", ["", "night\nblue", "faces [close-up]", "[python {open('made', 'w')}]", "50 $ \\ [a"])
+def test_a_label_tells_its_pair_and_runs_nothing(
+    nuke: Any, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from film_recovery_nuke.graph import Pair, label_of, pair_of_label
+
+    monkeypatch.chdir(tmp_path)
+    pair = Pair(-1, 7, True, reason, by_hand=True)
+    assert pair_of_label(label_of(pair)) == pair
+    hold = nuke.nodes.FrameHold(label=label_of(pair))
+    assert hold["label"].evaluate() == f"-1:7 held out{chr(10) + reason if reason else ''}"
+    assert not (tmp_path / "made").exists()
+    assert [pair_of_label(text) for text in ("", "night", "1009", "1001 with 7")] == [None] * 4
 
 
 def test_every_node_lies_within_its_backdrop_and_nothing_overlaps(nuke: Any, reads: Any) -> None:

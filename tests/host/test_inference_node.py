@@ -445,12 +445,14 @@ def test_the_status_follows_what_makes_frames_stale(nuke: Any, shot: Any) -> Non
     inference.bake_range(shot)
     renders: list[str] = []
     nuke.addBeforeRender(lambda: renders.append(nuke.thisNode().name()))
-    for knob, value in (("precision", "fp32"), ("steady", True), ("grain", "source"), ("confidence", True)):
+    for knob, value in (("precision", "fp32"), ("steady", True), ("confidence", True)):
         before = shot[knob].value()
         shot[knob].setValue(value)
         assert shot["status"].value() == "2 stale of 2 frames.", knob
         shot[knob].setValue(before)
         assert shot["status"].value() == "2 fresh of 2 frames.", knob
+    shot["grain"].setValue("source")
+    assert shot["status"].value() == "2 fresh of 2 frames.", "grain is of spatial recoveries"
     shot.setInput(0, nuke.nodes.Multiply(inputs=[shot.input(0)], value=0.9))
     assert inference.refresh(shot) == "2 stale of 2 frames."
     assert renders == []

@@ -94,6 +94,20 @@ def test_groups_and_what_is_switched_off(nuke: Any, chroma: Any) -> None:
     assert asked(write, [1010], chroma) == []
 
 
+def test_a_lifetime_and_a_switch_that_asks_for_more_than_there_is(nuke: Any, chroma: Any) -> None:
+    hold = nuke.nodes.FrameHold(inputs=[chroma], firstFrame=1003, useLifetime=True, lifetimeStart=1001, lifetimeEnd=1005)
+    assert asked(hold, [1004], chroma) == [1003]
+    assert asked(hold, [1000, 1006], chroma) == [1000, 1006], "it passes them on"
+    hold["useLifetime"].setValue(False)
+    assert asked(hold, [1006], chroma) == [1003]
+    chroma["useLifetime"].setValue(True)
+    chroma["lifetimeStart"].setValue(1001)
+    chroma["lifetimeEnd"].setValue(1002)
+    assert asked(chroma, range(1000, 1005), chroma) == [1001, 1002]
+    chroma["useLifetime"].setValue(False)
+    assert asked(nuke.nodes.Switch(inputs=[nuke.nodes.Constant(), chroma], which=5), [1004], chroma) == [1004]
+
+
 def test_an_inference_node_inside_a_group_is_found(nuke: Any) -> None:
     group = nuke.nodes.Group(name="Shot")
     with group:

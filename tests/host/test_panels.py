@@ -104,6 +104,10 @@ def test_pairs_are_added_edited_and_removed(panel: Any, nuke: Any, qt: Any) -> N
     assert nuke.frame() == 1004
     assert page.table.remove_selected() == 1
     assert [pair.source for pair in panel.state.pairs] == [1001, 1009]
+    hold["label"].setValue("1009:1011 held out\nskin")
+    page.table.set_pairs([])
+    page.add_selected()
+    assert [(pair.reference, pair.held_out, pair.reason) for pair in page.table.pairs()] == [(1011, True, "skin")]
 
 
 def test_thumbnails_are_rendered_and_leave_no_node_behind(panel: Any, nuke: Any, qt: Any) -> None:
@@ -170,6 +174,23 @@ def test_the_train_page_gives_a_node_the_pairs(panel: Any, nuke: Any, qt: Any) -
     assert page.use_pairs()["referenceFrames"].value() == "1001:1003"
     node.setInput(1, nuke.nodes.RecoveryAlign(inputs=[node.input(0), node.input(1)]))
     assert page.use_pairs()["referenceFrames"].value() == ""
+    before = node["frames"].value()
+    panel.state.set("source", nuke.nodes.Read(name="AnotherFilm", file="/elsewhere/neg.####.exr", first=1001, last=1012))
+    assert page.use_pairs() is None
+    assert "trains on the source Source, but these are pairs of AnotherFilm; choose another" in _message()
+    assert node["frames"].value() == before
+
+
+def test_a_node_that_was_made_after_the_page_was_entered_is_taken(panel: Any, nuke: Any, qt: Any) -> None:
+    from film_recovery_nuke.graph import Pair
+
+    panel.go(4)
+    page = panel.pages[4]
+    made = nuke.nodes.RecoveryTrain(inputs=[nuke.toNode("Source"), nuke.toNode("Reference")])
+    panel.pages[2].table.set_pairs([Pair(1001, 1001)])
+    assert page.use_pairs().fullName() == made.fullName()
+    page._nodes.setCurrentText("new node")
+    assert page.use_pairs().fullName() != made.fullName()
 
 
 def test_a_training_gives_its_pairs_back_to_a_panel_that_knows_nothing(panel: Any, nuke: Any, qt: Any) -> None:

@@ -160,6 +160,53 @@ def test_a_run_in_a_folder_that_is_read_only_is_still_followed(nuke: Any, tmp_pa
     run.path.chmod(0o700)
 
 
+def test_a_folder_that_nobody_may_look_into_is_told_and_stops_nothing(
+    nuke: Any, node: Any, tmp_path: Path, plain_user: None
+) -> None:
+    from film_recovery_nuke.errors import HostError
+    from film_recovery_nuke.nodes import inference, train
+
+    closed = tmp_path / "closed"
+    (closed / "RecoveryTrain1_v001" / "export").mkdir(parents=True)
+    (closed / "RecoveryTrain1_v001" / "export" / "chroma.onnx").touch()
+    node["dataDirectory"].setValue(closed.as_posix())
+    node["run"].setValue("RecoveryTrain1_v001")
+    shot = nuke.nodes.RecoveryInference(inputs=[node.input(0)])
+    closed.chmod(0)
+    try:
+        assert train.state(node).state == "lost"
+        train.show_runs()
+        train.on_create(node)
+        assert "RecoveryTrain1_v001 " in node["status"].value()
+        for name in ("RecoveryTrain1_v001/export/chroma.onnx", "RecoveryTrain1_v001"):
+            shot["modelFile"].setValue((closed / name).as_posix())
+            with pytest.raises(HostError, match=r"cannot be looked at|does not exist"):
+                inference.model_path(shot)
+            assert str(closed) in inference.refresh(shot)
+    finally:
+        closed.chmod(0o700)
+
+
+def test_a_reference_that_an_alignment_retimes_has_the_frames_of_its_source(
+    nuke: Any, node: Any, worker: Path, tmp_path: Path
+) -> None:
+    from film_recovery.contract.curation import AlignmentRecord, FrameAlignment
+    from film_recovery_nuke.errors import HostError
+    from film_recovery_nuke.nodes import align, train
+
+    still = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    reference = nuke.nodes.TimeOffset(inputs=[node.input(1)], time_offset=-500)
+    frames = [FrameAlignment(at, at, still, None, 0.1, 0.3, 0.9, "aligned", "") for at in range(1001, 1009)]
+    record = AlignmentRecord("a", "b", [128, 96], [128, 96], False, [0, 0, 128, 96], [], frames)
+    record.save(tmp_path / "align.json")
+    laid, _ = align.create(record, tmp_path / "align.json", node.input(0), reference)
+    node.setInput(1, laid)
+    assert laid["retime"].value() and train.plan_of(node).wanted["reference"] == [1001, 1004, 1006, 1008]
+    laid["retime"].setValue(False)
+    with pytest.raises(HostError, match="lies outside of"):
+        train.plan_of(node)
+
+
 def test_a_name_that_nuke_would_read_as_a_pattern_is_refused(nuke: Any, node: Any, worker: Path, tmp_path: Path) -> None:
     for name in ("reel#3", "100%done"):
         node["dataDirectory"].setValue((tmp_path / name).as_posix())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from film_recovery_nuke import frames as frame_tools
-from film_recovery_nuke import graph, worker
+from film_recovery_nuke import graph, pairing, worker
 from film_recovery_nuke.errors import HostError, shown
 from film_recovery_nuke.nodes.tasks import task
 
@@ -41,7 +41,7 @@ def fit(node: Any) -> list[float]:
     for index, side in ((0, "Source"), (1, "Reference")):
         if node.input(index) is None:
             raise HostError(f"{node.name()}: connect the input {side}.")
-        frame_tools.check_range(node, node.input(index), wanted)
+        frame_tools.check_range(node, pairing.timed_by(node.input(index)), wanted)
     worker.check(worker.find_python())
     with (
         tempfile.TemporaryDirectory(prefix="film_recovery_") as folder,

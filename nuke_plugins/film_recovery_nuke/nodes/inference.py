@@ -20,7 +20,7 @@ from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph, needs, preferences, worker
 from film_recovery_nuke.cache import INPUT, RECOVERED, FrameCache, Owner, Record, file_hash, picture_hash
-from film_recovery_nuke.errors import CancelledError, HostError, show, shown
+from film_recovery_nuke.errors import CancelledError, HostError, looked_at, show, shown
 from film_recovery_nuke.nodes.cache_key import cache_stem, forget_key_of_others, input_hash, of_another_name
 from film_recovery_nuke.nodes.tasks import task
 
@@ -54,12 +54,14 @@ def model_path(node: Any) -> Path:
     if not text:
         raise HostError(f"{node.fullName()}: choose a model file first, the .onnx in the folder export of a run.")
     path = graph.resolved(text)
-    if path.is_dir():
-        exported = sorted(RunFolder(path).export.glob("[!.]*.onnx"), key=lambda file: len(file.name))
+    with looked_at(path):
+        is_file, is_folder = path.is_file(), path.is_dir()
+        exported = sorted(RunFolder(path).export.glob("[!.]*.onnx"), key=lambda file: len(file.name)) if is_folder else []
+    if is_folder:
         if not exported:
             raise HostError(f"{node.fullName()}: the folder {path} holds no exported model; choose an .onnx file.")
         return exported[0]
-    if not path.is_file():
+    if not is_file:
         raise HostError(f"{node.fullName()}: the model {path} does not exist; choose another, or restore it.")
     return path
 
@@ -71,7 +73,9 @@ def card_of(path: Path) -> ModelCard:
         HostError: it is missing, damaged, or says what this release does not know.
     """
     beside = path.with_name(path.name.replace(".fp16.onnx", ".onnx")).with_suffix(".json")
-    if not beside.is_file():
+    with looked_at(beside):
+        is_there = beside.is_file()
+    if not is_there:
         raise HostError(f"The model {path} has no card: {beside.name} has to lie beside it; copy both from the run's export.")
     try:
         card = load_card(beside)
@@ -89,11 +93,15 @@ def card_of(path: Path) -> ModelCard:
 
 
 def model_hash(path: Path) -> str:
-    """SHA-256 of a model file; read once for as long as the file does not change."""
-    status = path.stat()
+    """SHA-256 of a model file; read once for as long as the file does not change. Raises :class:`HostError`."""
+    with looked_at(path):
+        status = path.stat()
     key = (str(path), status.st_size, status.st_mtime_ns)
     if key not in _model_hashes:
-        _model_hashes[key] = file_hash(path)
+        found = file_hash(path)
+        if not found:
+            raise HostError(f"The model {path} cannot be read; check its permissions, or the disk that it is on.")
+        _model_hashes[key] = found
     return _model_hashes[key]
 
 
@@ -119,7 +127,7 @@ def settings_of(node: Any) -> str:
     """What besides input and model changes pixels, as text: the release, and of the node's settings all but the tiles."""
     steady = ", steady" if needs.steadies(node) else ""
     grain = str(node["grain"].value())
-    grain = "" if grain == "recovered" else f", grain {grain}"
+    grain = "" if grain == "recovered" or node["cardTask"].value() != "spatial" else f", grain {grain}"
     confidence = ", confidence" if node["confidence"].value() else ""
     return f"release {film_recovery.__version__}, precision {node['precision'].value()}{steady}{grain}{confidence}"
 

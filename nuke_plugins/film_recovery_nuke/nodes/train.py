@@ -14,7 +14,7 @@ import nuke
 from film_recovery.contract.atomic import make_folder, storage_errors, write_json
 from film_recovery.contract.run_folder import RunFolder
 from film_recovery_nuke import frames as frame_tools
-from film_recovery_nuke import graph, pair_list, preferences, worker
+from film_recovery_nuke import graph, pair_list, pairing, preferences, worker
 from film_recovery_nuke.cache import picture_hash
 from film_recovery_nuke.errors import CancelledError, HostError, show, shown
 from film_recovery_nuke.graph import Pair
@@ -73,7 +73,7 @@ def plan_of(node: Any) -> Plan:
             raise HostError(f"{node.name()}: the preview's frame {preview} is in the set; choose one that is not.")
     plan = Plan(kind, pairs_of(node), preview, _options(node, kind, preview))
     for branch, wanted in zip((*branches_of(node), node.input(2)), plan.wanted.values()):
-        frame_tools.check_range(node, branch, wanted)
+        frame_tools.check_range(node, pairing.timed_by(branch), wanted)
     return plan
 
 
@@ -421,7 +421,7 @@ def _refreshed(node: Any) -> RunState:
 def on_create(node: Any) -> None:
     """When a node is made or a script is opened: tell how its run stands. Never raises."""
     nuke.addOnScriptLoad(show_runs)  # kept once; while a script is being opened it may still have the name of where it was
-    with contextlib.suppress(HostError, RuntimeError):
+    with contextlib.suppress(HostError, RuntimeError, OSError):
         if nuke.GUI and _others_of_run(node):  # a copy; headless nobody copies nodes
             for knob in ("run", "model"):
                 node[knob].setValue("")
@@ -431,7 +431,7 @@ def on_create(node: Any) -> None:
 def show_runs() -> None:
     """When a script is open, and its name is known: tell of every node how its run stands."""
     for node in nuke.allNodes(CLASS, nuke.root(), recurseGroups=True):
-        with contextlib.suppress(HostError, RuntimeError):
+        with contextlib.suppress(HostError, RuntimeError, OSError):
             _refreshed(node)
 
 

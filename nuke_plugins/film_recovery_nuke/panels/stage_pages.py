@@ -159,7 +159,10 @@ class PairsPage(QtWidgets.QWidget):
             raise HostError("Select FrameHolds of the source or a RecoveryTrain first; their frames are added.")
         found = [pair for node in trainings for pair in self._pairs_of(node)]
         for node in holds:
-            frame = int(graph.held_frame_knob(node).value())
+            frame, built = int(graph.held_frame_knob(node).value()), graph.pair_of_label(str(node["label"].value()))
+            if built is not None and built.source == frame:  # by Build stacks
+                found.append(built)
+                continue
             found.append(self._pair_at(frame, str(node["label"].value()).replace("\n", " ").strip()))
         for pair in found:
             if pair.source not in [known.source for known in self.table.pairs()]:

@@ -13,7 +13,7 @@ from film_recovery_nuke import frames as frame_tools
 from film_recovery_nuke import graph
 from film_recovery_nuke.errors import HostError, shown
 from film_recovery_nuke.nodes import train
-from film_recovery_nuke.pairing import onto
+from film_recovery_nuke.pairing import element_of, is_of_same_files, onto
 from film_recovery_nuke.panels.monitor import TrainingMonitor
 from film_recovery_nuke.panels.qt import QtWidgets
 from film_recovery_nuke.panels.stage_pages import button_row, paragraph
@@ -79,9 +79,11 @@ class TrainPage(QtWidgets.QWidget):
         pairs = self._state.pairs
         if not pairs:
             raise HostError("There are no pairs yet; choose some on the page Pairs.")
+        self._look_again()
         nodes = self._state.node("source"), self._state.node("reference")
         with graph.undo("Film Recovery: pairs"):
             node = self._node()
+            self._refuse_another(node)
             branches = (node.input(0) or nodes[0], node.input(1) or nodes[1]) if node is not None else (
                 self._state.branch("source"), self._state.branch("reference"))  # fmt: skip
             placed = onto(pairs, nodes, branches)
@@ -99,12 +101,28 @@ class TrainPage(QtWidgets.QWidget):
         self.refresh()
         return node
 
+    def _look_again(self) -> None:
+        """A node may have been made since the page was entered; where some were listed, the artist has chosen."""
+        if self._nodes.count() == 1:
+            self.refresh()
+
+    def _refuse_another(self, node: Any) -> None:
+        """Raise :class:`HostError` for a training of other elements than the pairs are of."""
+        for index, side in enumerate(("source", "reference")):
+            branch = node.input(index) if node is not None else None
+            if branch is not None and not is_of_same_files(branch, self._state.node(side)):
+                raise HostError(
+                    f"{node.fullName()} trains on the {side} {element_of(branch).name()}, but these are pairs of "
+                    f"{self._state.node(side).name()}; choose another RecoveryTrain in the list, or '{_NEW}'."
+                )
+
     def stop(self) -> None:
         """Stop looking; the training goes on."""
         self.monitor.stop()
 
     @shown
     def _run(self, what: Any) -> None:
+        self._look_again()
         node = self._node()
         if node is None:
             raise HostError("There is no RecoveryTrain yet: press Use pairs, it makes one.")

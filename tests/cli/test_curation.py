@@ -110,6 +110,16 @@ def test_from_two_reels_to_a_training(reels: Reels, run_cli: Cli, tmp_path: Path
     refused = run_cli("verify", "--task", "chroma", *both, "--pairs", tmp_path / "select" / "pairs.json", "--offset", "2")
     assert refused.code == 2 and "either --pairs" in refused.sentence
 
+    from film_recovery.cli.train import make_job
+
+    options = dict.fromkeys(("target", "frames", "held_out", "match_file", "alignment", "minutes", "crop")) | {
+        "task": "spatial", "source": reels.reference, "reference": reels.source, "offset": 0, "steps": 1, "balance": "none",
+        "pairs_file": str(tmp_path / "select" / "pairs.json"),
+    }  # fmt: skip
+    turned_job = make_job(options)
+    assert turned_job.frames == [pair.reference for pair in selection.training]
+    assert turned_job.reference_frames == {str(pair.reference): pair.source for pair in selection.pairs}
+
     run = tmp_path / "run"
     quick = ("--steps", "2", "--size", "small", "--patch", "32", "--batch", "2", "--device", "cpu")
     files = ("--pairs", tmp_path / "select" / "pairs.json", "--alignment", tmp_path / "align" / "align.json")

@@ -139,6 +139,15 @@ def test_a_mirrored_reference_lies_as_recorded(job: JobMaker, elements_on_disk: 
         assert np.abs(one.reference - other.reference).max() < 0.02
 
 
+def test_an_alignment_of_the_other_direction_is_refused(job: JobMaker, tmp_path: Path) -> None:
+    straight = job()
+    entries = [FrameAlignment(frame, frame, STRAIGHT, None, 0.1, 0.2, 0.9, "aligned") for frame in (1001, 1004, 1008)]
+    turned = AlignmentRecord(straight.reference, straight.source, SIZE, SIZE, False, [0, 0, *SIZE], [], entries)
+    turned.save(tmp_path / "turned.json")
+    with pytest.raises(InputError, match=r"turned\.json lays .* the other way round; run film-recovery align with"):
+        build_dataset(job(alignment=str(tmp_path / "turned.json")), tmp_path / "dataset")
+
+
 def test_what_the_alignment_masks_is_not_believed_where_it_lies_in_the_crop(job: JobMaker, tmp_path: Path) -> None:
     record = aligned(tmp_path / "align.json", STRAIGHT, masks=[[70, 50, 30, 20]])
     made = build_dataset(job(alignment=record, crop=[8, 6, 192, 128]), tmp_path / "dataset")

@@ -30,7 +30,7 @@ def record() -> AlignmentRecord:
 
 def test_a_pair_lies_as_recorded(tmp_path: Path) -> None:
     record().save(tmp_path / "align.json")
-    recorded = load_recorded(tmp_path / "align.json")
+    recorded = load_recorded(tmp_path / "align.json", ("a", "b"))
     found = recorded.registration(1001, 86400, ((90, 160, 3), (100, 180, 3)))
     assert found.matches and found.residual_px == 0.1
     ramp = np.stack([*np.meshgrid(np.arange(180.0), np.arange(100.0)), np.zeros((100, 180))], axis=-1).astype(np.float32)
@@ -52,7 +52,7 @@ def test_what_the_alignment_doubts_is_told_before_training(tmp_path: Path) -> No
     made = record()
     made.frames[0] = dataclasses.replace(made.frames[0], verdict="doubtful", reason="flash in the source")
     made.save(tmp_path / "align.json")
-    found = load_recorded(tmp_path / "align.json").registration(1001, 86400, ((90, 160, 3), (100, 180, 3)))
+    found = load_recorded(tmp_path / "align.json", ("a", "b")).registration(1001, 86400, ((90, 160, 3), (100, 180, 3)))
     (finding,) = verify_registration(1001, 86400, "chroma", found)
     assert found.matches and finding.severity == "warning"
     assert finding.message.startswith("The alignment doubts frame 1001 (flash in the source)")
@@ -60,7 +60,7 @@ def test_what_the_alignment_doubts_is_told_before_training(tmp_path: Path) -> No
 
 def test_what_the_record_does_not_hold_is_refused(tmp_path: Path) -> None:
     record().save(tmp_path / "align.json")
-    recorded = load_recorded(tmp_path / "align.json")
+    recorded = load_recorded(tmp_path / "align.json", ("a", "b"))
     with pytest.raises(InputError, match="does not align source frame 1001 with reference frame 7"):
         recorded.registration(1001, 7, ((90, 160, 3), (100, 180, 3)))
     with pytest.raises(InputError, match="align these files"):
@@ -68,7 +68,7 @@ def test_what_the_record_does_not_hold_is_refused(tmp_path: Path) -> None:
     damaged = dataclasses.asdict(record())
     (tmp_path / "other.json").write_text(str(damaged), encoding="utf-8")
     with pytest.raises(InputError, match="damaged"):
-        load_recorded(tmp_path / "other.json")
+        load_recorded(tmp_path / "other.json", ("a", "b"))
 
 
 @pytest.mark.parametrize("tilt", [(0.0, 0.0), (2e-5, -1e-5), (4e-5, 3e-5)])

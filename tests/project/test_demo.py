@@ -108,6 +108,24 @@ def test_a_process_is_ended_when_the_user_stops() -> None:
     assert failure.value.exit_code == ExitCode.STOPPED
 
 
+def test_a_process_that_says_that_it_is_stopping_is_not_stopped_twice(tmp_path: Path) -> None:
+    class Stopped(SilentReporter):
+        def should_stop(self) -> bool:
+            return True
+
+    program = (
+        "import signal, sys, time; asked = []\n"
+        "signal.signal(signal.SIGTERM, lambda *_: asked.append(1))\n"
+        "print('Begun', flush=True)\n"
+        "while not asked: time.sleep(0.01)\n"
+        "print('Stopping cleanly; once more to stop at once.', flush=True); time.sleep(1.0)\n"
+        f"open({str(tmp_path / 'asked')!r}, 'w').write(str(len(asked))); sys.exit(6)"
+    )
+    with pytest.raises(FilmRecoveryError, match="Stopping cleanly"):
+        run_process([sys.executable, "-c", program], os.environ, Stopped())
+    assert (tmp_path / "asked").read_text() == "1"
+
+
 def test_a_process_that_is_killed_did_not_stop_on_request() -> None:
     program = "import os, signal; print('Matching', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     with pytest.raises(FilmRecoveryError, match=r"killed by signal 9.*Matching") as failure:

@@ -255,6 +255,21 @@ def test_frames_nobody_asks_for_any_more_leave_the_sequence(project: Path) -> No
     assert states(project)["detail"] == "up to date"
 
 
+def test_frames_that_a_source_lacks_are_told(project: Path) -> None:
+    said: list[str] = []
+
+    class Listens(SilentReporter):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+    change(project, 'apply = "missing-from:negative"', 'apply = "1008,2008-2010"')
+    with pytest.raises(ProjectError, match="'detail' is to be applied to 2008-2010, which its source print lacks"):
+        run_project(project)
+    change(project, 'apply = "1008,2008-2010"', 'apply = "1008"')
+    run_project(project, Listens())
+    assert any("detail.1007.exr is removed" in line for line in said)
+
+
 def test_a_pass_with_nothing_to_render_is_left_alone(project: Path) -> None:
     change(project, 'apply = "missing-from:negative"', 'apply = "missing-from:print"')
     result = run_project(project)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,11 @@ def recover(project: Path, only: tuple[str, ...], plan_only: bool) -> dict[str, 
         from film_recovery.project.plan import plan_project
 
         steps = plan_project(project, list(only) or None)
+        names = [step.name for step in steps]
         for step in steps:
-            click.echo(f"{step.name}: {step.state}, {step.reason}", err=True)
-        return {"passes": [{"name": step.name, "state": step.state, "reason": step.reason} for step in steps]}
+            unit = f", {step.unit}" if names.count(step.name) > 1 else ""
+            click.echo(f"{step.name}{unit}: {step.state}, {step.reason}", err=True)
+        return {"passes": [asdict(step) for step in steps]}
     from film_recovery.project.run import run_project
 
     with stoppable() as reporter:

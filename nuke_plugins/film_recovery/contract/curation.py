@@ -88,13 +88,8 @@ class MatchRecord:
         )  # fmt: skip
 
     def between(self, source: str, reference: str) -> MatchRecord:
-        """The record as seen from ``source``: reversed where a was rather the reference and b the source, else as it is.
-
-        Names are compared from their ends, since folders are moved and the same files are named from other places.
-        """
-        straight = _alike(self.a, source) + _alike(self.b, reference)
-        turned = _alike(self.a, reference) + _alike(self.b, source)
-        return self.reversed() if turned > straight else self
+        """The record as seen from ``source``: reversed where a was rather the reference and b the source, else as it is."""
+        return self.reversed() if are_exchanged(self.a, self.b, source, reference) else self
 
     def own_line(self) -> list[Moment]:
         """Every frame of a at its own number, with its partner."""
@@ -284,6 +279,14 @@ def load_alignment(path: Path) -> AlignmentRecord:
         if frame.verdict not in VERDICTS or (frame.warp is not None and frame.warp not in known):
             raise InputError(f"{path} is damaged (frame {frame.source} names what is not there); align the elements again.")
     return dataclasses.replace(record, frames=frames, warps=warps)
+
+
+def are_exchanged(a: str, b: str, source: str, reference: str) -> bool:
+    """Whether what was made of the elements ``a`` and ``b`` was made of a reference and a source, and not the other way round.
+
+    Names are compared from their ends, since folders are moved and the same files are named from other places.
+    """
+    return _alike(a, reference) + _alike(b, source) > _alike(a, source) + _alike(b, reference)
 
 
 def _alike(one: str, other: str) -> int:

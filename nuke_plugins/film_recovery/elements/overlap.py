@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import opentimelineio as otio
 
-from film_recovery.contract.atomic import atomic_path, write_text
+from film_recovery.contract.atomic import write_text
 from film_recovery.contract.curation import MatchRecord, Segment
 from film_recovery.contract.progress import Reporter, SilentReporter
 from film_recovery.elements.framing import Framing, box_framing, find_framing
@@ -241,5 +241,4 @@ def write_timeline(record: MatchRecord, path: Path, fps: float) -> None:
             put(side, first, last - first + 1, None)
     timeline = otio.schema.Timeline(name="match")
     timeline.tracks.extend([tracks["a"], tracks["b"]])
-    with atomic_path(path) as temporary:
-        otio.adapters.write_to_file(timeline, str(temporary), adapter_name="otio_json")
+    write_text(path, otio.adapters.write_to_string(timeline, "otio_json"))  # its own writer tells nothing of a full disk

@@ -85,7 +85,7 @@ def gather(job: TrainingJob, reporter: Reporter | None = None) -> Gathered:
     tell = reporter or SilentReporter()
     source, reference = open_sequence(job.source), open_sequence(job.reference)
     frames, held_out, reasons = choose_pairs(job, source, reference)
-    recorded = load_recorded(Path(job.alignment)) if job.alignment else None
+    recorded = load_recorded(Path(job.alignment), (job.source, job.reference)) if job.alignment else None
     survey = _Survey(recorded=recorded, findings=rules.verify_selection(frames, held_out))
     encoding = resolve_encoding(job, source, reference, [*frames, *held_out])
     wanted = sorted({*frames, *held_out})

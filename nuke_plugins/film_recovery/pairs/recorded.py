@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from film_recovery.contract.curation import AlignmentRecord, FrameAlignment, load_alignment
+from film_recovery.contract.curation import AlignmentRecord, FrameAlignment, are_exchanged, load_alignment
 from film_recovery.contract.errors import InputError
 from film_recovery.pairs.deformation import NO_WARP, fit_warp, reference_points
 from film_recovery.pairs.geometry import square
@@ -54,9 +54,15 @@ class RecordedAlignment:
         return Registration(matrix, residual, most, entry.correlation, matches, warp=bent, doubt=doubt)
 
 
-def load_recorded(path: Path) -> RecordedAlignment:
-    """Read an ``align.json``. Raises :class:`InputError` when it is absent or damaged."""
+def load_recorded(path: Path, elements: tuple[str, str]) -> RecordedAlignment:
+    """Read an ``align.json`` for a source and a reference. Raises :class:`InputError` when it is absent or damaged, or laid the
+    source on the reference."""
     record = load_alignment(path)
+    if are_exchanged(record.source, record.reference, *elements):
+        raise InputError(
+            f"{path} lays {record.reference} on {record.source}, the other way round; run film-recovery align with "
+            f"{elements[0]} as --source and {elements[1]} as --reference, and give its align.json."
+        )
     return RecordedAlignment(Path(path), record, {entry.source: entry for entry in record.frames})
 
 

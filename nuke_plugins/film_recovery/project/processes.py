@@ -29,6 +29,7 @@ def run_process(line: Sequence[str], variables: Mapping[str, str], reporter: Rep
         errors="replace", env=dict(variables),
     )  # fmt: skip
     tail: deque[str] = deque(maxlen=20)
+    asked = False
     assert process.stdout is not None
     with process.stdout as stream:
         for text in stream:
@@ -36,8 +37,9 @@ def run_process(line: Sequence[str], variables: Mapping[str, str], reporter: Rep
             if sentence and not sentence.startswith(quiet):
                 tail.append(sentence)
                 reporter.note(sentence)
-            if reporter.should_stop() and process.poll() is None:
-                process.terminate()
+            if not asked and reporter.should_stop() and process.poll() is None:
+                process.terminate()  # once: a second time it would not come to its end in order
+                asked = True
     process.wait()
     if process.returncode:
         raise _failure(process.returncode, list(tail))

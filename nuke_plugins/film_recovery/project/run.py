@@ -15,7 +15,7 @@ from film_recovery.contract.run_folder import RunFolder
 from film_recovery.elements.selection import default_pairs, overlap
 from film_recovery.images.frame import Frame
 from film_recovery.images.io import read_frame, write_frame
-from film_recovery.images.ranges import counted, parse_frames
+from film_recovery.images.ranges import counted, format_frames, parse_frames
 from film_recovery.images.sequence import output_path
 from film_recovery.inference.outputs import MERGED
 from film_recovery.inference.sequence import apply_model
@@ -77,6 +77,7 @@ def run_project(path: Path, reporter: Reporter | None = None, only: list[str] | 
 def _run_pass(project: Project, places: Places, hashes: Hashes, name: str, reporter: Reporter) -> list[dict[str, Any]]:
     done: list[dict[str, Any]] = []
     units = project.units(name)
+    _tell_missing(project, places, name, reporter)
     for unit in units:
         step = plan_unit(project, places, hashes, name, unit)
         reporter.stage(f"Pass '{name}'{'' if len(units) == 1 else f', {unit}'}: {step.state}, {step.reason}")
@@ -85,8 +86,22 @@ def _run_pass(project: Project, places: Places, hashes: Hashes, name: str, repor
         seconds = round(time.monotonic() - begin, 1)
         done.append({"pass": name, "unit": unit, "found": step.state, "reason": step.reason, "seconds": seconds})
     for stray in stray_frames(project, places, name):
+        reporter.note(f"{stray} is removed: the pass has no such frame any more.")
         stray.unlink()
     return done
+
+
+def _tell_missing(project: Project, places: Places, name: str, reporter: Reporter) -> None:
+    """Raise :class:`ProjectError` where a pass is to be applied to frames that its source lacks, and tell gaps."""
+    step = project.passes[name]
+    if step.missing_from or step.apply == "all":
+        if places.there(step.source) and (gaps := places.open(step.source).missing):
+            reporter.note(f"Pass '{name}': its source {step.source} lacks {gaps}.")
+    elif absent := sorted(set(parse_frames(step.apply)) - set(places.there(step.source))):
+        raise ProjectError(
+            f"The pass '{name}' is to be applied to {format_frames(absent)}, which its source {step.source} lacks; correct "
+            "'apply', or restore the frames."
+        )
 
 
 def _bring_up_to_date(project: Project, places: Places, hashes: Hashes, step: Step, reporter: Reporter) -> None:

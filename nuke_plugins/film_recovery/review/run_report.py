@@ -63,6 +63,7 @@ def write_run_report(folder: Path, path: Path) -> tuple[Path, list[dict[str, Any
         ("target", display(first.target, card.encoding)),
         ("recovered", display(results[0], card.encoding)),
     ]
+    against = "the target" if dataset.held_out else "the target, on the very pairs it was trained on"
     data = ReportData(
         title=f"{job.task.capitalize()} recovery",
         subtitle=run.path.name,
@@ -76,7 +77,7 @@ def write_run_report(folder: Path, path: Path) -> tuple[Path, list[dict[str, Any
         training_charts=[training_chart(run)],
         warnings=[str(event["text"]) for event in read_events(run.events, "warning") if "name" not in event],
         findings=finding_lines(run),
-        tables=[ScoreTable(f"On the {which}", scores, f"{counted(len(judged), 'frame')}, coded domain", "the target")],
+        tables=[ScoreTable(f"On the {which}", scores, f"{counted(len(judged), 'frame')}, coded domain", against)],
         not_judged=[_NOT_JUDGED[job.task], *([_CHOSEN_BY_THEM] if dataset.held_out else [])],
         provenance=[("model", card.name), ("made", card.created), ("matrix", f"BT.{card.matrix}"), ("encoding", card.encoding)],
         made_with=", ".join(f"{name} {version}" for name, version in card.versions.items()),

@@ -70,6 +70,27 @@ def test_roles_are_told_whatever_the_files_are_called() -> None:
     assert different_roles(shots) == [2]
 
 
+def test_black_frames_tell_nothing_of_the_film(
+    reels: tuple[ReelAnalysis, ReelAnalysis], truth: list[FloatArray], tmp_path: Path
+) -> None:
+    """As between shots, and at the ends of a reel."""
+    pattern, black = written(tmp_path, "neg", internegative_35mm(), truth), np.full((SIZE[1], SIZE[0], 3), 0.001, np.float32)
+    for frame in (*range(1017, 1021), *range(1036, 1041), *range(1041, 1046)):
+        write_frame(tmp_path / f"neg.{frame}.exr", Frame.from_rgb(black), "half")
+    found, usual = analyse_reel(open_sequence(pattern), tmp_path / "cache"), reels[0]
+    assert [(shot.start, shot.last) for shot in found.shots] == [(0, 1020), (20, 1045)]
+    for shot, other in zip(found.shots, usual.shots, strict=True):
+        assert shot.figures["contrast_kept"] == pytest.approx(other.figures["contrast_kept"], abs=0.08)
+        assert max(shot.figures["flicker"]) < 1.5 * max(other.figures["flicker"])
+        assert shot.flags == other.flags and not set(shot.looked_at) & {*range(1017, 1021), *range(1036, 1046)}
+    quick = analyse_element(open_sequence(pattern), [1001, 1010, 1030, 1045], "auto")
+    assert quick.frames == [1001, 1010, 1030]
+    assert quick.contrast_kept == analyse_element(open_sequence(pattern), [1001, 1010, 1030], "auto").contrast_kept
+    assert quick.flicker is not None and max(quick.flicker) < 0.05
+    nothing = analyse_element(open_sequence(pattern), [1044, 1045], "auto")
+    assert nothing.frames == [1044, 1045]
+
+
 def test_a_first_frame_that_cannot_be_read_loses_nothing(truth: list[FloatArray], tmp_path: Path) -> None:
     pattern = written(tmp_path, "neg", internegative_35mm(), truth[:8])
     path = tmp_path / "neg.1001.exr"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -22,6 +23,7 @@ from film_recovery.elements.condition import (
     to_density,
 )
 from film_recovery.elements.selection import spread_frames
+from film_recovery.elements.shots import shows_something
 from film_recovery.elements.spectrum import measure_spectrum
 from film_recovery.images.colour import rgb_to_ycbcr
 from film_recovery.images.encodings import encode, to_linear
@@ -29,6 +31,7 @@ from film_recovery.images.frame import Frame, Window
 from film_recovery.images.sequence import Sequence as FrameSequence
 
 CHANNELS = ("red", "green", "blue")
+_THUMBNAIL = (96, 54)  # width, height
 _SERIES_FRAMES = 24  # frames read for the flicker, over the whole element
 _ALIKE = 1.1  # ratio below which two elements count as equal
 _CONTRAST = 0.01  # density range; with less there is no picture whose layers could be compared
@@ -123,6 +126,12 @@ class ElementAnalysis:
         return f"its average colour goes from {light} in the light parts to {dark} in the dark ones"
 
 
+def _shows(picture: FloatArray, encoding: str) -> bool:
+    """As :func:`shows_something` of its thumbnail."""
+    small = cv2.resize(np.asarray(encode(picture, encoding), np.float32), _THUMBNAIL, interpolation=cv2.INTER_AREA)
+    return shows_something(np.rint(small.clip(0.0, 1.0) * 255.0).astype(np.uint8))
+
+
 def analyse_element(
     sequence: FrameSequence, frames: Iterable[int], encoding: str, area: Window | None = None
 ) -> ElementAnalysis:
@@ -151,10 +160,13 @@ def analyse_element(
     def picture(frame: int) -> FloatArray:
         return pictures[frame] if frame in pictures else picture_of(sequence.read(frame), size)
 
-    blocks = [
-        block_densities(to_linear(_cut(picture(frame), area), encoding))
-        for frame in spread_frames(sequence.frames, _SERIES_FRAMES)
-    ]
+    chosen = [frame for frame in chosen if _shows(_cut(pictures[frame], area), encoding)] or chosen  # leader tells nothing
+    pictures = {frame: pictures[frame] for frame in chosen}
+    series = []
+    for frame in spread_frames(sequence.frames, _SERIES_FRAMES):
+        part = _cut(picture(frame), area)
+        series.append((_shows(part, encoding), block_densities(to_linear(part, encoding))))
+    blocks = [block for is_shown, block in series if is_shown] or [block for _, block in series]
     found = analyse_pictures(
         sequence.name, list(pictures.values()), encoding, area, frames=chosen, blocks=blocks
     )

@@ -142,7 +142,9 @@ def _shots(blocks: Sequence[npt.NDArray[np.float32]]) -> list[list[npt.NDArray[n
 def _alike(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> float:
     a, b = (block.mean(axis=-1).ravel() - block.mean() for block in (first, second))
     size = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / size if size > 1e-9 else 1.0
+    if size > 1e-9:
+        return float(a @ b) / size
+    return float(a.any() == b.any())  # a picture and black are not alike, two of one colour are
 
 
 def _smoothed(picture: npt.NDArray[np.float32]) -> FloatArray:

@@ -23,7 +23,7 @@ from film_recovery.elements.dyes import dye_quantiles
 from film_recovery.elements.faults import COMBED, cadence, combing, frame_shift, specks, unsteadiness
 from film_recovery.elements.picture_area import picture_area
 from film_recovery.elements.selection import spread_frames
-from film_recovery.elements.shots import find_shots, inside_of, shot_ranges
+from film_recovery.elements.shots import find_shots, inside_of, shot_ranges, shows_something
 from film_recovery.elements.survey import Survey, survey_element
 from film_recovery.images.colour import rgb_to_ycbcr
 from film_recovery.images.encodings import encode, to_linear
@@ -34,7 +34,7 @@ _LOOKS = 3  # full pictures a shot for sharpness, grain and colour
 _RUN = 17  # consecutive full pictures a shot for unsteadiness, dust and fields
 _PAIRS = 5  # pairs of neighbouring frames of it that tell detail from grain
 _EDGE = 2  # frames left out at a shot's ends, where splices and dissolves are
-_VERSION = 4
+_VERSION = 5
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -162,7 +162,7 @@ def analyse_reel(
         raise InputError(
             f"{sequence.name} has none of the frames that were named; it has {survey.frames[0]}-{survey.frames[-1]}."
         )
-    good = [frame for frame in survey.frames.tolist() if frame not in survey.broken]
+    good = _readable(survey, 0, len(survey.frames))
     samples = [sequence.read(frame) for frame in spread_frames(good, 3)]
     encoding = "none" if any(frame.is_coded for frame in samples) else "display"
     area = picture_area([encode(picture_of(frame, survey.size[::-1]), encoding) for frame in samples])
@@ -192,7 +192,7 @@ def analyse_reel(
 def _analyse_shot(sequence: FrameSequence, survey: Survey, span: tuple[int, int], area: Window, encoding: str,
                   wanted: set[int], reporter: Reporter) -> ShotAnalysis | None:  # fmt: skip
     start, stop = span
-    frames = [frame for frame in survey.frames[start:stop].tolist() if frame not in survey.broken]
+    frames = _readable(survey, start, stop)
     if not frames:
         return None
     inner = frames[_EDGE:-_EDGE] if len(frames) > 4 * _EDGE else frames
@@ -204,14 +204,14 @@ def _analyse_shot(sequence: FrameSequence, survey: Survey, span: tuple[int, int]
     figures.area = area
     quantiles = dye_quantiles([to_density(to_linear(picture, encoding)) for picture in pictures])
     del pictures
-    places = np.searchsorted(survey.frames, frames)  # those that can be read
-    rhythm = cadence(survey.thumbnails[places])
+    there = [frame for frame in survey.frames[start:stop].tolist() if frame not in survey.broken]  # with black ones
+    rhythm = cadence(survey.thumbnails[np.searchsorted(survey.frames, frames)])
     repeats = [frames[index] for index in rhythm.repeats] if rhythm else []
     movement, detail = _movement(_lumas(sequence, size, _middle_run(inner), area, encoding, reporter), set(repeats))
     if detail is not None:
         figures.take_detail(detail)
     shot = ShotAnalysis(
-        start, stop, frames[0], frames[-1], looks, figures.to_dict(), quantiles.tolist(), movement, repeats,
+        start, stop, there[0], there[-1], looks, figures.to_dict(), quantiles.tolist(), movement, repeats,
         rhythm.period if rhythm else None, rhythm.sentence() if rhythm else None,
     )  # fmt: skip
     return ShotAnalysis(**{**shot.__dict__, "flags": _flags(shot)})
@@ -287,6 +287,13 @@ def _middle_run(frames: Sequence[int]) -> list[int]:
     return [int(frame) for frame in longest[begin : begin + _RUN]]
 
 
+def _readable(survey: Survey, start: int, stop: int) -> list[int]:
+    """Frames of a stretch that can be read, without those that show nothing, as leader; with them where all are so."""
+    there = [index for index in range(start, stop) if int(survey.frames[index]) not in survey.broken]
+    shown = [index for index in there if shows_something(survey.thumbnails[index])]
+    return [int(survey.frames[index]) for index in shown or there]
+
+
 def _shot_blocks(survey: Survey, start: int, stop: int, area: Window) -> list[FloatArray]:
     """Block densities of every frame of a shot, from the thumbnails inside the picture area."""
     rows, columns = survey.thumbnails.shape[1:3]
@@ -294,8 +301,9 @@ def _shot_blocks(survey: Survey, start: int, stop: int, area: Window) -> list[Fl
     left, right = int(np.ceil(area.x * across)), int((area.x + area.width) * across)
     top, bottom = int(np.ceil(area.y * down)), int((area.y + area.height) * down)
     found = []
+    shown = set(_readable(survey, start, stop))
     for index in range(start, stop):
-        if int(survey.frames[index]) not in survey.broken:
+        if int(survey.frames[index]) in shown:
             small = np.asarray(survey.thumbnails[index, top:bottom, left:right], np.float32) / 255.0
             found.append(block_densities(to_linear(small, "none")))
     return found

@@ -45,7 +45,7 @@ def find_shots(thumbnails: ByteArray) -> list[int]:
     count = len(thumbnails)
     if not count:
         return []
-    shown = [index for index in range(count) if float(np.asarray(thumbnails[index]).std(axis=(0, 1)).max()) >= _PLAIN]
+    shown = [index for index in range(count) if shows_something(thumbnails[index])]
 
     inside = inside_of(thumbnails)
 
@@ -61,6 +61,11 @@ def find_shots(thumbnails: ByteArray) -> list[int]:
     cuts = _merged(cuts, steps)
     cuts = sorted({*cuts, *_dissolves(thumbnails, shown, cuts, alike)})
     return [0, *(shown[place] for place in cuts)]
+
+
+def shows_something(thumbnail: ByteArray) -> bool:
+    """Whether a frame is neither black, white, of one colour nor unreadable; uint8 (H, W, 3), display-coded."""
+    return float(np.asarray(thumbnail).std(axis=(0, 1)).max()) >= _PLAIN
 
 
 def shot_ranges(starts: list[int], count: int) -> list[tuple[int, int]]:

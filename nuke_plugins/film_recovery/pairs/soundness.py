@@ -13,11 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from film_recovery.elements.shots import shot_ranges
+from film_recovery.elements.shots import shot_ranges, shows_something
 from film_recovery.elements.survey import DETAIL_UNIT, Survey
 
 BESIDE_CUT = "beside a cut"
-_PLAIN = 2.5  # standard deviation, of 255: less is no picture
 _AROUND = 3  # frames on each side that a frame is compared with
 _FLASH = 0.12  # natural logarithm of light: a flash is more than this, and
 _SIGMAS = 6.0  # more than so many usual deviations of its shot
@@ -104,7 +103,7 @@ def _single_faults(source: Survey, reference: Survey, row: int, partner: Partner
         frame = int(survey.frames[index])
         if frame in survey.broken:
             faults[row] = f"frame {frame} of the {name} cannot be read"
-        elif float(np.asarray(survey.thumbnails[index]).std(axis=(0, 1)).max()) < _PLAIN:
+        elif not shows_something(survey.thumbnails[index]):
             faults[row] = f"frame {frame} of the {name} shows nothing (black or one colour)"
     if row not in faults and partner.confidence < _UNSURE:
         faults[row] = f"the match with frame {partner.frame} of the reference is not sure ({partner.confidence:.0%})"

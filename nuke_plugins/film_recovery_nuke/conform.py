@@ -36,7 +36,7 @@ def conform(record: MatchRecord, a: Any, b: Any, first: int = 1001) -> tuple[Any
     for element in (a, b):
         check_numbers(element)
     line = record.timeline(first)
-    with graph.undo("Film Recovery: conform"):
+    with graph.beside(a, b), graph.undo("Film Recovery: conform"):
         return _warp(a, line, [moment.a for moment in line]), _warp(b, line, [moment.b for moment in line])
 
 
@@ -52,7 +52,7 @@ def follow(record: MatchRecord, reference: Any) -> Any:
         raise HostError("No frame was matched; look at the notes of the match.")
     check_numbers(reference)
     line = record.own_line()
-    with graph.undo("Film Recovery: match"):
+    with graph.beside(reference), graph.undo("Film Recovery: match"):
         return _warp(reference, line, [moment.b for moment in line])
 
 
@@ -67,7 +67,7 @@ def place(record: MatchRecord, reference: Any) -> Any:
     check_numbers(reference)
     part = record.segments[0]
     shift = part.first_a - part.first_b
-    with graph.undo("Film Recovery: match"):
+    with graph.beside(reference), graph.undo("Film Recovery: match"):
         made = nuke.nodes.TimeOffset(inputs=[reference], time_offset=shift)
         made["label"].setValue(f"matched {part.first_a}-{part.first_a + part.length - 1}: {shift:+d}")
         made.setXYpos(reference.xpos(), reference.ypos() + 90)

@@ -41,6 +41,21 @@ class Pair:
 
 
 @contextlib.contextmanager
+def beside(*nodes: Any) -> Iterator[None]:
+    """Make nodes in the group of those that they are to be connected to. Raises :class:`HostError` where these stand in
+    several, between which nothing can be connected."""
+    groups = [node.parent() or nuke.root() for node in nodes]
+    for node, group in zip(nodes, groups):
+        if group.fullName() != groups[0].fullName():
+            raise HostError(
+                f"{nodes[0].fullName()} and {node.fullName()} stand in different groups, so nothing can be connected to both; "
+                "choose nodes of one group."
+            )
+    with groups[0]:
+        yield
+
+
+@contextlib.contextmanager
 def undo(name: str) -> Iterator[None]:
     """Make everything inside one step of undo."""
     nuke.Undo.begin(name)
@@ -144,7 +159,7 @@ def build_pair_stacks(pairs: Sequence[Pair], source: Any, reference: Any) -> tup
     """
     if not pairs:
         raise HostError("There is no pair yet; add frames to the table first.")
-    with undo("Film Recovery: pair stacks"):
+    with beside(source, reference), undo("Film Recovery: pair stacks"):
         left, top = source.xpos(), max(source.ypos(), reference.ypos()) + 2 * _ROW
         first = _stack([(pair.source, pair) for pair in pairs], source, "source", (left, top), SOURCE_COLOUR)
         right = left + _COLUMN * (len(pairs) + 1)

@@ -43,6 +43,23 @@ def test_a_label_tells_its_pair_and_runs_nothing(
     assert [pair_of_label(text) for text in ("", "night", "1009", "1001 with 7")] == [None] * 4
 
 
+def test_what_is_built_stands_where_the_elements_stand(nuke: Any) -> None:
+    from film_recovery_nuke.errors import HostError
+    from film_recovery_nuke.graph import Pair, build_pair_stacks
+
+    group = nuke.nodes.Group(name="Shot")
+    with group:
+        inside = [nuke.nodes.Constant(name=name) for name in ("Neg", "Print")]
+    outside = nuke.nodes.Constant(name="Outside")
+    stacks = build_pair_stacks([Pair(1001, 1001), Pair(1002, 1002)], *inside)
+    assert [stack.fullName().split(".")[0] for stack in stacks] == ["Shot", "Shot"]
+    assert {hold.input(0).name() for hold in group.nodes() if hold.Class() == "FrameHold"} == {"Neg", "Print"}
+    before = len(nuke.allNodes(recurseGroups=True))
+    with pytest.raises(HostError, match=r"Shot\.Neg and Outside stand in different groups"):
+        build_pair_stacks([Pair(1001, 1001)], inside[0], outside)
+    assert len(nuke.allNodes(recurseGroups=True)) == before
+
+
 def test_every_node_lies_within_its_backdrop_and_nothing_overlaps(nuke: Any, reads: Any) -> None:
     from film_recovery_nuke.graph import Pair, build_pair_stacks
 

@@ -98,7 +98,7 @@ def create(record: AlignmentRecord, path: Path, source: Any, reference: Any) -> 
     Raises:
         HostError, StorageError: as :func:`fill`; no node is left.
     """
-    with graph.undo("Film Recovery: alignment"):
+    with graph.beside(source, reference), graph.undo("Film Recovery: alignment"):
         node = nuke.nodes.RecoveryAlign(inputs=[source, reference])
         node.setXYpos(reference.xpos(), reference.ypos() + 240)
         try:
@@ -199,7 +199,7 @@ def knob_changed(node: Any, knob: Any) -> None:
 
 def _source_branch(node: Any) -> Any:
     name = node.name()
-    with node.parent() or nuke.root():
+    with graph.beside(node):
         made = nuke.nodes.RecoveryAlign(inputs=[node.input(0), node.input(1)])
         made["output"].setValue("source")
         for knob in _LINKED:

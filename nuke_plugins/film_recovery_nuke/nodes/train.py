@@ -377,8 +377,7 @@ def create_inference(node: Any) -> Any:
     model = state(node).model
     if model is None:
         raise HostError(f"{node.name()} has no model yet: {state(node).sentence()}")
-    group = node.parent() or nuke.root()
-    with group, graph.undo("Film Recovery: create inference"):
+    with graph.beside(node), graph.undo("Film Recovery: create inference"):
         made = nuke.nodes.RecoveryInference()  # createNode would wire it into what is selected
         made.setInput(0, node.input(0))
         made.setXYpos(node.xpos() + 120, node.ypos())

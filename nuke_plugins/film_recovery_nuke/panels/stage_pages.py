@@ -298,7 +298,7 @@ class TargetPage(QtWidgets.QWidget):
     def _make(self, kind: str, values: dict[str, str]) -> Any:
         source, reference = self._state.branch("source"), self._state.branch("reference")
         frames = self._frames(source, reference) if kind == balance.CLASS else ""
-        with graph.undo(f"Film Recovery: {kind}"):
+        with graph.beside(source, reference), graph.undo(f"Film Recovery: {kind}"):
             made = getattr(nuke.nodes, kind)(inputs=[source, reference])
             for name, value in values.items():
                 made[name].setValue(value)
@@ -415,16 +415,19 @@ class ComparePage(QtWidgets.QWidget):
     @shown
     def create_compare(self) -> Any:
         """Side by side."""
-        result = selected_node()
-        made = nuke.nodes.RecoveryCompare(inputs=[self._state.branch("source"), self._state.branch("reference"), result])
+        shown = [self._state.branch("source"), self._state.branch("reference"), selected_node()]
+        with graph.beside(*shown):
+            made = nuke.nodes.RecoveryCompare(inputs=shown)
+        result = shown[2]
         made.setXYpos(result.xpos() + 160, result.ypos() + 80)
         return made
 
     @shown
     def create_merge(self) -> Any:
         """Into the original."""
-        result = selected_node()
-        made = nuke.nodes.RecoveryMerge(inputs=[self._state.branch("source"), result])
+        source, result = self._state.branch("source"), selected_node()
+        with graph.beside(source, result):
+            made = nuke.nodes.RecoveryMerge(inputs=[source, result])
         for name, value in self._coding().items():
             made[name].setValue(value)
         made["mode"].setValue("luminosity" if self._state.task == "spatial" else "color")
@@ -435,7 +438,8 @@ class ComparePage(QtWidgets.QWidget):
     def create_baseline(self) -> Any:
         """One LUT."""
         source = self._state.branch("source")
-        made = nuke.nodes.RecoveryBaseline(inputs=[source])
+        with graph.beside(source):
+            made = nuke.nodes.RecoveryBaseline(inputs=[source])
         made["encoding"].setValue(self._coding()["encoding"])
         made.setXYpos(source.xpos() + 160, source.ypos() + 80)
         return made

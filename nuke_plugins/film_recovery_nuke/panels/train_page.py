@@ -81,7 +81,7 @@ class TrainPage(QtWidgets.QWidget):
             raise HostError("There are no pairs yet; choose some on the page Pairs.")
         self._look_again()
         nodes = self._state.node("source"), self._state.node("reference")
-        with graph.undo("Film Recovery: pairs"):
+        with graph.beside(*nodes), graph.undo("Film Recovery: pairs"):
             node = self._node()
             self._refuse_another(node)
             branches = (node.input(0) or nodes[0], node.input(1) or nodes[1]) if node is not None else (

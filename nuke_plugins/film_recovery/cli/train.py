@@ -10,7 +10,7 @@ import click
 
 from film_recovery.cli.console import PATH, frames_option, stoppable
 from film_recovery.contract.atomic import storage_errors
-from film_recovery.contract.curation import are_exchanged, load_match, load_selection
+from film_recovery.contract.curation import load_match, load_selection
 from film_recovery.contract.errors import InputError, UsageError, VerificationError
 from film_recovery.contract.events import read_events
 from film_recovery.contract.exit_codes import ExitCode
@@ -137,17 +137,13 @@ def _curated(
             )
         chosen.partners = {str(frame): there for frame, there in match.partners().items()}
     if pairs_file:
-        selection = load_selection(Path(pairs_file))
+        selection = load_selection(Path(pairs_file)).between(options["source"], reference)
         if not selection.training:
             raise InputError(f"{pairs_file} holds no pairs to train on; select some, or name frames with --frames.")
-        sides = ("source", "reference")
-        if are_exchanged(selection.source, selection.reference, options["source"], reference):
-            sides = ("reference", "source")  # chosen for the other pass of a combined recovery
-        ours, theirs = ({id(pair): getattr(pair, side) for pair in selection.pairs} for side in sides)
-        chosen.frames = [ours[id(pair)] for pair in selection.training]
-        chosen.held_out = [ours[id(pair)] for pair in selection.held_out]
-        chosen.reasons = {str(ours[id(pair)]): pair.reason for pair in selection.pairs if pair.reason}
-        chosen.partners.update({str(ours[id(pair)]): theirs[id(pair)] for pair in selection.pairs})
+        chosen.frames = [pair.source for pair in selection.training]
+        chosen.held_out = [pair.source for pair in selection.held_out]
+        chosen.reasons = {str(pair.source): pair.reason for pair in selection.pairs if pair.reason}
+        chosen.partners.update({str(pair.source): pair.reference for pair in selection.pairs})
     return chosen
 
 

@@ -173,6 +173,14 @@ class SelectionRecord:
         """The pairs to judge by."""
         return [pair for pair in self.pairs if pair.held_out]
 
+    def between(self, source: str, reference: str) -> SelectionRecord:
+        """The record for ``source`` and ``reference``: its pairs are exchanged where they were chosen for the other direction,
+        as for the other pass of a combined recovery."""
+        if not are_exchanged(self.source, self.reference, source, reference):
+            return self
+        pairs = [dataclasses.replace(pair, source=pair.reference, reference=pair.source) for pair in self.pairs]
+        return dataclasses.replace(self, source=self.reference, reference=self.source, pairs=pairs)
+
     def save(self, path: Path) -> None:
         """Write the record, whole or not at all."""
         save_record(path, self, PAIRS_SCHEMA, VERSION)

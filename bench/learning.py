@@ -50,8 +50,8 @@ _LONGEST_PLAIN = 120.0  # seconds that plain RGB is trained for; with --full as 
 _DECIDES = (
     "training/*.py", "modelfile/*.py", "pairs/balance.py", "pairs/lut.py", "pairs/targets.py", "pairs/dataset.py",
     "images/encodings.py", "images/colour.py", "images/colour_difference.py", "images/density.py", "images/single.py",
-    "review/metrics.py", "review/baselines.py", "review/flicker.py", "contract/steady.py", "inference/steady.py",
-    "inference/shimmer.py", "inference/beside.py", "inference/session.py", "inference/tiles.py",
+    "review/metrics.py", "review/baselines.py", "review/flicker.py", "contract/job.py", "contract/steady.py",
+    "inference/steady.py", "inference/shimmer.py", "inference/beside.py", "inference/session.py", "inference/tiles.py",
 )  # fmt: skip
 
 

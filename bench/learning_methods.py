@@ -1,7 +1,8 @@
 """What ``learning.py`` compares: closed-form methods, the product's training, and a plain network trained by the same code.
 
 The plain network is of CopyCat's kind: an RGB U-Net that adds a residual, with no start, no kept component and no statistics
-but those of its inputs. It sees the same balanced pictures, pairs, crops, loss, schedule and seconds.
+but those of its inputs. It sees the same balanced pictures, pairs, crops, schedule and seconds, and the
+same loss but for what the start knows: that references are soft, and that they flicker.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def _times(results: Results) -> list[str]:
     if fits:
         start, lut = (np.median([fit[name] for fit in fits]) for name in ("start", "lut"))
         lines += [
-            f"Closed-form start fitted on five pairs of 1080 lines: {start:.1f} s; of it one colour table: {lut:.1f} s.",
+            f"Closed-form start fitted on five pairs of 1080 lines: {start:.1f} s; one colour table alone: {lut:.1f} s.",
             "",
         ]
     lines += ["Processors: how many a training had, on average; fewer than there are when others use the machine.", ""]
@@ -144,7 +144,8 @@ def _times(results: Results) -> list[str]:
     for budget in results.budgets:
         cells = []
         for method in TRAINED:
-            facts = [one.facts for (_, name, b), one in results.all.items() if (name, b) == (method, budget)]
+            found = [results.all.get((case, method, budget)) for case in results.simulated]
+            facts = [one.facts for one in found if one is not None]
             for name, digits in (("steps", 0), ("seconds", 0), ("processors", 1)):
                 cells.append(f"{np.median([fact[name] for fact in facts]):.{digits}f}" if facts else "")
         lines.append(f"| {time_words(budget)} | {' | '.join(cells)} |")

@@ -123,8 +123,8 @@ def page(cases: dict[str, dict[str, Figures]], seconds: float) -> str:
         f"Runs of {JUDGED} frames of simulated elements, recovered by what a chroma training starts with. Flicker is in coded",
         "units times 1000 (4 is one step of 8-bit video), Cb and Cr together: of patches that stand still, their deviation",
         "over the run; of patches followed along the truth's motion, their change from frame to frame, beside the truth's own.",
-        "PSNR of colour and CIEDE2000 are to the truth; one or two of the frames of a run were learned from. A dash: nothing",
-        "stands still.",
+        "PSNR of colour and CIEDE2000 are to the truth; up to two of the frames of a run were learned from or held out. A",
+        "dash: nothing stands still.",
         "",
         "| case | still: truth | as it is | steadied | moving: truth | as it is | steadied "
         "| PSNR as it is | steadied | ΔE as it is | steadied |",

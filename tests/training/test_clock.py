@@ -116,8 +116,15 @@ def test_a_precision_is_not_chosen_by_the_chance_of_a_timing(
     monkeypatch: pytest.MonkeyPatch, bf16: float, chosen: str
 ) -> None:
     _probed(monkeypatch, {"fp32": 0.0080, "bf16": bf16})
-    job = TrainingJob("chroma", "", "", steps=100, size="small", device="cpu")
+    job = TrainingJob("chroma", "", "", minutes=1.0, size="small", device="cpu")
     assert make_plan(job, make_network("chroma", 5, 2, "small"), 64, 1.0).precision == chosen
+
+
+@pytest.mark.parametrize("bf16", [0.0010, 0.0160])
+def test_where_steps_are_counted_no_clock_decides_the_bits(monkeypatch: pytest.MonkeyPatch, bf16: float) -> None:
+    _probed(monkeypatch, {"fp32": 0.0080, "bf16": bf16})
+    job = TrainingJob("chroma", "", "", steps=100, size="small", device="cpu")
+    assert make_plan(job, make_network("chroma", 5, 2, "small"), 64, 1.0).precision == "bf16"
 
 
 @pytest.mark.parametrize(("minutes", "looks"), [(2.0, 12), (100.0, 12), (600.0, 60)])

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from film_recovery.contract.job import TrainingJob
 from film_recovery.images.colour import rgb_to_ycbcr, ycbcr_to_rgb
-from film_recovery.images.encodings import encode
+from film_recovery.images.encodings import decode, encode
 from film_recovery.pairs.dataset import Dataset, Pair
 from film_recovery.pairs.manifest import Manifest
+from film_recovery.pairs.targets import make_target
 from film_recovery.training.build import build_graph
 from film_recovery.training.context import CELL, Context
 from film_recovery.training.context_fit import fit_context
+from film_recovery.training.data import prepare
+from film_recovery.training.evaluate import held_out_figure
 from film_recovery.training.graph import RecoveryGraph
 
 FloatArray = npt.NDArray[np.float32]
@@ -184,3 +187,20 @@ def test_a_fresh_start_of_a_shot_has_its_context(coded: list[FloatArray]) -> Non
     assert graph.start.context is not None
     graph.start.context.limit.zero_()
     assert whole < 0.9 * left_over(graph, rest, coded[1][:, 320:])
+
+
+def test_the_context_corrects_the_start_as_it_is_and_not_as_it_were_without_bounds(photograph: FloatArray) -> None:
+    """References of soft colour let the filter change little, and it would change even colours by more."""
+    random, pairs = np.random.default_rng(1), []
+    for number, (x, y) in enumerate(((0, 0), (140, 60), (60, 120), (280, 0), (200, 200), (20, 208))):
+        truth = photograph[y : y + 192, x : x + 320]
+        faded = np.asarray(truth ** np.float32([0.5, 0.9, 0.8]) * 0.8 * random.normal(1.0, 0.02, truth.shape), np.float32)
+        coded = rgb_to_ycbcr(np.asarray(encode(truth, "display"), np.float32), "709")
+        coded[..., 1:] = cv2.GaussianBlur(coded[..., 1:], (0, 0), 4.0)
+        soft = np.asarray(decode(ycbcr_to_rgb(coded, "709"), "display"), np.float32)
+        pairs.append(Pair(101 + number, number == 2, faded, soft, make_target("chroma", faded, soft, "display", "709")))
+    manifest = Manifest("chroma", "display", "709", "luma", None, [0, 0, 320, 192], "", "", 0, {}, [], [], [])
+    torch.manual_seed(0)
+    graph = build_graph(TrainingJob("chroma", "", "", steps=1, device="cpu"), Dataset(manifest, pairs))
+    assert float(graph.start.softness) > 3.0
+    assert held_out_figure(graph, [prepare(graph, pairs[2], torch.device("cpu"))], start_only=True) > 48.0

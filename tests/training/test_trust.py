@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from film_recovery.images.colour import rgb_to_ycbcr
 from film_recovery.pairs.confidence import pair_trust
 from film_recovery.pairs.dataset import Pair
 from film_recovery.pairs.lut import ColourLut
@@ -137,3 +138,13 @@ def test_a_pair_that_nobody_judged_is_believed_everywhere(titled: tuple[np.ndarr
     faded, reference = titled
     pair = Pair(1, False, faded, reference, reference)
     assert (prepare(RecoveryGraph("chroma", **_GRAPH), pair, torch.device("cpu")).trust == 1).all()
+
+
+@pytest.mark.parametrize("task", ["chroma", "spatial", "as-is"])
+def test_where_nothing_is_believed_nothing_is_changed(titled: tuple[np.ndarray, np.ndarray], task: str) -> None:
+    faded, reference = titled
+    nothing = np.zeros(faded.shape[:2], np.float32)
+    start = fit_start(task, [faded] * 2, [reference] * 2, "709", 0, trust=[nothing] * 2)
+    coded = torch.from_numpy(faded).permute(2, 0, 1)[None]
+    ycc = torch.from_numpy(rgb_to_ycbcr(faded, "709")).permute(2, 0, 1)[None].float()
+    assert torch.equal(start(coded, ycc), ycc[:, start.first : start.first + start.outputs])

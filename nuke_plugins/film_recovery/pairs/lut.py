@@ -127,9 +127,11 @@ def fit_table(source: FloatArray, change: FloatArray, finest: int = NODES) -> Fl
     """The change at the nodes, (finest, finest, finest, C), of colours (N, 3) that change by (N, C) in any channels.
 
     Coarse tables are solved first, exactly: they tell what lies far from all samples, which conjugate gradients over a fine
-    table alone do not reach.
+    table alone do not reach. Without samples nothing changes.
     """
     nodes, channels = _LEVELS[0], change.shape[1]
+    if not len(source):
+        return np.zeros((finest, finest, finest, channels), np.float32)
     table = np.zeros((nodes, nodes, nodes, channels))
     for level in _LEVELS[: _LEVELS.index(finest) + 1]:
         table = _between(table, level)

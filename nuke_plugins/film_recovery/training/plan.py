@@ -38,7 +38,7 @@ _EARLIEST = 0.4  # of the planned steps, before which none is
 _LOOKS = (0.1, 0.4)  # of the steps or of the time, after which the steps that are left are counted anew
 _LEVEL = 0.05  # dB for each tenth of the planned steps: a held-out figure that gains less has levelled off
 _COARSE_SHARE = 0.25  # of the steps, at the start, at half resolution: a crop then sees four times the picture
-_CLEARLY = 0.8  # of fp32's time: bf16 must need less. Timings of small networks tie, and equal jobs are to give equal bits
+_CLEARLY = 0.8  # of fp32's time: bf16 must need less. Timings of small networks tie
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -179,6 +179,8 @@ def make_plan(
     ``processes`` how many share the crops of a step."""
     device = choose_device(job.device)
     candidates = [job.precision] if job.precision != "auto" else precisions(device)
+    if job.steps is not None and device.type == "cpu":  # equal jobs are to give equal bits, whatever else the machine does
+        candidates = candidates[-1:]
     crops = math.ceil(job.batch / processes)
     timed = {name: probe_step(network, crops, patch, name, device, job.task) for name in candidates}
     precision = min(timed, key=lambda name: timed[name] * (_CLEARLY if name == "fp32" else 1.0))

@@ -163,6 +163,8 @@ def _fit_filter(
         normal += design.T @ design
         right += design.T @ change.reshape(outputs, -1)[:, at].T.astype(np.float64)
     samples = float(normal[-1, -1])
+    if not samples:  # nothing is believed
+        return np.zeros((outputs, inputs, side, side), np.float32), np.zeros(outputs, np.float32)
     for channel in np.flatnonzero(noise):
         taps = np.arange(channel * side * side, (channel + 1) * side * side)
         normal[taps, taps] += samples * noise[channel]

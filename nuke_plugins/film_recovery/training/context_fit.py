@@ -104,8 +104,7 @@ def _view(
     looked_up = start.looked_up(coded, ycc)
     learned = looked_up[:, graph.learned]
     filtered = functional.conv2d(looked_up[:, : start.inputs], start.kernel.sum(dim=(2, 3), keepdim=True), start.offset)
-    limit = start.limit[:, None, None]
-    evened = learned + torch.minimum(torch.maximum(filtered, -limit), limit)
+    evened = learned + start.bounded(filtered)
     wanted = functional.conv2d(torch.as_tensor(encode(goal, graph.encoding, torch)), graph.to_ycc)
     change = wanted[:, graph.learned] - soften(evened, float(start.softness) / step)
     sure = torch.ones(1, height, width) if trust is None else torch.from_numpy(trust[at].copy())[None]

@@ -75,12 +75,16 @@ class Start(nn.Module):
         changed = ycc_BCHW[:, self.first :] + self._table_change(coded_BCHW)
         return torch.cat([ycc_BCHW[:, : self.first], changed], dim=1) if self.first else changed
 
+    def bounded(self, change_BCHW: torch.Tensor) -> torch.Tensor:
+        """A change by the filter, within its limit."""
+        limit = self.limit[:, None, None]
+        return torch.minimum(torch.maximum(change_BCHW, -limit), limit)
+
     def forward(self, coded_BCHW: torch.Tensor, ycc_BCHW: torch.Tensor) -> torch.Tensor:
         looked_up = self.looked_up(coded_BCHW, ycc_BCHW)
         pad = self.kernel.shape[-1] // 2
         around = functional.pad(looked_up[:, : self.inputs], (pad, pad, pad, pad), mode="replicate")
-        limit = self.limit[:, None, None]
-        change = torch.minimum(torch.maximum(functional.conv2d(around, self.kernel, self.offset), -limit), limit)
+        change = self.bounded(functional.conv2d(around, self.kernel, self.offset))
         learned = looked_up[:, self.first : self.first + self.outputs]
         if self.context is not None:
             change = change + self.context(torch.cat([ycc_BCHW, learned], dim=1))
